@@ -1,0 +1,11 @@
+// The addon: a thin face of the kernel for one Node-API environment (the main thread or a worker). Mechanism, no policy.
+#include "arguments.h"
+
+NAPI_MODULE_INIT() {
+  registerMemory(env, exports);
+  registerFiles(env, exports);
+  registerSockets(env, exports);
+  registerWatch(env, exports);
+  registerThreads(env, exports);
+  return exports;
+}
