@@ -1,0 +1,120 @@
+import { WildPointerError } from '../base/errors.js'
+import { addressHigh, addressLow, makeAddress, type Address } from '../base/numbers.js'
+
+/**
+ * Where a pointer that leaves its region is looked up: the other heaps of the same connection.
+ * Private to one isolate; nothing of it lies in shared memory.
+ */
+export interface RegionSpace {
+  /** The region that holds `byteLength` bytes at the address, or undefined. */
+  locate(high: number, low: number, byteLength: number): Region | undefined
+}
+
+/** How many pointers may be followed before a walk is taken for endless, where nobody set another budget. */
+export const DEFAULT_BUDGET = 0x3fff_ffff
+
+/**
+ * A byte range that code is allowed to touch, and the buffer behind it. Every view resolves its pointers through one.
+ *
+ * Pointers are native 64-bit addresses; a region holds base address, length and buffer, so that the same pointer resolves
+ * over the heap itself, over a private copy of it, or over a narrowed range. Positions inside the buffer are counted in
+ * 32-bit words ("word index"), which stay small integers for heaps up to 4 GiB.
+ *
+ * Checking a pointer (lo, hi) to an object of n words is
+ *
+ *     k = (lo - region.low) >>> 2;   inside when hi === region.high && k <= region.words - n;   position = k + region.shift
+ *
+ * The fields are read by generated code; they are never `undefined` and never change their representation.
+ */
+export class Region {
+  readonly i8: Int8Array
+  readonly u8: Uint8Array
+  readonly i16: Int16Array
+  readonly u16: Uint16Array
+  readonly i32: Int32Array
+  readonly f32: Float32Array
+  readonly f64: Float64Array
+  /** Upper 32 bits of every address in the region. */
+  readonly high: number
+  /** Lower 32 bits of the region's first address, as a signed number. */
+  low: number
+  /** Length of the region in words. */
+  words: number
+  /** Word index in the buffer of the region's first byte. */
+  shift: number
+  /** Pointers that may still be followed. Counted down by every view. */
+  budget: number
+  /** What {@link budget} is set to by {@link refill}. */
+  allowance: number
+  /** Whether an exhausted budget refills itself: true for one's own data, false for a peer's. */
+  endless: boolean
+  /** Writes through views are refused. */
+  readOnly: boolean
+  readonly space: RegionSpace | null
+
+  /**
+   * A region over `byteLength` bytes of `buffer` from its start, whose first byte has the given address. The buffer stays
+   * its owner's; when it is detached every read through the region gives zero.
+   */
+  constructor(buffer: ArrayBuffer, address: Address, space: RegionSpace | null = null) {
+    this.i8 = new Int8Array(buffer)
+    this.u8 = new Uint8Array(buffer)
+    this.i16 = new Int16Array(buffer)
+    this.u16 = new Uint16Array(buffer)
+    this.i32 = new Int32Array(buffer)
+    this.f32 = new Float32Array(buffer)
+    this.f64 = new Float64Array(buffer)
+    this.high = addressHigh(address)
+    this.low = addressLow(address) | 0
+    this.words = buffer.byteLength >>> 2
+    if (buffer.byteLength === 0x1_0000_0000) this.words = 0x4000_0000
+    this.shift = 0
+    this.budget = DEFAULT_BUDGET
+    this.allowance = DEFAULT_BUDGET
+    this.endless = true
+    this.readOnly = false
+    this.space = space
+  }
+
+  /** Address of a word of the buffer. */
+  addressOf(word: number): Address {
+    return makeAddress(this.high, this.lowOf(word) >>> 0)
+  }
+
+  /** Lower half, signed, of the address of a word of the buffer: what is stored in a pointer's first word. */
+  lowOf(word: number): number {
+    return (this.low + (word - this.shift) * 4) | 0
+  }
+
+  /** Word index of `words` words at (high, low), or -1 when they do not lie inside this region. */
+  resolve(high: number, low: number, words: number): number {
+    const k = (low - this.low) >>> 2
+    return high === this.high && k <= this.words - words ? k + this.shift : -1
+  }
+
+  /** Starts a fresh budget, at the start of a call or walk. */
+  refill(): void {
+    this.budget = this.allowance
+  }
+
+  /** Called by views when {@link budget} has run out. */
+  spent(): void {
+    this.budget = this.allowance
+    if (!this.endless) {
+      throw new WildPointerError(
+        `more than ${this.allowance} pointers were followed in one call: the data is cyclic or too large; ` +
+        `raise the budget if it is legitimate`)
+    }
+  }
+}
+
+/** The region that holds `words` words at (high, low): this one or another of its space. Throws WildPointerError. */
+export function locate(region: Region, high: number, low: number, words: number): Region {
+  if (region.resolve(high, low, words) >= 0) return region
+  const other = region.space?.locate(high, low, words * 4)
+  if (other === undefined) {
+    throw new WildPointerError(
+      `a pointer to 0x${makeAddress(high >>> 0, low >>> 0).toString(16)} (${words * 4} bytes) leads outside the region`)
+  }
+  return other
+}

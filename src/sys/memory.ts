@@ -1,0 +1,123 @@
+import { readFileSync } from 'node:fs'
+import { RpcError } from '../base/errors.js'
+import { type Address, FOUR_GIB, makeAddress, PAGE_BYTES } from '../base/numbers.js'
+import { addon, errnoCode, type NativeHolder } from './addon.js'
+
+/** The reserved window: above V8's own range. The first 4 GiB hold the process's table of mappings. */
+export const WINDOW_BASE = makeAddress(0x4000, 0)
+export const WINDOW_END = makeAddress(0x5400, 0)
+export const HEAPS_BASE = makeAddress(0x4001, 0)
+
+const MFD_ALLOW_SEALING = 2
+const F_SEAL_SEAL = 1
+const F_SEAL_SHRINK = 2
+const F_SEAL_GROW = 4
+const MADV_HUGEPAGE = 14
+const REQUIRED_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW
+
+let reserved = false
+
+function reserveWindow(): void {
+  if (reserved) return
+  try {
+    addon.reserveWindow(WINDOW_BASE, WINDOW_END - WINDOW_BASE)
+  } catch (cause) {
+    const code = errnoCode(cause)
+    const why =
+      code === 'EEXIST' ? 'something else in this process is mapped there'
+      : code === 'EPROTOTYPE' ? 'another version of rpcool with another mapping table holds it; use one version per process'
+      : code === 'ENOMEM' ? 'the limit on address space forbids it; raise "ulimit -v"'
+      : String(code)
+    throw new RpcError('FAILED_PRECONDITION', `the address window of heaps cannot be reserved: ${why}`, { cause })
+  }
+  reserved = true
+}
+
+/**
+ * Makes an anonymous memory file of a fixed size, sealed against shrinking, growing and further seals.
+ * The descriptor is the caller's to close.
+ */
+export function createMemoryFile(name: string, byteLength: number): number {
+  const fd = addon.memfdCreate(`rpcool:${name}`, MFD_ALLOW_SEALING)
+  try {
+    addon.truncateFile(fd, byteLength)
+    addon.addSeals(fd, REQUIRED_SEALS)
+    return fd
+  } catch (error) {
+    addon.closeFd(fd)
+    throw error
+  }
+}
+
+/**
+ * Refuses a memory file whose size could change under a mapping (a store past the end would end the process), or to which
+ * a peer could still add seals.
+ */
+export function checkMemoryFile(fd: number, byteLength: number): void {
+  const seals = addon.getSeals(fd)
+  const actual = addon.fileLength(fd)
+  if ((seals & REQUIRED_SEALS) !== REQUIRED_SEALS || actual !== byteLength) {
+    throw new RpcError('FAILED_PRECONDITION',
+      `a memory file has seals ${seals} and ${actual} bytes where seals ${REQUIRED_SEALS} and ${byteLength} bytes were promised`)
+  }
+}
+
+/** A memory file mapped in this isolate at its one address. `unmap` ends it; later accesses read zeros and cannot fault. */
+export class Mapping {
+  readonly #holder: NativeHolder
+  #open = true
+
+  private constructor(readonly buffer: ArrayBuffer, holder: NativeHolder, readonly address: Address) {
+    this.#holder = holder
+  }
+
+  /**
+   * Maps `byteLength` bytes of the file at `address` inside the window, over the reservation. The descriptor stays the
+   * caller's. The same file at the same address may be mapped again, in any isolate of the process.
+   */
+  static map(fd: number, address: Address, byteLength: number, writable = true): Mapping {
+    if (address % PAGE_BYTES !== 0 || byteLength % PAGE_BYTES !== 0 || byteLength === 0 ||
+        Math.floor(address / FOUR_GIB) !== Math.floor((address + byteLength - 1) / FOUR_GIB)) {
+      throw new RpcError('INVALID_ARGUMENT',
+        `a mapping of ${byteLength} bytes at 0x${address.toString(16)} is not whole pages inside one 4 GiB slot`)
+    }
+    reserveWindow()
+    const [buffer, holder] = addon.mapFile(fd, address, byteLength, writable)
+    return new Mapping(buffer, holder, address)
+  }
+
+  get byteLength(): number {
+    return this.buffer.byteLength
+  }
+
+  /** Asks for huge pages. Whether any were obtained is what {@link hugePageBytes} reports. */
+  adviseHugePages(): void {
+    addon.advise(this.address, this.buffer.byteLength, MADV_HUGEPAGE)
+  }
+
+  /** Takes the memory away from this isolate. Idempotent. */
+  unmap(): void {
+    if (!this.#open) return
+    this.#open = false
+    addon.unmap(this.buffer, this.#holder)
+  }
+
+  /** Takes the memory away from every isolate of the process at once: late accesses meet private zero pages. */
+  revoke(): void {
+    addon.revoke(this.address)
+    this.unmap()
+  }
+}
+
+/** Bytes of a mapped range that the kernel backs with huge pages now. Source: proc_pid_smaps(5), ShmemPmdMapped. */
+export function hugePageBytes(address: Address): number {
+  const lines = readFileSync('/proc/self/smaps', 'latin1').split('\n')
+  const start = lines.findIndex((line) => line.startsWith(`${address.toString(16)}-`))
+  const field = start < 0 ? undefined : lines.slice(start, start + 30).find((line) => line.startsWith('ShmemPmdMapped:'))
+  return field === undefined ? 0 : Number.parseInt(field.slice(15), 10) * 1024
+}
+
+/** Ranges of the window in use in this process: for tests that prove that nothing leaked. */
+export function mappingCount(): number {
+  return addon.mappings()
+}
