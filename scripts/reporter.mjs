@@ -29,7 +29,7 @@ function outcome(type, data) {
 function describe({ details, file, line: at }) {
   const error = details.error?.cause ?? details.error
   const text = error instanceof Error ? inspect(error, { depth: 6 }) : String(error?.stack ?? inspect(error))
-  return `${text}\n(declared in ${file ?? 'an unknown file'}:${at ?? '?'})`
+  return `${text.replace(/^ +at .*\(?node:internal\/.*\n?/gm, '')}\n(declared in ${file ?? 'an unknown file'}:${at ?? '?'})`
 }
 
 function line(record) {
