@@ -99,12 +99,14 @@ export class Region {
 
   /** Called by views when {@link budget} has run out. */
   spent(): void {
-    this.budget = this.allowance
-    if (!this.endless) {
-      throw new WildPointerError(
-        `more than ${this.allowance} pointers were followed in one call: the data is cyclic or too large; ` +
-        `raise the budget if it is legitimate`)
+    if (this.endless) {
+      this.budget = this.allowance
+      return
     }
+    this.budget = 0
+    throw new WildPointerError(
+      `more than ${this.allowance} pointers were followed in one call: the data is cyclic or too large; ` +
+      `raise the budget if it is legitimate`)
   }
 }
 
