@@ -1,0 +1,3 @@
+const rpcool = require('rpcool')
+
+void import('./run.mjs').then(({ runFeatures }) => runFeatures(rpcool, process.argv.slice(2)))
