@@ -16,7 +16,10 @@ const running = new Set()
 
 /** Ends every process of every test file that is running: for when the run itself is interrupted. */
 export function killAll() {
-  for (const mark of running) killMarked(mark)
+  for (const mark of running) {
+    killMarked(mark)
+    rmSync(mark, { recursive: true, force: true })
+  }
 }
 
 /**
@@ -86,12 +89,12 @@ function judge(events, ending, hung, watchdogSeconds) {
   if (hung !== undefined) {
     failures.push({ name: 'the file hung', error: `no end after ${watchdogSeconds} s. ${waitedFor(events)}\nIts processes:\n`
       + hung.map(({ pid, command }) => `  ${pid} ${command}`).join('\n') })
+  } else if (events.length === 0 && ending === 0) {
+    failures.push({ name: 'the file ran no test', error: 'it declares none, or ended its process before the first' })
   } else if (events.at(-1)?.event !== 'end') {
     failures.push({ name: 'the file ended before its tests did', error: `it ended with ${ending}. ${waitedFor(events)}` })
   } else if (ending !== 0 && failures.length === 0) {
     failures.push({ name: 'the file failed', error: `it ended with ${ending} although no test failed` })
-  } else if (result.passed + result.skipped + failures.length === 0) {
-    failures.push({ name: 'the file has no tests', error: 'it ran to its end and no test was declared' })
   }
   return result
 }
