@@ -1,0 +1,196 @@
+import type { Address } from '../base/numbers.js'
+import { RpcError } from '../base/errors.js'
+import { addon } from '../sys/index.js'
+
+declare const brand: unique symbol
+/** One isolate that speaks to a daemon. */
+export type ParticipantId = number & { readonly [brand]: 'participant' }
+export type ConnectionId = number & { readonly [brand]: 'connection' }
+export type HeapId = number & { readonly [brand]: 'heap' }
+
+/** Which end of a connection: a participant may hold both. */
+export type End = 'client' | 'server'
+
+/** What a memory file is for: the control region of a connection, a connection's own heap, or a heap of a whole channel. */
+export type HeapKind = 'control' | 'private' | 'shared'
+
+export interface ConnectionEnd {
+  readonly id: ConnectionId
+  readonly end: End
+}
+
+/** One attachment of a heap: `member` is unique among the living attachments of that heap. */
+export interface Attachment {
+  readonly heap: HeapId
+  readonly member: number
+}
+
+/** Who is at the other end, as the daemon knows it from the kernel. */
+export interface Peer {
+  readonly participant: ParticipantId
+  readonly pid: number
+  readonly uid: number
+  readonly gid: number
+}
+
+/** Any JSON value. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+export interface MemoryDescription extends Attachment {
+  readonly kind: HeapKind
+  readonly address: Address
+  /** Bytes; whole pages. */
+  readonly byteLength: number
+  /** The member at the other end of the connection; 0 when there is none (a heap that a server makes for its channel). */
+  readonly peerMember: number
+}
+
+/**
+ * Memory that the daemon assigned to this isolate: an address, and the descriptor of the file to map there.
+ * The descriptor belongs to the grant: map it, then `close` (mappings stay). The attachment lasts until it is released.
+ */
+export class MemoryGrant implements MemoryDescription, Disposable {
+  readonly heap: HeapId
+  readonly member: number
+  readonly kind: HeapKind
+  readonly address: Address
+  readonly byteLength: number
+  readonly peerMember: number
+  #fd: number
+
+  /** Takes over the descriptor. */
+  constructor(description: MemoryDescription, fd: number) {
+    this.heap = description.heap
+    this.member = description.member
+    this.kind = description.kind
+    this.address = description.address
+    this.byteLength = description.byteLength
+    this.peerMember = description.peerMember
+    this.#fd = fd
+  }
+
+  /** Shared by every connection of a channel, not private to one. */
+  get shared(): boolean {
+    return this.kind === 'shared'
+  }
+
+  /** The descriptor, which stays the grant's. Throws FAILED_PRECONDITION after `close`. */
+  get fd(): number {
+    if (this.#fd < 0) throw new RpcError('FAILED_PRECONDITION', `the descriptor of heap ${this.heap} is closed already`)
+    return this.#fd
+  }
+
+  /** Closes the descriptor. Idempotent; what is mapped stays mapped. */
+  close(): void {
+    if (this.#fd < 0) return
+    const fd = this.#fd
+    this.#fd = -1
+    addon.closeFd(fd)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+}
+
+/** What happens to a heap that one is attached to. Handlers must not throw. */
+export interface HeapEvents {
+  /** Another member died or released its attachment: what it owned may be adopted. */
+  memberGone?(attachment: Attachment, gone: number): void
+  /** After a restart of the daemon: every member not listed is gone. */
+  livingMembers?(attachment: Attachment, living: readonly number[]): void
+}
+
+/**
+ * What happens to a connection. Never called in the turn of the event loop in which the connection was handed out.
+ * After `peerDied` or `connectionClosed` this end still holds its memory, until it releases the heaps and closes its end.
+ */
+export interface ConnectionEvents extends HeapEvents {
+  /** The other end's isolate or process is gone. */
+  peerDied?(): void
+  /** The other end closed the connection. */
+  connectionClosed?(): void
+  /** The other end (or, for a shared heap, the server) added a heap. Its descriptor is closed when the handler returns. */
+  heapAdded?(heap: MemoryGrant): void
+}
+
+/** A client that wants to connect. Its descriptors are closed when the handler has settled: map them before. */
+export interface IncomingConnection extends ConnectionEnd {
+  readonly end: 'server'
+  readonly channel: string
+  /** 16 random bytes in hexadecimal, known to both ends and the daemon. */
+  readonly token: string
+  readonly client: Peer
+  /** What the client passed to `openConnection`: not checked by anybody yet. */
+  readonly info: unknown
+  readonly control: MemoryGrant
+  /** The connection's own heap; undefined when the channel shares one. */
+  readonly heap: MemoryGrant | undefined
+  /** The client's attachments to the heaps of the channel. */
+  readonly sharedMembers: readonly Attachment[]
+}
+
+export interface Acceptance {
+  readonly events: ConnectionEvents
+  /** Told to the client as `answer`. */
+  readonly info?: Json
+}
+
+export interface ChannelEvents extends HeapEvents {
+  /**
+   * Decides on a client; throws (or rejects with) an RpcError to refuse it. When the client gives up or dies meanwhile, the
+   * accepted connection's events say so at once.
+   */
+  incoming(request: IncomingConnection): Acceptance | Promise<Acceptance>
+  /** After a restart of the daemon, the name could not be registered again: it belongs to somebody else now. */
+  channelLost?(error: RpcError): void
+}
+
+export interface ChannelOptions {
+  /** Small JSON about the server, told to its clients as `serverInfo`. */
+  readonly info?: Json
+  /** Makes the channel share one heap of so many bytes (whole pages) among all its connections. */
+  readonly sharedHeapBytes?: number
+  readonly timeoutMs?: number
+}
+
+export interface RegisteredChannel {
+  readonly name: string
+  /** The caller's to close. */
+  readonly sharedHeap: MemoryGrant | undefined
+}
+
+export interface OpenOptions {
+  /** Bytes of the connection's own heap; ignored when the channel shares one. */
+  readonly heapBytes: number
+  readonly controlBytes: number
+  /** Small JSON for the server. */
+  readonly info?: Json
+  readonly timeoutMs?: number
+}
+
+export interface OpenedConnection extends ConnectionEnd {
+  readonly end: 'client'
+  readonly channel: string
+  /** 16 random bytes in hexadecimal, known to both ends and the daemon. */
+  readonly token: string
+  readonly server: Peer
+  /** What the server registered. Not checked by anybody yet. */
+  readonly serverInfo: unknown
+  /** What the server's handler answered, null when nothing. Not checked by anybody yet. */
+  readonly answer: unknown
+  /** The caller's to close, as all grants here. */
+  readonly control: MemoryGrant
+  readonly heap: MemoryGrant
+  /** Shared heaps that the channel grew by. */
+  readonly furtherHeaps: readonly MemoryGrant[]
+}
+
+/** What the daemon says of itself. */
+export interface DaemonIdentity {
+  readonly pid: number
+  /** This isolate's id at the daemon. */
+  readonly participant: ParticipantId
+  /** Who is trusted: every process of the same user could look into another one. */
+  readonly boundary: 'same-user'
+}
