@@ -10,6 +10,32 @@ export interface RegionSpace {
   locate(high: number, low: number, byteLength: number): Region | undefined
 }
 
+/**
+ * malloc and free over shared memory, for one isolate. Blocks start at multiples of 8 bytes and hold whatever the memory
+ * held before. The holder of an allocator may be a whole heap, a scope, or several heaps that grow.
+ */
+export interface Allocator {
+  /** Where the latest {@link allocate} landed: a heap that grows continues in another region. */
+  readonly region: Region
+
+  /**
+   * Allocates at least `byteLength` bytes; the block is the caller's until `free`.
+   * @returns the block's word index in {@link region}.
+   * @throws RpcError RESOURCE_EXHAUSTED when no heap has room and none can be added.
+   */
+  allocate(byteLength: number): number
+
+  /**
+   * Gives a block back.
+   * @throws RpcError INVALID_ARGUMENT when it is not the start of a live block of this allocator: freed already, interior,
+   * or foreign.
+   */
+  free(region: Region, word: number): void
+
+  /** Whether objects may point from this allocator's memory into the region, that is whether they share a connection. */
+  owns(region: Region): boolean
+}
+
 /** How many pointers may be followed before a walk is taken for endless, where nobody set another budget. */
 export const DEFAULT_BUDGET = 0x3fff_ffff
 
@@ -51,6 +77,8 @@ export class Region {
   /** Writes through views are refused. */
   readOnly: boolean
   readonly space: RegionSpace | null
+  /** Where assignments through views find memory for new texts and lists, and free old ones; null refuses them. */
+  allocator: Allocator | null
 
   /**
    * A region over `byteLength` bytes of `buffer` from its start, whose first byte has the given address. The buffer stays
@@ -74,6 +102,7 @@ export class Region {
     this.endless = true
     this.readOnly = false
     this.space = space
+    this.allocator = null
   }
 
   /** Address of a word of the buffer. */
