@@ -1,11 +1,11 @@
-import { connect, createServer, type NetConnectOpts, type Server, type Socket } from 'node:net';
-import { once } from 'node:events';
-import { FrameCaller, answerFrame } from './frame-calls.js';
-import { FrameReader } from './frame.js';
-import type { Handler, Listener, PeerClient } from './peer.js';
+import { connect, createServer, type NetConnectOpts, type Server, type Socket } from 'node:net'
+import { once } from 'node:events'
+import { FrameCaller, answerFrame } from './frame-calls.js'
+import { FrameReader } from './frame.js'
+import type { Handler, Listener, PeerClient } from './peer.js'
 
 /** Bytes that one read may bring; a no-op needs 64, a large look-up's answer many reads. */
-const READ_BUFFER_BYTES = 64 * 1024;
+const READ_BUFFER_BYTES = 64 * 1024
 
 /** Serves frames on `where`; `addressOf` names the listening server to its clients. */
 export async function listenForFrames(
@@ -13,57 +13,57 @@ export async function listenForFrames(
   addressOf: (server: Server) => string,
   handler: Handler,
 ): Promise<Listener> {
-  const sockets = new Set<Socket>();
+  const sockets = new Set<Socket>()
   const server = createServer({ noDelay: true }, (socket) => {
-    sockets.add(socket);
-    const reader = new FrameReader((frame) => socket.write(answerFrame(frame, handler)));
+    sockets.add(socket)
+    const reader = new FrameReader((frame) => socket.write(answerFrame(frame, handler)))
     socket.on('data', (chunk: Buffer) => {
-      reader.push(chunk);
-    });
+      reader.push(chunk)
+    })
     socket.on('error', () => undefined); // a client that died: 'close' follows
-    socket.on('close', () => sockets.delete(socket));
-  });
-  server.listen(where);
-  await once(server, 'listening');
+    socket.on('close', () => sockets.delete(socket))
+  })
+  server.listen(where)
+  await once(server, 'listening')
   return {
     address: addressOf(server),
     async [Symbol.asyncDispose]() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, 'close');
+      for (const socket of sockets) socket.destroy()
+      server.close()
+      await once(server, 'close')
     },
-  };
+  }
 }
 
 /** Connects with a read buffer of its own (`onread`), which spares an allocation per read. */
 export async function connectFrames(where: NetConnectOpts): Promise<PeerClient> {
-  const caller = new FrameCaller((frame) => socket.write(frame));
+  const caller = new FrameCaller((frame) => socket.write(frame))
   const reader = new FrameReader((frame) => {
-    caller.onAnswer(frame);
-  });
+    caller.onAnswer(frame)
+  })
   const socket = connect({
     ...where,
     noDelay: true,
     onread: {
       buffer: Buffer.allocUnsafe(READ_BUFFER_BYTES),
       callback(bytes: number, buffer: Uint8Array) {
-        reader.push(Buffer.from(buffer.buffer, buffer.byteOffset, bytes));
-        return true;
+        reader.push(Buffer.from(buffer.buffer, buffer.byteOffset, bytes))
+        return true
       },
     },
-  });
-  await once(socket, 'connect');
+  })
+  await once(socket, 'connect')
   socket.on('error', () => undefined); // 'close' follows
   socket.on('close', () => {
-    caller.end(new Error('the socket was closed'));
-  });
+    caller.end(new Error('the socket was closed'))
+  })
   return {
     noop: () => caller.noop(),
     lookup: (key) => caller.lookup(key),
     async [Symbol.asyncDispose]() {
-      if (socket.closed) return;
-      socket.destroy();
-      await once(socket, 'close');
+      if (socket.closed) return
+      socket.destroy()
+      await once(socket, 'close')
     },
-  };
+  }
 }

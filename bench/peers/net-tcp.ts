@@ -1,13 +1,13 @@
-import type { Server } from 'node:net';
-import { connectFrames, listenForFrames } from './net-frames.js';
-import type { ListeningPeer } from './peer.js';
+import type { Server } from 'node:net'
+import { connectFrames, listenForFrames } from './net-frames.js'
+import type { ListeningPeer } from './peer.js'
 
-const LOOPBACK = '127.0.0.1';
+const LOOPBACK = '127.0.0.1'
 
 function portOf(server: Server): string {
-  const address = server.address();
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port');
-  return String(address.port);
+  const address = server.address()
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port')
+  return String(address.port)
 }
 
 export const netTcp: ListeningPeer = {
@@ -16,4 +16,4 @@ export const netTcp: ListeningPeer = {
   about: 'net.Socket on loopback TCP with TCP_NODELAY, 64-byte frames, JSON look-ups',
   listen: (_, handler) => listenForFrames({ host: LOOPBACK, port: 0 }, portOf, handler),
   connect: (port) => connectFrames({ host: LOOPBACK, port: Number(port) }),
-};
+}

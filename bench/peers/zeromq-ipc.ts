@@ -1,15 +1,15 @@
-import { join } from 'node:path';
-import { Dealer, Router } from 'zeromq';
-import { FrameCaller, answerFrame } from './frame-calls.js';
-import { decodeFrame } from './frame.js';
-import type { ListeningPeer } from './peer.js';
+import { join } from 'node:path'
+import { Dealer, Router } from 'zeromq'
+import { FrameCaller, answerFrame } from './frame-calls.js'
+import { decodeFrame } from './frame.js'
+import type { ListeningPeer } from './peer.js'
 
 /** A closed socket's pending receive rejects; that is how the loops below end. */
 async function untilClosed(loop: () => Promise<void>, isClosed: () => boolean): Promise<void> {
   try {
-    await loop();
+    await loop()
   } catch (error) {
-    if (!isClosed()) throw error;
+    if (!isClosed()) throw error
   }
 }
 
@@ -20,44 +20,44 @@ export const zeromqIpc: ListeningPeer = {
   about: 'zeromq Dealer and Router over ipc://, 64-byte messages, JSON look-ups',
 
   async listen(directory, handler) {
-    const address = `ipc://${join(directory, 'zeromq.sock')}`;
-    const router = new Router({ linger: 0 });
-    await router.bind(address);
+    const address = `ipc://${join(directory, 'zeromq.sock')}`
+    const router = new Router({ linger: 0 })
+    await router.bind(address)
     const serving = untilClosed(async () => {
       for await (const [client, message] of router) {
         if (client !== undefined && message !== undefined) {
-          await router.send([client, answerFrame(decodeFrame(message), handler)]);
+          await router.send([client, answerFrame(decodeFrame(message), handler)])
         }
       }
-    }, () => router.closed);
+    }, () => router.closed)
     return {
       address,
       async [Symbol.asyncDispose]() {
-        router.close();
-        await serving;
+        router.close()
+        await serving
       },
-    };
+    }
   },
 
   connect(address) {
-    const dealer = new Dealer({ linger: 0 });
-    dealer.connect(address);
+    const dealer = new Dealer({ linger: 0 })
+    dealer.connect(address)
     const caller = new FrameCaller((frame) => {
       dealer.send(frame).catch((error: unknown) => {
-        caller.end(new Error('zeromq could not send', { cause: error }));
-      });
-    });
+        caller.end(new Error('zeromq could not send', { cause: error }))
+      })
+    })
     const receiving = untilClosed(async () => {
-      for await (const [message] of dealer) if (message !== undefined) caller.onAnswer(decodeFrame(message));
-    }, () => dealer.closed);
+      for await (const [message] of dealer) if (message !== undefined) caller.onAnswer(decodeFrame(message))
+    }, () => dealer.closed)
     return Promise.resolve({
       noop: () => caller.noop(),
       lookup: (key: string) => caller.lookup(key),
       async [Symbol.asyncDispose]() {
-        dealer.close();
-        await receiving;
-        caller.end(new Error('the socket was closed'));
+        dealer.close()
+        await receiving
+        caller.end(new Error('the socket was closed'))
       },
-    });
+    })
   },
-};
+}

@@ -1,28 +1,28 @@
-import { nowNs } from './clock.js';
-import { median } from './statistics.js';
+import { nowNs } from './clock.js'
+import { median } from './statistics.js'
 
 /** One of several things compared in one run. */
 export interface Contender {
-  readonly name: string;
+  readonly name: string
   /** Runs one batch and answers its mean in ns per operation. */
-  batch(): Promise<number>;
+  batch(): Promise<number>
 }
 
 export interface BatchSummary {
   /** The median of the batch means: the figure that ratios are made of. */
-  readonly mean_ns: number;
-  readonly least_ns: number;
-  readonly greatest_ns: number;
-  readonly batches: number;
+  readonly mean_ns: number
+  readonly least_ns: number
+  readonly greatest_ns: number
+  readonly batches: number
 }
 
 export interface BatchPlan {
   /** Batches per contender that count. */
-  readonly rounds: number;
+  readonly rounds: number
   /** Rounds before them that do not: they calibrate, compile and fill caches. */
-  readonly warmupRounds: number;
+  readonly warmupRounds: number
   /** About how long one batch of {@link loopContender} lasts. */
-  readonly batchMs: number;
+  readonly batchMs: number
 }
 
 /**
@@ -33,23 +33,23 @@ export async function interleave(
   contenders: readonly Contender[],
   plan: BatchPlan,
 ): Promise<ReadonlyMap<string, BatchSummary>> {
-  const means = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
-  if (means.size !== contenders.length) throw new RangeError('two contenders have one name');
+  const means = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
+  if (means.size !== contenders.length) throw new RangeError('two contenders have one name')
   for (let round = -plan.warmupRounds; round < plan.rounds; round++) {
-    const first = (round + plan.warmupRounds) % contenders.length;
+    const first = (round + plan.warmupRounds) % contenders.length
     for (const contender of [...contenders.slice(first), ...contenders.slice(0, first)]) {
-      const mean = await contender.batch();
-      if (round >= 0) means.get(contender.name)?.push(mean);
+      const mean = await contender.batch()
+      if (round >= 0) means.get(contender.name)?.push(mean)
     }
   }
-  return new Map([...means].map(([name, values]) => [name, summarize(values)]));
+  return new Map([...means].map(([name, values]) => [name, summarize(values)]))
 }
 
 /** The summary of `name`, which must have taken part. */
 export function summaryOf(summaries: ReadonlyMap<string, BatchSummary>, name: string): BatchSummary {
-  const summary = summaries.get(name);
-  if (summary === undefined) throw new RangeError(`no contender was called ${name}`);
-  return summary;
+  const summary = summaries.get(name)
+  if (summary === undefined) throw new RangeError(`no contender was called ${name}`)
+  return summary
 }
 
 function summarize(means: readonly number[]): BatchSummary {
@@ -58,43 +58,47 @@ function summarize(means: readonly number[]): BatchSummary {
     least_ns: Math.min(...means),
     greatest_ns: Math.max(...means),
     batches: means.length,
-  };
+  }
 }
 
 /** Performs `count` operations. */
-export type Loop = (count: number) => void | Promise<void>;
+export type Loop = (count: number) => void | Promise<void>
 
 /** `count` operations one after the other, each awaited before the next starts. */
 export function oneAfterTheOther(operation: () => Promise<unknown>): Loop {
   return async (count) => {
-    for (let i = 0; i < count; i++) await operation();
-  };
+    for (let i = 0; i < count; i++) await operation()
+  }
 }
+
+/** The unmeasured share of a batch, before its clock starts: the contender before has filled the caches with its own. */
+const RUN_IN = 0.1
 
 /** A contender whose batches hold as many operations as fill `batchMs`; the first, warm-up batch finds out how many. */
 export function loopContender(name: string, plan: BatchPlan, loop: Loop): Contender {
-  let count: number | undefined;
+  let count: number | undefined
   return {
     name,
     async batch() {
-      count ??= await calibrate(loop, plan.batchMs * 1e6);
-      return (await timed(loop, count)) / count;
+      count ??= await calibrate(loop, plan.batchMs * 1e6)
+      await loop(Math.ceil(count * RUN_IN))
+      return (await timed(loop, count)) / count
     },
-  };
+  }
 }
 
 async function timed(loop: Loop, count: number): Promise<number> {
-  const start = nowNs();
-  const running = loop(count);
+  const start = nowNs()
+  const running = loop(count)
   if (running !== undefined) await running; // a synchronous loop must not pay for a turn of the microtask queue
-  return nowNs() - start;
+  return nowNs() - start
 }
 
 async function calibrate(loop: Loop, batchNs: number): Promise<number> {
-  let count = 1;
+  let count = 1
   for (;;) {
-    const elapsed = await timed(loop, count);
-    if (elapsed >= batchNs / 4) return Math.max(1, Math.round((count * batchNs) / elapsed));
-    count *= elapsed < batchNs / 64 ? 8 : 2;
+    const elapsed = await timed(loop, count)
+    if (elapsed >= batchNs / 4) return Math.max(1, Math.round((count * batchNs) / elapsed))
+    count *= elapsed < batchNs / 64 ? 8 : 2
   }
 }

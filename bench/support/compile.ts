@@ -1,24 +1,24 @@
-import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 
-const FLAGS = ['-x', 'c', '-std=c11', '-O2', '-Wall', '-Wextra'];
+const FLAGS = ['-x', 'c', '-std=c11', '-O2', '-Wall', '-Wextra']
 
 /** g++ compiles C when told to, and is the one compiler that the project asks for. */
-const COMPILERS = ['gcc', 'g++', 'cc'];
+const COMPILERS = ['gcc', 'g++', 'cc']
 
 /** The repository: the nearest folder above this file that holds bench/limits, built or not. */
 function repository(): string {
-  let directory = dirname(fileURLToPath(import.meta.url));
+  let directory = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(directory, 'bench', 'limits'))) {
-    const parent = dirname(directory);
-    if (parent === directory) throw new Error('bench/limits is not above this file: run from the repository');
-    directory = parent;
+    const parent = dirname(directory)
+    if (parent === directory) throw new Error('bench/limits is not above this file: run from the repository')
+    directory = parent
   }
-  return directory;
+  return directory
 }
 
 /**
@@ -26,35 +26,35 @@ function repository(): string {
  * may ask at once.
  */
 export async function compiledLimit(name: string): Promise<string> {
-  const root = repository();
-  const sources = join(root, 'bench', 'limits');
-  const hash = createHash('sha256').update(FLAGS.join(' '));
+  const root = repository()
+  const sources = join(root, 'bench', 'limits')
+  const hash = createHash('sha256').update(FLAGS.join(' '))
   for (const file of readdirSync(sources).sort()) {
-    if (file === `${name}.c` || file.endsWith('.h')) hash.update(readFileSync(join(sources, file)));
+    if (file === `${name}.c` || file.endsWith('.h')) hash.update(readFileSync(join(sources, file)))
   }
-  const directory = join(root, 'build', 'limits');
-  const target = join(directory, `${name}-${hash.digest('hex').slice(0, 16)}`);
-  if (existsSync(target)) return target;
-  mkdirSync(directory, { recursive: true });
-  const partial = `${target}.${String(process.pid)}`;
+  const directory = join(root, 'build', 'limits')
+  const target = join(directory, `${name}-${hash.digest('hex').slice(0, 16)}`)
+  if (existsSync(target)) return target
+  mkdirSync(directory, { recursive: true })
+  const partial = `${target}.${String(process.pid)}`
   try {
-    await compile(join(sources, `${name}.c`), partial);
-    renameSync(partial, target);
+    await compile(join(sources, `${name}.c`), partial)
+    renameSync(partial, target)
   } finally {
-    rmSync(partial, { force: true });
+    rmSync(partial, { force: true })
   }
-  return target;
+  return target
 }
 
 async function compile(source: string, target: string): Promise<void> {
-  const run = promisify(execFile);
+  const run = promisify(execFile)
   for (const compiler of COMPILERS) {
     try {
-      await run(compiler, [...FLAGS, source, '-o', target]);
-      return;
+      await run(compiler, [...FLAGS, source, '-o', target])
+      return
     } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error
     }
   }
-  throw new Error(`no C compiler found (${COMPILERS.join(', ')}): install the Debian package g++`);
+  throw new Error(`no C compiler found (${COMPILERS.join(', ')}): install the Debian package g++`)
 }

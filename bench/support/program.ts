@@ -1,9 +1,9 @@
 /** What a child's body may do besides its work. */
 export interface Control<Ready> {
   /** Tells the starter that the child serves now, and what it needs to know (an address, say). Once. */
-  ready(value: Ready): void;
+  ready(value: Ready): void
   /** Resolves when the starter wants the child to return from its body. */
-  readonly finish: Promise<void>;
+  readonly finish: Promise<void>
 }
 
 /**
@@ -11,9 +11,9 @@ export interface Control<Ready> {
  * module that `module` names, under the name `name`: the child imports it there.
  */
 export interface Program<Argument, Ready, Result> {
-  readonly module: string;
-  readonly name: string;
-  readonly body: (argument: Argument, control: Control<Ready>) => Promise<Result>;
+  readonly module: string
+  readonly name: string
+  readonly body: (argument: Argument, control: Control<Ready>) => Promise<Result>
 }
 
 export function program<Argument, Ready = void, Result = void>(
@@ -21,5 +21,5 @@ export function program<Argument, Ready = void, Result = void>(
   name: string,
   body: (argument: Argument, control: Control<Ready>) => Promise<Result>,
 ): Program<Argument, Ready, Result> {
-  return { module, name, body };
+  return { module, name, body }
 }

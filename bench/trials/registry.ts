@@ -1,15 +1,17 @@
-import { peers } from './peers.js';
-import type { Trial } from './trial.js';
+import { memory } from './memory.js'
+import { peers } from './peers.js'
+import { sockets } from './sockets.js'
+import type { Trial } from './trial.js'
 
 /** Every trial, in the order of the list that a wrong name prints. */
-export const TRIALS: readonly Trial[] = [peers];
+export const TRIALS: readonly Trial[] = [peers, sockets, memory]
 
 export function findTrial(name: string): Trial | undefined {
-  return TRIALS.find((trial) => trial.name === name);
+  return TRIALS.find((trial) => trial.name === name)
 }
 
 /** One line per trial, for a person. */
 export function listTrials(): string {
-  const width = Math.max(...TRIALS.map(({ name }) => name.length));
-  return TRIALS.map(({ name, about }) => `  ${name.padEnd(width)}  ${about}`).join('\n');
+  const width = Math.max(...TRIALS.map(({ name }) => name.length))
+  return TRIALS.map(({ name, about }) => `  ${name.padEnd(width)}  ${about}`).join('\n')
 }
