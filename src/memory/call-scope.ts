@@ -1,0 +1,107 @@
+import type { Allocator } from './allocator.js'
+import type { HeapSet } from './heap-set.js'
+import type { Region } from './region.js'
+
+/** A chunk of a call scope is at least this long, so that small arguments of different sizes reuse each other's. */
+const CHUNK_MIN_BYTES = 64
+
+/**
+ * The memory of one argument or result that the library builds from a plain value: objects are laid one after the other in
+ * a chunk (and further ones, when it is full) and go together. Chunks are kept between uses, so that a call that repeats
+ * allocates nothing.
+ *
+ * Owned by one slot of one side; only {@link reset} and {@link abandon} give the memory back.
+ */
+export class CallScope implements Allocator {
+  region: Region
+  /** The chunk that is filled now. */
+  #word = 0
+  #capacity = 0
+  #used = 0
+  /** The chunks before it, of a value that did not fit into one. */
+  readonly #filled: { region: Region; word: number }[] = []
+
+  constructor(readonly heaps: HeapSet) {
+    this.region = heaps.region
+  }
+
+  /** Address halves of the first byte of the first chunk: what names the whole scope to the peer. */
+  get firstRegion(): Region {
+    return this.#filled[0]?.region ?? this.region
+  }
+
+  get firstWord(): number {
+    return this.#filled[0]?.word ?? this.#word
+  }
+
+  get isEmpty(): boolean {
+    return this.#used === 0 && this.#filled.length === 0
+  }
+
+  allocate(byteLength: number): number {
+    const bytes = (byteLength + 7) & ~7
+    if (this.#used + bytes > this.#capacity) this.#extend(bytes)
+    const word = this.#word + (this.#used >>> 2)
+    this.#used += bytes
+    return word
+  }
+
+  /** Objects of a scope go with it. */
+  free(): void {}
+
+  owns(region: Region): boolean {
+    return this.heaps.owns(region)
+  }
+
+  /** Forgets the objects; the first chunk is kept for the next use, the others are freed. */
+  reset(): void {
+    if (this.#filled.length > 0) this.#freeAll()
+    this.#used = 0
+  }
+
+  /** Frees everything, when the scope's owner ends. */
+  close(): void {
+    this.#freeAll()
+    this.#used = 0
+  }
+
+  /**
+   * Lets go of the chunks without freeing them: they belong to the peer now, which frees the first; the others are freed by
+   * the callback that the caller keeps for that moment.
+   */
+  detach(): { region: Region; word: number }[] {
+    const chunks = [...this.#filled, { region: this.region, word: this.#word }]
+    this.#filled.length = 0
+    this.#capacity = 0
+    this.#used = 0
+    return chunks
+  }
+
+  #extend(bytes: number): void {
+    // The next chunk of a long value is as long as all before it: few chunks, and at most half of them unused.
+    const wanted = Math.max(bytes, CHUNK_MIN_BYTES, this.#capacity * 2)
+    if (this.#used > 0) {
+      const word = this.heaps.allocateChunk(wanted)
+      this.#filled.push({ region: this.region, word: this.#word })
+      this.#adopt(word, wanted)
+      return
+    }
+    if (this.#capacity > 0) this.heaps.freeChunk(this.region, this.#word)
+    this.#capacity = 0
+    this.#adopt(this.heaps.allocateChunk(wanted), wanted)
+  }
+
+  #adopt(word: number, wanted: number): void {
+    this.region = this.heaps.region
+    this.#word = word
+    this.#capacity = this.heaps.usableBytes(wanted)
+    this.#used = 0
+  }
+
+  #freeAll(): void {
+    for (const { region, word } of this.#filled) this.heaps.freeChunk(region, word)
+    this.#filled.length = 0
+    if (this.#capacity > 0) this.heaps.freeChunk(this.region, this.#word)
+    this.#capacity = 0
+  }
+}

@@ -1,0 +1,129 @@
+import { RpcError } from '../base/errors.js'
+import { makeAddress } from '../base/numbers.js'
+import type { Allocator } from './allocator.js'
+import type { Heap, HeapStats } from './heap.js'
+import type { Region, RegionSpace } from './region.js'
+
+/** Heaps of one connection; a further heap is a request to the daemon, so that this bounds what a runaway client maps. */
+export const HEAPS_MAX = 64
+
+/**
+ * The heaps of one connection as one allocator and one space of pointers: objects in any of them may point to each other.
+ * Private to one isolate. The heaps are its creator's to detach.
+ */
+export class HeapSet implements Allocator, RegionSpace {
+  readonly #heaps: Heap[] = []
+  #current: Heap | undefined
+  region: Region
+
+  constructor(makeFirst: (space: RegionSpace) => Heap) {
+    const first = makeFirst(this)
+    this.#heaps.push(first)
+    this.#current = first
+    this.region = first.region
+  }
+
+  get heaps(): readonly Heap[] {
+    return this.#heaps
+  }
+
+  /** Adds a further heap; allocation goes on in it when the others are full. */
+  add(heap: Heap): void {
+    if (this.#heaps.length >= HEAPS_MAX) {
+      throw new RpcError('RESOURCE_EXHAUSTED', `a connection has at most ${HEAPS_MAX} heaps`)
+    }
+    this.#heaps.push(heap)
+  }
+
+  allocate(byteLength: number): number {
+    const heap = this.#current!
+    try {
+      const word = heap.allocate(byteLength)
+      this.region = heap.region
+      return word
+    } catch (error) {
+      return this.#allocateElsewhere(byteLength, error, (other) => other.allocate(byteLength))
+    }
+  }
+
+  /** See {@link Heap.allocateChunk}. */
+  allocateChunk(byteLength: number): number {
+    const heap = this.#current!
+    try {
+      const word = heap.allocateChunk(byteLength)
+      this.region = heap.region
+      return word
+    } catch (error) {
+      return this.#allocateElsewhere(byteLength, error, (other) => other.allocateChunk(byteLength))
+    }
+  }
+
+  usableBytes(byteLength: number): number {
+    return this.#current!.usableBytes(byteLength)
+  }
+
+  free(region: Region, word: number): void {
+    this.#heapOf(region).free(region, word)
+  }
+
+  freeChunk(region: Region, word: number): void {
+    this.#heapOf(region).freeChunk(word)
+  }
+
+  owns(region: Region): boolean {
+    return region.space === this || this.#heaps.some((heap) => heap.region === region)
+  }
+
+  locate(high: number, low: number, byteLength: number): Region | undefined {
+    for (const { region } of this.#heaps) {
+      if (region.resolve(high, low, byteLength >>> 2) >= 0) return region
+    }
+    return undefined
+  }
+
+  /** Starts a fresh budget of pointers in every heap, at the start of a call. */
+  refill(): void {
+    for (const heap of this.#heaps) heap.region.refill()
+  }
+
+  /** Takes back what others have freed, in every heap. */
+  collect(): void {
+    for (const heap of this.#heaps) heap.collect()
+  }
+
+  stats(): HeapStats {
+    const sum = { ownedBytes: 0, liveBytes: 0, liveBlocks: 0, refusedFrees: 0, freeBytes: 0 }
+    for (const heap of this.#heaps) {
+      const stats = heap.stats()
+      for (const key of Object.keys(sum) as (keyof HeapStats)[]) sum[key] += stats[key]
+    }
+    return sum
+  }
+
+  #heapOf(region: Region): Heap {
+    const first = this.#heaps[0]!
+    if (first.region === region) return first
+    const heap = this.#heaps.find((one) => one.region === region)
+    if (heap === undefined) {
+      throw new RpcError('INVALID_ARGUMENT',
+        `free of an object at 0x${makeAddress(region.high, region.low >>> 0).toString(16)}…, which is not in this connection's heaps`)
+    }
+    return heap
+  }
+
+  #allocateElsewhere(byteLength: number, first: unknown, allocate: (heap: Heap) => number): number {
+    if (!RpcError.is(first) || first.code !== 'RESOURCE_EXHAUSTED') throw first
+    for (const heap of this.#heaps) {
+      if (heap === this.#current || heap.geometry.spanBytes * heap.geometry.spanCount < byteLength) continue
+      try {
+        const word = allocate(heap)
+        this.#current = heap
+        this.region = heap.region
+        return word
+      } catch (error) {
+        if (!RpcError.is(error) || error.code !== 'RESOURCE_EXHAUSTED') throw error
+      }
+    }
+    throw first
+  }
+}
