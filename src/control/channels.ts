@@ -1,0 +1,108 @@
+import { RpcError } from '../base/errors.js'
+import { attach, createHeap, describe, detach, stopHolding } from './heaps.js'
+import { CHANNELS_PER_PARTICIPANT_MAX, HEAPS_PER_OWNER_MAX } from './limits.js'
+import type { Requests } from './messages.js'
+import { checkName, similarNames } from './names.js'
+import type { ChannelRecord, Decision } from './state.js'
+import type { Attachment, ParticipantId } from './types.js'
+
+/** Gives a name to a server. Throws ALREADY_EXISTS naming the process that has it. */
+export function addChannel(decision: Decision, participant: ParticipantId, name: string, info: string, heaps: readonly Attachment[]): void {
+  checkName(name)
+  const taken = decision.channels.get(name)
+  if (taken !== undefined) {
+    const pid = decision.participants.get(taken.server)?.pid
+    throw new RpcError('ALREADY_EXISTS', `the channel's name is taken by process ${pid}${taken.server === participant ? ', this same isolate' : ''}`, { channel: name })
+  }
+  const server = decision.participants.get(participant)
+  if (server === undefined) throw new RpcError('FAILED_PRECONDITION', 'the participant is gone')
+  if (server.channels.length >= CHANNELS_PER_PARTICIPANT_MAX) {
+    throw new RpcError('RESOURCE_EXHAUSTED', `an isolate registers at most ${CHANNELS_PER_PARTICIPANT_MAX} channels`, { channel: name })
+  }
+  decision.channels.set(name, { name, server: participant, owner: { uid: server.uid, gid: server.gid }, info, heaps, pending: 0 })
+  decision.updateParticipant(participant, (record) => ({ channels: [...record.channels, name] }))
+}
+
+export function register(decision: Decision, participant: ParticipantId, message: Requests['register']): void {
+  addChannel(decision, participant, message.channel, message.info, [])
+  if (message.sharedBytes === 0) return decision.send(participant, { type: 'registered', id: message.id, heaps: [] })
+  const undo = { for: 'register', participant, request: message.id, channel: message.channel } as const
+  const heap = createHeap(decision, 'shared', message.sharedBytes, message.channel, undo)
+  const attachment = attach(decision, heap, participant, undefined)
+  decision.updateChannel(message.channel, () => ({ heaps: [attachment] }))
+  decision.send(participant, { type: 'registered', id: message.id, heaps: [describe(decision, attachment, 0)] }, [heap, heap])
+}
+
+/** The channel as its server; throws NOT_FOUND or PERMISSION_DENIED. */
+function ownChannel(decision: Decision, participant: ParticipantId, name: string): ChannelRecord {
+  const channel = findChannel(decision, name)
+  if (channel.server !== participant) throw new RpcError('PERMISSION_DENIED', 'only its server may change a channel', { channel: name })
+  return channel
+}
+
+/** The channel of that name; throws NOT_FOUND naming similar ones. */
+export function findChannel(decision: Decision, name: string): ChannelRecord {
+  const channel = decision.channels.get(name)
+  if (channel !== undefined) return channel
+  checkName(name)
+  const similar = similarNames(name, [...decision.channels.list()].map((one) => one.name))
+  const hint = similar.length === 0 ? 'is its server running, and with the same runtime directory?' : `did you mean ${similar.join(' or ')}?`
+  throw new RpcError('NOT_FOUND', `there is no channel ${JSON.stringify(name)}; ${hint}`)
+}
+
+/** The name is free again. Connections stay, and so do the server's attachments to the shared heaps until it releases them. */
+export function removeChannel(decision: Decision, name: string): void {
+  const channel = decision.channels.get(name)
+  if (channel === undefined) return
+  decision.channels.delete(name)
+  decision.updateParticipant(channel.server, (record) => ({ channels: record.channels.filter((one) => one !== name) }))
+  for (const { heap } of channel.heaps) stopHolding(decision, heap)
+}
+
+export function unregister(decision: Decision, participant: ParticipantId, message: Requests['unregister']): void {
+  ownChannel(decision, participant, message.channel)
+  removeChannel(decision, message.channel)
+  decision.send(participant, { type: 'done', id: message.id })
+}
+
+/** One more shared heap, told to the server and to every connection of the channel. */
+export function growChannel(decision: Decision, participant: ParticipantId, message: Requests['growChannel']): void {
+  const channel = ownChannel(decision, participant, message.channel)
+  if (channel.heaps.length === 0) throw new RpcError('FAILED_PRECONDITION', 'the channel was not registered with a shared heap', { channel: channel.name })
+  if (channel.heaps.length >= HEAPS_PER_OWNER_MAX) {
+    throw new RpcError('RESOURCE_EXHAUSTED', `a channel shares at most ${HEAPS_PER_OWNER_MAX} heaps`, { channel: channel.name })
+  }
+  const heap = createHeap(decision, 'shared', message.byteLength, channel.name, { for: 'grow', participant, request: message.id })
+  const own = attach(decision, heap, participant, undefined)
+  decision.updateChannel(channel.name, (record) => ({ heaps: [...record.heaps, own] }))
+  decision.send(participant, { type: 'grown', id: message.id, memory: describe(decision, own, 0) }, [heap, heap])
+  for (const { id, end } of decision.participants.get(participant)?.ends ?? []) {
+    const connection = decision.connections.get(id)
+    const client = connection?.client.participant
+    if (end !== 'server' || connection?.channel !== channel.name || client === undefined) continue
+    if (connection.stage !== 'open' && connection.stage !== 'pending') continue
+    const theirs = attach(decision, heap, client, { id, end: 'client' })
+    decision.updateEnd(connection, 'client', { heaps: [...connection.client.heaps, theirs] })
+    // A pending one hears of it when it is opened.
+    if (connection.stage === 'open') {
+      decision.send(client, { type: 'heapAdded', connection: id, end: 'client', memory: describe(decision, theirs, own.member) }, [heap])
+    }
+  }
+}
+
+/** A heap whose file could not be made: as if it had never been. */
+export function forgetHeap(decision: Decision, id: Attachment['heap']): void {
+  const without = (list: readonly Attachment[]): readonly Attachment[] => list.filter((one) => one.heap !== id)
+  for (const { participant, member, via } of decision.heaps.get(id)?.holders ?? []) {
+    const connection = via === undefined ? undefined : decision.connections.get(via.id)
+    if (connection !== undefined && via !== undefined) {
+      decision.updateEnd(connection, via.end, { heaps: without(connection[via.end].heaps) })
+    } else {
+      for (const name of decision.participants.get(participant)?.channels ?? []) {
+        decision.updateChannel(name, (channel) => ({ heaps: without(channel.heaps) }))
+      }
+    }
+    detach(decision, participant, { heap: id, member }, true)
+  }
+  stopHolding(decision, id)
+}

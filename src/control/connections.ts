@@ -1,0 +1,216 @@
+import { RpcError } from '../base/errors.js'
+import { findChannel } from './channels.js'
+import type { Failure } from './errors.js'
+import { attach, createHeap, describe, detach, nextId, stopHolding } from './heaps.js'
+import { CONNECTIONS_PER_PARTICIPANT_MAX, HEAPS_PER_OWNER_MAX, PENDING_PER_SERVER_MAX } from './limits.js'
+import type { MemoryMessage, Requests } from './messages.js'
+import { otherEnd, type ChannelRecord, type ConnectionRecord, type Decision } from './state.js'
+import type { Attachment, ConnectionEnd, ConnectionId, End, HeapId, ParticipantId, Peer } from './types.js'
+
+// A connection: pending until the server decides, open, ended when one end is gone, forgotten when both are.
+// An end keeps its memory until it gives it back, or dies: nothing is reassigned under a living process.
+
+/** A client asks for a connection: memory is made, the server is asked. */
+export function open(decision: Decision, participant: ParticipantId, message: Requests['open']): void {
+  const channel = findChannel(decision, message.channel)
+  checkRoomForConnection(decision, participant, channel)
+  const id = nextId(decision) as ConnectionId
+  const undo = { for: 'open', connection: id } as const
+  const control = createHeap(decision, 'control', message.controlBytes, channel.name, undo)
+  const own = channel.heaps.length > 0 ? [] : [createHeap(decision, 'private', message.heapBytes, channel.name, undo)]
+  const connection: ConnectionRecord = {
+    id, channel: channel.name, token: decision.makeToken(), stage: 'pending', request: message.id,
+    client: {
+      participant, control: attach(decision, control, participant, { id, end: 'client' }),
+      heaps: [...own, ...channel.heaps.map(({ heap }) => heap)].map((heap) => attach(decision, heap, participant, { id, end: 'client' })),
+    },
+    server: {
+      participant: channel.server, control: attach(decision, control, channel.server, { id, end: 'server' }),
+      heaps: own.map((heap) => attach(decision, heap, channel.server, { id, end: 'server' })),
+    },
+  }
+  decision.connections.set(id, connection)
+  decision.timers.set(`pending:${id}`, { at: decision.now + message.timeoutMs, purpose: { pending: id } })
+  decision.updateChannel(channel.name, (record) => ({ pending: record.pending + 1 }))
+  addEnd(decision, participant, { id, end: 'client' })
+  addEnd(decision, channel.server, { id, end: 'server' })
+  decision.send(channel.server, {
+    type: 'incoming', connection: id, channel: channel.name, token: connection.token, client: peerOf(decision, participant), info: message.info,
+    ...memoryOf(decision, connection, 'server'), shared: channel.heaps.length > 0 ? connection.client.heaps : [],
+  }, [control, ...own])
+}
+
+function checkRoomForConnection(decision: Decision, client: ParticipantId, channel: ChannelRecord): void {
+  const place = { channel: channel.name }
+  if (channel.pending >= PENDING_PER_SERVER_MAX) {
+    throw new RpcError('RESOURCE_EXHAUSTED', `${PENDING_PER_SERVER_MAX} clients wait for the server's decision already; try again later`, place)
+  }
+  for (const participant of [client, channel.server]) {
+    if ((decision.participants.get(participant)?.ends.length ?? 0) < CONNECTIONS_PER_PARTICIPANT_MAX) continue
+    const who = participant === client ? 'client' : 'server'
+    throw new RpcError('RESOURCE_EXHAUSTED', `the ${who}'s isolate has ${CONNECTIONS_PER_PARTICIPANT_MAX} connections; close some`, place)
+  }
+}
+
+export function accept(decision: Decision, participant: ParticipantId, message: Requests['accept']): void {
+  const pending = decision.connections.get(message.connection)
+  // Not pending any more: the server was told already that the client is gone.
+  if (pending?.stage !== 'pending' || pending.server.participant !== participant) return
+  const connection: ConnectionRecord = { ...pending, stage: 'open' }
+  decision.connections.set(connection.id, connection)
+  decided(decision, connection)
+  const { control, heaps } = memoryOf(decision, connection, 'client')
+  decision.send(connection.client.participant, {
+    type: 'opened', id: connection.request, connection: connection.id, token: connection.token, server: peerOf(decision, participant),
+    serverInfo: decision.channels.get(connection.channel)?.info ?? 'null', answer: message.answer, control, heaps,
+  }, [control.heap, ...heaps.map(({ heap }) => heap)])
+  letGoOfFiles(decision, connection)
+}
+
+/** The server does not want the client, and has let go of the memory that was offered to it. */
+export function refuse(decision: Decision, participant: ParticipantId, message: Requests['refuse']): void {
+  const connection = decision.connections.get(message.connection)
+  if (connection === undefined || connection.server.participant !== participant) return
+  if (connection.stage !== 'pending' && connection.stage !== 'ended') return
+  if (connection.stage === 'pending') leavePending(decision, connection, 'client', message)
+  dropEnd(decision, connection.id, 'server')
+}
+
+/** The client gave up, before or after the answer left. */
+export function cancel(decision: Decision, participant: ParticipantId, message: Requests['cancel']): void {
+  const ends = decision.participants.get(participant)?.ends ?? []
+  const found = ends.find(({ id, end }) => end === 'client' && decision.connections.get(id)?.request === message.request)
+  const connection = found === undefined ? undefined : decision.connections.get(found.id)
+  if (connection === undefined) return
+  if (connection.stage === 'pending') {
+    leavePending(decision, connection, 'client', undefined)
+    decision.send(connection.server.participant, { type: 'closed', connection: connection.id, end: 'server' })
+  } else {
+    tellOther(decision, connection, 'client', 'closed')
+    dropEnd(decision, connection.id, 'client')
+  }
+}
+
+/** The server did not decide in time, or its memory could not be made: the client is told why. */
+export function abandon(decision: Decision, id: ConnectionId, failure: Failure, serverWasAsked: boolean): void {
+  const connection = decision.connections.get(id)
+  if (connection?.stage !== 'pending') return
+  leavePending(decision, connection, 'client', failure)
+  if (serverWasAsked) decision.send(connection.server.participant, { type: 'closed', connection: id, end: 'server' })
+  else dropEnd(decision, id, 'server')
+}
+
+export function grow(decision: Decision, participant: ParticipantId, message: Requests['grow']): void {
+  const { end } = message
+  const connection = decision.connections.get(message.connection)
+  if (connection?.[end].participant !== participant) throw new RpcError('NOT_FOUND', `there is no connection ${message.connection} of this isolate`)
+  const place = { channel: connection.channel }
+  const peer = connection[otherEnd(end)].participant
+  if (connection.stage !== 'open' || peer === undefined) throw new RpcError('UNAVAILABLE', 'the other end of the connection is gone', place)
+  if (connection.client.heaps.length >= HEAPS_PER_OWNER_MAX || connection.server.heaps.length >= HEAPS_PER_OWNER_MAX) {
+    throw new RpcError('RESOURCE_EXHAUSTED', `a connection has at most ${HEAPS_PER_OWNER_MAX} heaps`, place)
+  }
+  const heap = createHeap(decision, 'private', message.byteLength, connection.channel, { for: 'grow', participant, request: message.id })
+  const own = attach(decision, heap, participant, { id: connection.id, end })
+  const theirs = attach(decision, heap, peer, { id: connection.id, end: otherEnd(end) })
+  const changed = decision.updateEnd(connection, end, { heaps: [...connection[end].heaps, own] })
+  decision.updateEnd(changed, otherEnd(end), { heaps: [...changed[otherEnd(end)].heaps, theirs] })
+  decision.send(participant, { type: 'grown', id: message.id, memory: describe(decision, own, theirs.member) }, [heap])
+  decision.send(peer, { type: 'heapAdded', connection: connection.id, end: otherEnd(end), memory: describe(decision, theirs, own.member) }, [heap])
+  stopHolding(decision, heap)
+}
+
+/** One end is closed in order. Its heaps are released one by one, its control region with it. */
+export function close(decision: Decision, participant: ParticipantId, message: Requests['close']): void {
+  const connection = decision.connections.get(message.connection)
+  const { end } = message
+  if (connection === undefined || connection.stage === 'pending' || connection[end].participant !== participant) return
+  tellOther(decision, connection, end, 'closed')
+  if (connection[end].control !== undefined) detach(decision, participant, connection[end].control)
+  removeEnd(decision, connection.id, end)
+}
+
+/** The participant of one end is gone. */
+export function endDied(decision: Decision, id: ConnectionId, end: End): void {
+  const connection = decision.connections.get(id)
+  if (connection === undefined) return
+  if (connection.stage !== 'pending') tellOther(decision, connection, end, 'peerDied')
+  else if (end === 'client') {
+    leavePending(decision, connection, 'client', undefined)
+    decision.send(connection.server.participant, { type: 'peerDied', connection: id, end: 'server' })
+  } else {
+    leavePending(decision, connection, 'client', { code: 'UNAVAILABLE', message: `the server of ${connection.channel} died before it accepted` })
+  }
+  dropEnd(decision, id, end)
+}
+
+function tellOther(decision: Decision, connection: ConnectionRecord, end: End, type: 'closed' | 'peerDied'): void {
+  if (connection.stage === 'open') decision.send(connection[otherEnd(end)].participant, { type, connection: connection.id, end: otherEnd(end) })
+}
+
+/** A pending connection ends for its client, who never used its memory. The server keeps its part until it answers. */
+function leavePending(decision: Decision, connection: ConnectionRecord, end: 'client', failure: Failure | undefined): void {
+  decided(decision, connection)
+  if (failure !== undefined) {
+    decision.send(connection.client.participant, { type: 'error', id: connection.request, code: failure.code, message: failure.message })
+  }
+  letGoOfFiles(decision, connection)
+  dropEnd(decision, connection.id, end, true)
+}
+
+function decided(decision: Decision, connection: ConnectionRecord): void {
+  decision.timers.delete(`pending:${connection.id}`)
+  decision.updateChannel(connection.channel, (record) => ({ pending: Math.max(0, record.pending - 1) }))
+}
+
+/** Both ends have the files of the connection's own memory, or will never need them. */
+function letGoOfFiles(decision: Decision, connection: ConnectionRecord): void {
+  const own = [connection.client.control, ...connection.client.heaps].filter((one) => one !== undefined)
+  for (const { heap } of own) if (decision.heaps.get(heap)?.kind !== 'shared') stopHolding(decision, heap)
+}
+
+/** Takes one end off, with all memory it still has. */
+function dropEnd(decision: Decision, id: ConnectionId, end: End, quiet = false): void {
+  const record = decision.connections.get(id)?.[end]
+  if (record?.participant === undefined) return
+  const attachments = record.control === undefined ? record.heaps : [record.control, ...record.heaps]
+  for (const attachment of attachments) detach(decision, record.participant, attachment, quiet)
+  removeEnd(decision, id, end)
+}
+
+/** The connection is forgotten with its last end. */
+function removeEnd(decision: Decision, id: ConnectionId, end: End): void {
+  const connection = decision.connections.get(id)
+  const participant = connection?.[end].participant
+  if (connection === undefined || participant === undefined) return
+  decision.updateParticipant(participant, (record) => ({ ends: record.ends.filter((one) => one.id !== id || one.end !== end) }))
+  decision.timers.delete(`awaited:${id}`)
+  if (connection[otherEnd(end)].participant === undefined) decision.connections.delete(id)
+  else decision.updateEnd({ ...connection, stage: 'ended' }, end, { participant: undefined, control: undefined, heaps: [] })
+}
+
+export function addEnd(decision: Decision, participant: ParticipantId, end: ConnectionEnd): void {
+  decision.updateParticipant(participant, (record) => ({ ends: [...record.ends, end] }))
+}
+
+function peerOf(decision: Decision, id: ParticipantId): Peer {
+  const record = decision.participants.get(id)
+  return { participant: id, pid: record?.pid ?? 0, uid: record?.uid ?? 0, gid: record?.gid ?? 0 }
+}
+
+/** The memory of one end, as it is told to it. */
+function memoryOf(decision: Decision, connection: ConnectionRecord, end: End): { control: MemoryMessage, heaps: MemoryMessage[] } {
+  const own = connection[end]
+  const other = connection[otherEnd(end)]
+  const peerMember = ({ heap }: Attachment): number =>
+    other.heaps.find((one) => one.heap === heap)?.member ?? memberOf(decision, heap, other.participant)
+  const control = own.control ?? { heap: 0 as HeapId, member: 0 }
+  return {
+    control: describe(decision, control, other.control?.member ?? 0),
+    heaps: own.heaps.map((one) => describe(decision, one, peerMember(one))),
+  }
+}
+
+function memberOf(decision: Decision, heap: HeapId, participant: ParticipantId | undefined): number {
+  return decision.heaps.get(heap)?.holders.find((one) => one.participant === participant)?.member ?? 0
+}

@@ -1,0 +1,120 @@
+import { assert } from '../base/assert.js'
+import { RpcError } from '../base/errors.js'
+import { assignAddress, freeAddress } from './addresses.js'
+import { HEAPS_MAX, MEMBER_MAX, TOTAL_BYTES_MAX } from './limits.js'
+import type { MemoryMessage } from './messages.js'
+import { sameAttachment, type Decision, type HeapRecord, type Undo } from './state.js'
+import type { Attachment, ConnectionEnd, HeapId, HeapKind, ParticipantId } from './types.js'
+
+// A heap lives while somebody is attached to it, or the daemon holds its file for those to come.
+
+/** A fresh id for a heap or connection. */
+export function nextId(decision: Decision): number {
+  const id = decision.counter().nextId
+  decision.count({ nextId: id + 1 })
+  // Claims after a restart bring ids of an earlier daemon, whose counter started elsewhere.
+  return decision.heaps.get(id) === undefined && decision.connections.get(id) === undefined ? id : nextId(decision)
+}
+
+/** A new heap with an address and a file, held by the daemon, nobody attached. Throws RESOURCE_EXHAUSTED at a limit. */
+export function createHeap(decision: Decision, kind: HeapKind, byteLength: number, label: string, undo: Undo): HeapId {
+  checkRoom(decision, byteLength)
+  const id = nextId(decision) as HeapId
+  const address = assignAddress(decision, byteLength)
+  decision.heaps.set(id, { id, kind, address, byteLength, held: true, holders: [], nextMember: 1 })
+  countHeap(decision, byteLength, 1)
+  decision.effects.push({ kind: 'create', heap: id, label, byteLength, undo })
+  return id
+}
+
+/** Where the limits on memory apply; quotas per user and process belong here too. */
+export function checkRoom(decision: Decision, byteLength: number): void {
+  const { heaps, bytes } = decision.counter()
+  if (heaps >= HEAPS_MAX) throw new RpcError('RESOURCE_EXHAUSTED', `the daemon has ${HEAPS_MAX} heaps and control regions; close some`)
+  if (bytes + byteLength > TOTAL_BYTES_MAX) {
+    throw new RpcError('RESOURCE_EXHAUSTED', `${byteLength} bytes more would exceed the ${TOTAL_BYTES_MAX} bytes of all heaps; close some`)
+  }
+}
+
+export function countHeap(decision: Decision, byteLength: number, change: 1 | -1): void {
+  const { heaps, bytes } = decision.counter()
+  decision.count({ heaps: heaps + change, bytes: bytes + change * byteLength })
+}
+
+function heapOf(decision: Decision, id: HeapId): HeapRecord {
+  const heap = decision.heaps.get(id)
+  assert(heap !== undefined, `heap ${id} is referred to and does not exist`)
+  return heap
+}
+
+/** Attaches a participant with the next member id. Ids go up and start again, over those in use, only at the end. */
+export function attach(decision: Decision, id: HeapId, participant: ParticipantId, via: ConnectionEnd | undefined): Attachment {
+  const heap = heapOf(decision, id)
+  if (heap.holders.length >= MEMBER_MAX) {
+    throw new RpcError('RESOURCE_EXHAUSTED', `a heap has ${MEMBER_MAX} attachments already; close some, or use heaps of one's own`)
+  }
+  let member = heap.nextMember
+  while (heap.holders.some((holder) => holder.member === member)) member = (member % MEMBER_MAX) + 1
+  decision.heaps.set(id, { ...heap, nextMember: (member % MEMBER_MAX) + 1, holders: [...heap.holders, { participant, member, via }] })
+  const attachment = { heap: id, member }
+  decision.updateParticipant(participant, (record) => ({ attachments: [...record.attachments, attachment] }))
+  return attachment
+}
+
+/** Ends an attachment and, unless it was never used, tells the other holders. */
+export function detach(decision: Decision, participant: ParticipantId, attachment: Attachment, quiet = false): void {
+  decision.updateParticipant(participant, (record) => ({ attachments: record.attachments.filter((one) => !sameAttachment(one, attachment)) }))
+  const heap = decision.heaps.get(attachment.heap)
+  const holders = heap?.holders.filter((one) => one.member !== attachment.member)
+  if (heap === undefined || holders === undefined || holders.length === heap.holders.length) return
+  decision.heaps.set(heap.id, { ...heap, holders })
+  if (!quiet && heap.kind !== 'control') {
+    for (const { participant, member } of holders) {
+      decision.send(participant, { type: 'memberGone', heap: heap.id, member, gone: attachment.member })
+    }
+  }
+  reclaim(decision, heap.id)
+}
+
+/** The daemon needs the file no more. */
+export function stopHolding(decision: Decision, id: HeapId): void {
+  const heap = decision.heaps.get(id)
+  if (heap === undefined || !heap.held) return
+  decision.effects.push({ kind: 'close', heap: id })
+  decision.heaps.set(id, { ...heap, held: false })
+  reclaim(decision, id)
+}
+
+function reclaim(decision: Decision, id: HeapId): void {
+  const heap = decision.heaps.get(id)
+  if (heap === undefined || heap.held || heap.holders.length > 0) return
+  freeAddress(decision, heap.address)
+  countHeap(decision, heap.byteLength, -1)
+  decision.heaps.delete(id)
+  decision.timers.delete(`claimed:${id}`)
+}
+
+/** A participant gives an attachment back: one that came with a connection leaves its record too. */
+export function release(decision: Decision, participant: ParticipantId, attachment: Attachment): void {
+  const heap = decision.heaps.get(attachment.heap)
+  const holder = heap?.holders.find((one) => one.participant === participant && one.member === attachment.member)
+  // A control region goes with its connection.
+  if (heap === undefined || holder === undefined || heap.kind === 'control') return
+  const connection = holder.via === undefined ? undefined : decision.connections.get(holder.via.id)
+  if (connection !== undefined && holder.via !== undefined) {
+    const heaps = connection[holder.via.end].heaps.filter((one) => !sameAttachment(one, attachment))
+    decision.updateEnd(connection, holder.via.end, { heaps })
+  }
+  detach(decision, participant, attachment)
+}
+
+export function isHolder(decision: Decision, participant: ParticipantId, attachment: Attachment): boolean {
+  const heap = decision.heaps.get(attachment.heap)
+  return heap?.holders.some((one) => one.participant === participant && one.member === attachment.member) ?? false
+}
+
+/** A heap as its holder is told of it. */
+export function describe(decision: Decision, attachment: Attachment, peerMember: number): MemoryMessage {
+  const { id, kind, address, byteLength } = heapOf(decision, attachment.heap)
+  return { heap: id, member: attachment.member, kind, address, byteLength, peerMember }
+}

@@ -1,0 +1,195 @@
+import type { Address } from '../base/numbers.js'
+import type { Notice } from './messages.js'
+import { Transaction, type Store } from './store.js'
+import type { Attachment, ConnectionEnd, ConnectionId, End, HeapId, HeapKind, ParticipantId } from './types.js'
+
+// The orchestrator's records. All are immutable: a change writes a new record.
+
+export interface ParticipantRecord {
+  readonly id: ParticipantId
+  readonly pid: number
+  readonly uid: number
+  readonly gid: number
+  readonly channels: readonly string[]
+  /** The connection ends it holds. */
+  readonly ends: readonly ConnectionEnd[]
+  /** All its attachments, control regions included. */
+  readonly attachments: readonly Attachment[]
+}
+
+export interface ChannelRecord {
+  readonly name: string
+  readonly server: ParticipantId
+  /** Who registered it. Access lists will refer to this owner. */
+  readonly owner: { readonly uid: number, readonly gid: number }
+  readonly info: string
+  /** The server's own attachments to the heaps that the channel shares. */
+  readonly heaps: readonly Attachment[]
+  /** Connections that the server has not decided on. */
+  readonly pending: number
+}
+
+export interface EndRecord {
+  /** Undefined when it is gone, or, after a restart, not back yet. */
+  readonly participant: ParticipantId | undefined
+  /** Undefined when this end closed. */
+  readonly control: Attachment | undefined
+  /** Attachments that came with the connection: its own heaps, and for a client those of the channel. */
+  readonly heaps: readonly Attachment[]
+}
+
+export interface ConnectionRecord {
+  readonly id: ConnectionId
+  readonly channel: string
+  readonly token: string
+  /** Pending: the server has not decided. Awaited: after a restart only one end is back. Ended: one end is left and was told. */
+  readonly stage: 'pending' | 'open' | 'awaited' | 'ended'
+  /** The client's request, so that it can cancel. */
+  readonly request: number
+  readonly client: EndRecord
+  readonly server: EndRecord
+}
+
+export interface HolderRecord {
+  readonly participant: ParticipantId
+  readonly member: number
+  /** The connection end that the attachment came with; undefined for a server's shared heap. */
+  readonly via: ConnectionEnd | undefined
+}
+
+export interface HeapRecord {
+  readonly id: HeapId
+  readonly kind: HeapKind
+  readonly address: Address
+  readonly byteLength: number
+  /** Whether the daemon holds the file, for participants to come. */
+  readonly held: boolean
+  readonly holders: readonly HolderRecord[]
+  readonly nextMember: number
+}
+
+/** What one 4 GiB slot of the address window holds: offset and length of each range, by offset. */
+export interface SlotRecord {
+  readonly ranges: ReadonlyArray<readonly [offset: number, byteLength: number]>
+}
+
+export interface CounterRecord {
+  readonly nextId: number
+  readonly participants: number
+  readonly heaps: number
+  readonly bytes: number
+  /** Where the search for the next address starts. */
+  readonly slot: number
+  readonly offset: number
+}
+
+/** Something is to happen to a connection or heap unless it changes before. */
+export interface TimerRecord {
+  readonly at: number
+  readonly purpose: { readonly pending: ConnectionId } | { readonly awaited: ConnectionId } | { readonly claimed: HeapId }
+}
+
+export class Table<T extends object> {
+  constructor(private readonly transaction: Transaction, private readonly name: string) {}
+
+  get(key: string | number): T | undefined {
+    return this.transaction.read(this.name, String(key)) as T | undefined
+  }
+
+  set(key: string | number, value: T): void {
+    this.transaction.write(this.name, String(key), value)
+  }
+
+  delete(key: string | number): void {
+    this.transaction.write(this.name, String(key), undefined)
+  }
+
+  /** The records before this decision. */
+  *list(): Iterable<T> {
+    for (const [, value] of this.transaction.list(this.name)) yield value as T
+  }
+}
+
+/** What the daemon is to do. Carried out in order; when a `create` fails the rest is dropped and `createFailed` handled. */
+export type Effect =
+  | { readonly kind: 'create', readonly heap: HeapId, readonly label: string, readonly byteLength: number, readonly undo: Undo }
+  /** Keep the file that came with the message at this place. */
+  | { readonly kind: 'adopt', readonly heap: HeapId, readonly index: number }
+  /** Close the daemon's descriptor of the file, as soon as messages before this one have left. */
+  | { readonly kind: 'close', readonly heap: HeapId }
+  | { readonly kind: 'send', readonly to: ParticipantId, readonly message: Notice, readonly files: readonly HeapId[] }
+  /** Remember, beyond the daemon's death, which slots were used: a successor goes on behind them. */
+  | { readonly kind: 'saveSlot', readonly slot: number }
+
+/** What a failed `create` was for. */
+export type Undo =
+  | { readonly for: 'open', readonly connection: ConnectionId }
+  | { readonly for: 'register', readonly participant: ParticipantId, readonly request: number, readonly channel: string }
+  | { readonly for: 'grow', readonly participant: ParticipantId, readonly request: number }
+
+/** One decision: the records it reads and writes, the effects it asks for. */
+export class Decision {
+  readonly effects: Effect[] = []
+  readonly participants: Table<ParticipantRecord>
+  readonly channels: Table<ChannelRecord>
+  readonly connections: Table<ConnectionRecord>
+  readonly heaps: Table<HeapRecord>
+  readonly slots: Table<SlotRecord>
+  readonly timers: Table<TimerRecord>
+  readonly counters: Table<CounterRecord>
+  readonly #transaction: Transaction
+
+  /** `now` in milliseconds, of any clock that only rises; `makeToken` gives 32 random hexadecimal digits. */
+  constructor(store: Store, readonly now: number, readonly makeToken: () => string) {
+    this.#transaction = new Transaction(store)
+    this.participants = new Table(this.#transaction, 'participants')
+    this.channels = new Table(this.#transaction, 'channels')
+    this.connections = new Table(this.#transaction, 'connections')
+    this.heaps = new Table(this.#transaction, 'heaps')
+    this.slots = new Table(this.#transaction, 'slots')
+    this.timers = new Table(this.#transaction, 'timers')
+    this.counters = new Table(this.#transaction, 'counters')
+  }
+
+  /** Asks for a message to a participant; nothing when it is gone. */
+  send(to: ParticipantId | undefined, message: Notice, files: readonly HeapId[] = []): void {
+    if (to === undefined || this.participants.get(to) === undefined) return
+    this.effects.push({ kind: 'send', to, message, files })
+  }
+
+  commit(): boolean {
+    return this.#transaction.commit()
+  }
+
+  counter(): CounterRecord {
+    return this.counters.get('all') ?? { nextId: 1, participants: 0, heaps: 0, bytes: 0, slot: 0, offset: 0 }
+  }
+
+  count(change: Partial<CounterRecord>): void {
+    this.counters.set('all', { ...this.counter(), ...change })
+  }
+
+  updateParticipant(id: ParticipantId, change: (record: ParticipantRecord) => Partial<ParticipantRecord>): void {
+    const record = this.participants.get(id)
+    if (record !== undefined) this.participants.set(id, { ...record, ...change(record) })
+  }
+
+  updateChannel(name: string, change: (record: ChannelRecord) => Partial<ChannelRecord>): void {
+    const record = this.channels.get(name)
+    if (record !== undefined) this.channels.set(name, { ...record, ...change(record) })
+  }
+
+  updateEnd(connection: ConnectionRecord, end: End, change: Partial<EndRecord>): ConnectionRecord {
+    const record = { ...connection, [end]: { ...connection[end], ...change } }
+    this.connections.set(connection.id, record)
+    return record
+  }
+}
+
+export function otherEnd(end: End): End {
+  return end === 'client' ? 'server' : 'client'
+}
+
+export function sameAttachment(a: Attachment, b: Attachment): boolean {
+  return a.heap === b.heap && a.member === b.member
+}
