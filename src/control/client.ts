@@ -1,7 +1,16 @@
+import { assert } from '../base/assert.js'
 import { RpcError } from '../base/errors.js'
-import type {
-  Attachment, ChannelEvents, ChannelOptions, ConnectionEnd, ConnectionEvents, DaemonIdentity, MemoryGrant, OpenedConnection,
-  OpenOptions, RegisteredChannel,
+import { failureOf } from './errors.js'
+import { Deliveries, Held, type HeldChannel, type HeldConnection } from './held.js'
+import { connectOrStart } from './launch.js'
+import { DEFAULT_TIMEOUT_MS, INFO_LENGTH_MAX, TIMEOUT_MS_MAX } from './limits.js'
+import type { MemoryMessage, Notices } from './messages.js'
+import { checkName } from './names.js'
+import { runtimeDirectory } from './runtime-directory.js'
+import { closeAll, Session, type News, type Question } from './session.js'
+import {
+  MemoryGrant, type Attachment, type ChannelEvents, type ChannelOptions, type ConnectionEnd, type ConnectionEvents, type DaemonIdentity,
+  type IncomingConnection, type Json, type OpenedConnection, type OpenOptions, type RegisteredChannel,
 } from './types.js'
 
 export interface DaemonClientOptions {
@@ -9,57 +18,331 @@ export interface DaemonClientOptions {
   readonly directory?: string
 }
 
-/** An isolate's link to the daemon, made on first need and shared by all servers and clients of the isolate. */
+/** Pauses between attempts to reach a daemon again for what is held, each of which has its own bound. */
+const FIRST_RETURN_MS = 500
+const LAST_RETURN_MS = 30_000
+
+const shared = new Map<string, DaemonClient>()
+
+/**
+ * An isolate's link to the daemon, made on first need and shared by all servers and clients of the isolate. It does not
+ * keep the process alive by itself (see `ref`). When the daemon dies, what this isolate holds is brought to the next one.
+ *
+ * Every method may reject with UNAVAILABLE (no daemon, or it ended meanwhile: ask again), DEADLINE_EXCEEDED,
+ * RESOURCE_EXHAUSTED (a limit of limits.ts), FAILED_PRECONDITION (unfit directory, other version) or CANCELLED (closed).
+ */
 export class DaemonClient {
-  /** The isolate's own link. */
+  readonly directory: string
+  readonly #held = new Held()
+  readonly #undecided = new Set<HeldConnection>()
+  #session: Session | undefined
+  #ready: Promise<DaemonIdentity> | undefined
+  /** The session is there, and the daemon knows all that is held. */
+  #claimed = false
+  #references = 0
+  #closed = false
+
+  /** The isolate's own link for the user's runtime directory. */
   static shared(): DaemonClient {
-    throw new RpcError('UNIMPLEMENTED', 'not built yet')
+    const directory = runtimeDirectory()
+    let client = shared.get(directory)
+    if (client === undefined || client.#closed) shared.set(directory, (client = new DaemonClient({ directory })))
+    return client
   }
 
-  constructor(_options: DaemonClientOptions = {}) {}
+  constructor(options: DaemonClientOptions = {}) {
+    this.directory = options.directory ?? runtimeDirectory()
+  }
 
   /** Reaches the daemon, and starts one when there is none. */
-  connect(_timeoutMs?: number): Promise<DaemonIdentity> {
-    return notBuilt()
+  async connect(timeoutMs = DEFAULT_TIMEOUT_MS): Promise<DaemonIdentity> {
+    if (this.#closed) throw new RpcError('CANCELLED', 'the link to the daemon was closed')
+    this.#ready ??= this.#establish(DEFAULT_TIMEOUT_MS)
+    return within(this.#ready, timeoutMs)
   }
 
-  registerChannel(_name: string, _options: ChannelOptions, _events: ChannelEvents): Promise<RegisteredChannel> {
-    return notBuilt()
+  /** A round trip: what was posted before has been dealt with when it resolves. */
+  async ping(timeoutMs?: number): Promise<void> {
+    await this.#request({ type: 'ping' }, timeoutMs, () => undefined)
   }
 
-  unregisterChannel(_name: string): Promise<void> {
-    return notBuilt()
+  /**
+   * Takes a name for a server of this isolate. Throws INVALID_ARGUMENT for a bad name, ALREADY_EXISTS naming the process
+   * that has it.
+   */
+  async registerChannel(name: string, options: ChannelOptions, events: ChannelEvents): Promise<RegisteredChannel> {
+    checkName(name)
+    const info = encodeInfo(options.info)
+    const question = { type: 'register', channel: name, info, sharedBytes: options.sharedHeapBytes ?? 0 } as const
+    return this.#request(question, options.timeoutMs, (answer, fds) => {
+      assert(answer.type === 'registered', 'a register is answered by registered')
+      const channel: HeldChannel = { name, info, events, deliveries: new Deliveries(), heaps: [] }
+      this.#held.channels.set(name, channel)
+      setImmediate(() => channel.deliveries.start())
+      const memory = answer.heaps[0]
+      return { name, sharedHeap: memory === undefined ? undefined : this.#keepShared(channel, memory, fds) }
+    })
   }
 
-  openConnection(_channel: string, _options: OpenOptions, _events: ConnectionEvents): Promise<OpenedConnection> {
-    return notBuilt()
+  /** Gives the name back. Connections stay, and attachments to shared heaps too, until they are released. */
+  async unregisterChannel(name: string): Promise<void> {
+    if (this.#held.removeChannel(name) === undefined) {
+      throw new RpcError('NOT_FOUND', `this isolate has registered no channel ${JSON.stringify(name)}`)
+    }
+    if (this.#session?.isOpen === true) await this.#request({ type: 'unregister', channel: name }, undefined, () => undefined)
   }
 
-  /** A further heap for both ends of a connection; the other end hears of it by `heapAdded`. */
-  growConnection(_connection: ConnectionEnd, _byteLength: number): Promise<MemoryGrant> {
-    return notBuilt()
+  /**
+   * Asks a channel's server for a connection. The grants in the result are the caller's to close; the attachments last until
+   * `releaseHeap` and `closeConnection`. Throws NOT_FOUND naming similar channels, or whatever the server's handler threw.
+   */
+  async openConnection(channel: string, options: OpenOptions, events: ConnectionEvents): Promise<OpenedConnection> {
+    checkName(channel)
+    const timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS
+    const { heapBytes, controlBytes } = options
+    const question = {
+      type: 'open', channel, heapBytes, controlBytes, info: encodeInfo(options.info), timeoutMs: Math.max(1, Math.min(TIMEOUT_MS_MAX, Math.ceil(timeoutMs))),
+    } as const
+    return this.#request(question, timeoutMs, (answer, fds) => {
+      assert(answer.type === 'opened', 'an open is answered by opened')
+      return this.#opened(channel, answer, fds, events)
+    })
+  }
+
+  /** A further heap for both ends of a connection; the other end hears of it by `heapAdded`. The grant is the caller's. */
+  async growConnection({ id, end }: ConnectionEnd, byteLength: number): Promise<MemoryGrant> {
+    return this.#request({ type: 'grow', connection: id, end, byteLength }, undefined, (answer, fds) => {
+      assert(answer.type === 'grown', 'a grow is answered by grown')
+      const connection = this.#held.connection({ id, end })
+      if (connection !== undefined) this.#held.addHeap(answer.memory, connection)
+      return new MemoryGrant(answer.memory, fds[0]!)
+    })
   }
 
   /** A further shared heap for a channel of this isolate; its connections hear of it by `heapAdded`. */
-  growChannel(_name: string, _byteLength: number): Promise<MemoryGrant> {
-    return notBuilt()
+  async growChannel(name: string, byteLength: number): Promise<MemoryGrant> {
+    return this.#request({ type: 'growChannel', channel: name, byteLength }, undefined, (answer, fds) => {
+      assert(answer.type === 'grown', 'a growChannel is answered by grown')
+      const channel = this.#held.channels.get(name)
+      if (channel !== undefined) return this.#keepShared(channel, answer.memory, fds)
+      closeAll(fds.slice(1))
+      return new MemoryGrant(answer.memory, fds[0]!)
+    })
   }
 
-  /** Gives back one attachment of a private or shared heap, when nothing of it is mapped here any more. */
-  releaseHeap(_attachment: Attachment): void {}
+  /** Gives back one attachment of a private or shared heap, when nothing of it is mapped here any more. Idempotent. */
+  releaseHeap({ heap, member }: Attachment): void {
+    if (this.#held.removeHeap({ heap, member })) this.#session?.post({ type: 'release', heap, member })
+  }
 
-  /** Ends this end of a connection and gives back its control region. Heaps are released one by one. */
-  closeConnection(_connection: ConnectionEnd): void {}
+  /** Ends this end of a connection and gives back its control region. Heaps are released one by one. Idempotent. */
+  closeConnection({ id, end }: ConnectionEnd): void {
+    if (this.#held.removeConnection({ id, end })) this.#session?.post({ type: 'close', connection: id, end })
+  }
 
   /** Keeps the process alive, until as many `unref`. */
-  ref(): void {}
+  ref(): void {
+    this.#references++
+    this.#session?.setReferenced(this.#references > 0)
+  }
 
-  unref(): void {}
+  unref(): void {
+    this.#references--
+    this.#session?.setReferenced(this.#references > 0)
+  }
 
-  /** Leaves the daemon: it takes this for the isolate's death. */
-  close(): void {}
+  /** Leaves the daemon: it takes this for the isolate's death. Idempotent. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#session?.close()
+    for (const name of [...this.#held.channels.keys()]) this.#held.removeChannel(name)
+  }
+
+  async #request<T>(question: Question, timeoutMs: number | undefined, convert: Parameters<typeof Session.prototype.request<T>>[2]): Promise<T> {
+    const end = performance.now() + (timeoutMs ?? DEFAULT_TIMEOUT_MS)
+    if (!this.#claimed) await this.connect(end - performance.now())
+    if (this.#session === undefined) throw new RpcError('UNAVAILABLE', 'the daemon ended; ask again')
+    return this.#session.request(question, Math.max(1, end - performance.now()), convert)
+  }
+
+  async #establish(timeoutMs: number): Promise<DaemonIdentity> {
+    const end = performance.now() + timeoutMs
+    const remaining = (): number => end - performance.now()
+    try {
+      for (;;) {
+        const fd = await connectOrStart(this.directory, remaining)
+        try {
+          return await this.#greet(fd, Math.max(1, remaining()))
+        } catch (error) {
+          // A daemon may end, for want of participants, between our connect and our hello.
+          if (!RpcError.is(error) || error.code !== 'UNAVAILABLE' || remaining() <= 0 || this.#closed) throw error
+        }
+      }
+    } catch (error) {
+      this.#ready = undefined
+      throw error
+    }
+  }
+
+  async #greet(fd: number, timeoutMs: number): Promise<DaemonIdentity> {
+    const { session, identity } = await Session.start(fd, { news: (news, fds) => this.#news(news, fds), ended: () => this.#ended() }, timeoutMs)
+    this.#session = session
+    if (this.#closed) session.close()
+    await this.#held.claim(session, timeoutMs)
+    if (!session.isOpen) throw new RpcError(this.#closed ? 'CANCELLED' : 'UNAVAILABLE', 'the link to the daemon ended at once')
+    session.setReferenced(this.#references > 0)
+    this.#claimed = true
+    return identity
+  }
+
+  #ended(): void {
+    this.#session = undefined
+    this.#held.daemonDied(this.#undecided)
+    // While a link is being made, the one who makes it goes on.
+    if (!this.#claimed) return
+    this.#claimed = false
+    this.#ready = undefined
+    this.#comeBack(FIRST_RETURN_MS)
+  }
+
+  /** At once: whoever looks for our channels must find them, and our addresses must not be given to others. */
+  #comeBack(retryMs: number): void {
+    if (this.#held.isEmpty || this.#closed) return
+    this.connect().catch(() => {
+      setTimeout(() => this.#comeBack(Math.min(2 * retryMs, LAST_RETURN_MS)), retryMs).unref()
+    })
+  }
+
+  /** A server keeps a second descriptor of its shared heaps. */
+  #keepShared(channel: HeldChannel, memory: MemoryMessage, fds: readonly number[]): MemoryGrant {
+    channel.heaps.push({ memory, fd: fds[1]! })
+    this.#held.addHeap(memory, channel)
+    return new MemoryGrant(memory, fds[0]!)
+  }
+
+  #opened(channel: string, answer: Notices['opened'], fds: readonly number[], events: ConnectionEvents): OpenedConnection {
+    const { connection: id, token, server, control } = answer
+    const held: HeldConnection = { id, end: 'client', channel, token, control, events, ended: false, deliveries: new Deliveries() }
+    this.#held.addConnection(held, answer.heaps)
+    setImmediate(() => held.deliveries.start())
+    const [heap, ...furtherHeaps] = answer.heaps.map((memory, index) => new MemoryGrant(memory, fds[1 + index]!))
+    assert(heap !== undefined, 'a connection has a heap')
+    return {
+      id, end: 'client', channel, token, server, serverInfo: decodeInfo(answer.serverInfo), answer: decodeInfo(answer.answer),
+      control: new MemoryGrant(control, fds[0]!), heap, furtherHeaps,
+    }
+  }
+
+  #news(news: News, fds: readonly number[]): void {
+    switch (news.type) {
+      case 'incoming': {
+        const channel = this.#held.channels.get(news.channel)
+        if (channel !== undefined) return channel.deliveries.deliver(() => void this.#incoming(channel, news, fds))
+        closeAll(fds)
+        return this.#session?.post({ type: 'refuse', connection: news.connection, code: 'UNAVAILABLE', message: 'the channel is closing' })
+      }
+      case 'heapAdded': {
+        const held = this.#held.connection({ id: news.connection, end: news.end })
+        const grant = new MemoryGrant(news.memory, fds[0]!)
+        if (held === undefined) {
+          grant.close()
+          return this.#session?.post({ type: 'release', heap: grant.heap, member: grant.member })
+        }
+        this.#held.addHeap(news.memory, held)
+        return held.deliveries.deliver(() => {
+          held.events.heapAdded?.(grant)
+          grant.close()
+        })
+      }
+      case 'peerDied':
+        return this.#held.endConnection({ id: news.connection, end: news.end }, (events) => events.peerDied?.())
+      case 'closed':
+        return this.#held.endConnection({ id: news.connection, end: news.end }, (events) => events.connectionClosed?.())
+      case 'memberGone': {
+        const { heap, member, gone } = news
+        return this.#held.tellMembers(news, gone, (events) => events.memberGone?.({ heap, member }, gone))
+      }
+      case 'livingMembers': {
+        const { heap, member, living } = news
+        return this.#held.tellMembers(news, 0, (events) => events.livingMembers?.({ heap, member }, living))
+      }
+      default: {
+        const never: never = news
+        return never
+      }
+    }
+  }
+
+  /** A server of this isolate decides on a client. */
+  async #incoming(channel: HeldChannel, news: Notices['incoming'], fds: readonly number[]): Promise<void> {
+    const { connection: id, token, client, control } = news
+    if (this.#closed) return closeAll(fds)
+    const held: HeldConnection = { id, end: 'server', channel: channel.name, token, control, events: {}, ended: false, deliveries: new Deliveries() }
+    this.#held.addConnection(held, news.heaps)
+    this.#undecided.add(held)
+    const grants = [control, ...news.heaps].map((memory, index) => new MemoryGrant(memory, fds[index]!))
+    const request: IncomingConnection = {
+      id, end: 'server', channel: channel.name, token, client, info: decodeInfo(news.info), control: grants[0]!, heap: grants[1], sharedMembers: news.shared,
+    }
+    this.#held.noteMembers(channel, request)
+    const session = this.#session
+    try {
+      const { events, info } = await channel.events.incoming(request)
+      held.events = events
+      this.#accept(session, held, info)
+    } catch (error) {
+      this.#held.dropConnection(held)
+      this.#session?.post({ type: 'refuse', connection: id, ...failureOf(error) })
+    } finally {
+      this.#undecided.delete(held)
+      for (const grant of grants) grant.close()
+    }
+  }
+
+  #accept(session: Session | undefined, held: HeldConnection, info: Json | undefined): void {
+    const { id } = held
+    try {
+      const answer = encodeInfo(info)
+      session?.post({ type: 'accept', connection: id, answer })
+      setImmediate(() => held.deliveries.start())
+    } catch (error) {
+      // The handler holds the memory already: it hears that the connection ended, then the client hears why.
+      setImmediate(() => {
+        this.#held.endConnection(held, (events) => events.peerDied?.())
+        held.deliveries.start()
+        this.#session?.post({ type: 'refuse', connection: id, ...failureOf(error) })
+      })
+    }
+  }
 }
 
-function notBuilt<T>(): Promise<T> {
-  return Promise.reject(new RpcError('UNIMPLEMENTED', 'not built yet'))
+function encodeInfo(info: Json | undefined): string {
+  const text = JSON.stringify(info ?? null)
+  if (text.length > INFO_LENGTH_MAX) {
+    throw new RpcError('INVALID_ARGUMENT', `an info has ${text.length} characters as JSON, where ${INFO_LENGTH_MAX} are allowed`)
+  }
+  return text
+}
+
+/** Undefined for what is not JSON. */
+function decodeInfo(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** The promise's outcome, or UNAVAILABLE when it takes longer. The promise goes on. */
+async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new RpcError('DEADLINE_EXCEEDED', `no daemon was reached within ${Math.ceil(timeoutMs)} ms`)), timeoutMs)
+  })
+  try {
+    return await Promise.race([promise, late])
+  } finally {
+    clearTimeout(timer)
+  }
 }

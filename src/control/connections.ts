@@ -71,7 +71,7 @@ export function accept(decision: Decision, participant: ParticipantId, message: 
 export function refuse(decision: Decision, participant: ParticipantId, message: Requests['refuse']): void {
   const connection = decision.connections.get(message.connection)
   if (connection === undefined || connection.server.participant !== participant) return
-  if (connection.stage !== 'pending' && connection.stage !== 'ended') return
+  if (connection.stage === 'open') return
   if (connection.stage === 'pending') leavePending(decision, connection, 'client', message)
   dropEnd(decision, connection.id, 'server')
 }

@@ -1,4 +1,4 @@
-import { Status, type StatusName } from '../base/errors.js'
+import { RpcError, Status, type StatusName } from '../base/errors.js'
 import { PAGE_BYTES, type Address } from '../base/numbers.js'
 import { HEAPS_BASE, MESSAGE_BYTES_MAX, WINDOW_END } from '../sys/index.js'
 import {
@@ -118,6 +118,16 @@ function decode<T extends Readonly<Record<string, Check<object>>>>(table: T, byt
     throw new ProtocolError(`unknown message ${JSON.stringify(type)?.slice(0, 40) ?? '(no type)'}`)
   }
   return { type, ...table[type]!(fields, type) } as Tagged<T>[keyof T & string]
+}
+
+/** Throws INVALID_ARGUMENT for what the daemon would drop its sender for: a mistake of this process's own program. */
+export function checkRequest(message: Request): void {
+  const { type, ...fields } = message
+  try {
+    requests[type](fields, type)
+  } catch (error) {
+    throw error instanceof ProtocolError ? new RpcError('INVALID_ARGUMENT', error.problem) : error
+  }
 }
 
 /** A participant's message after its hello. Throws ProtocolError. */

@@ -121,7 +121,7 @@ export interface IncomingConnection extends ConnectionEnd {
   /** 16 random bytes in hexadecimal, known to both ends and the daemon. */
   readonly token: string
   readonly client: Peer
-  /** What the client passed to `openConnection`: not checked by anybody yet. */
+  /** What the client passed to `openConnection`: not checked by anybody yet, undefined when it is not even JSON. */
   readonly info: unknown
   readonly control: MemoryGrant
   /** The connection's own heap; undefined when the channel shares one. */

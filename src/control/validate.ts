@@ -2,8 +2,8 @@ import { RpcError } from '../base/errors.js'
 
 /** A message that no correct program sends: its sender is dropped. */
 export class ProtocolError extends RpcError {
-  constructor(message: string) {
-    super('INVALID_ARGUMENT', `protocol error: ${message}`)
+  constructor(readonly problem: string) {
+    super('INVALID_ARGUMENT', `protocol error: ${problem}`)
   }
 }
 

@@ -1,0 +1,297 @@
+import { randomBytes, randomInt } from 'node:crypto'
+import { appendFileSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { assert, unreachable } from '../base/assert.js'
+import { RpcError } from '../base/errors.js'
+import { acceptUnix, addon, checkMemoryFile, errnoCode, listenUnix, watch, type Watch } from '../sys/index.js'
+import { SLOT_COUNT } from './addresses.js'
+import type { Failure } from './errors.js'
+import { Files } from './files.js'
+import { LISTEN_BACKLOG, PARTICIPANTS_MAX, PROTOCOL_VERSION } from './limits.js'
+import type { Request } from './messages.js'
+import { Orchestrator, type Event } from './orchestrator.js'
+import { ParticipantLink } from './participant-link.js'
+import { daemonLock, daemonLog, daemonSlot, daemonSocket, openRuntimeDirectory } from './runtime-directory.js'
+import type { Effect } from './state.js'
+import { MemoryStore } from './store.js'
+import type { ParticipantId } from './types.js'
+
+export interface DaemonOptions {
+  readonly directory: string
+  /** How long the daemon stays when it has no participant, in milliseconds. */
+  readonly idleMs: number
+  /** Writes a log into the directory. */
+  readonly debug: boolean
+  /** Called once, when the daemon has ended. */
+  readonly onEnd: () => void
+}
+
+/** How often deadlines are looked at while there are any; clients watch their own more closely. */
+const TICK_MS = 50
+/** A pause before accepting again when the daemon has no descriptor left. */
+const ACCEPT_PAUSE_MS = 50
+/** Errors of the kernel that mean: not now, there is too little of something. */
+const EXHAUSTION = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC', 'EDQUOT', 'EFBIG'])
+
+/**
+ * The embedded daemon: carries the orchestrator's decisions out over one Unix socket. One per runtime directory, which the
+ * lock sees to; its trust boundary is the user. When it dies, connections go on over their own sockets and memory, and
+ * participants bring what they hold to the next daemon.
+ */
+export class Daemon {
+  readonly #options: DaemonOptions
+  readonly #lock: number
+  readonly #orchestrator: Orchestrator
+  readonly #files = new Files()
+  readonly #links = new Map<ParticipantId, ParticipantLink>()
+  readonly #strangers = new Set<ParticipantLink>()
+  #listener = -1
+  #listenWatch: Watch | undefined
+  #nextParticipant = randomInt(1, 2 ** 32) * 2 ** 16
+  #idleTimer: NodeJS.Timeout | undefined
+  #ticker: NodeJS.Timeout | undefined
+  #open = true
+
+  /**
+   * Starts a daemon in this process, or returns undefined when the directory has one already.
+   * Throws RpcError FAILED_PRECONDITION for an unfit directory.
+   */
+  static start(options: DaemonOptions): Daemon | undefined {
+    openRuntimeDirectory(options.directory)
+    const lock = addon.lockFile(daemonLock(options.directory))
+    if (lock < 0) return undefined
+    try {
+      return new Daemon(options, lock)
+    } catch (error) {
+      addon.closeFd(lock)
+      throw error
+    }
+  }
+
+  private constructor(options: DaemonOptions, lock: number) {
+    this.#options = options
+    this.#lock = lock
+    this.#orchestrator = new Orchestrator({
+      store: new MemoryStore(),
+      makeToken: () => randomBytes(16).toString('hex'),
+      firstId: randomInt(1, 2 ** 32) * 2 ** 20,
+      firstSlot: this.#firstSlot(),
+    })
+    const path = daemonSocket(options.directory)
+    removeFile(path)
+    this.#listener = listenUnix(path, 'packets', LISTEN_BACKLOG)
+    try {
+      this.#listenWatch = watch(this.#listener, () => this.#accept())
+    } catch (error) {
+      addon.closeFd(this.#listener)
+      throw error
+    }
+    this.#log(`process ${process.pid} listens on ${path}`)
+    this.#awaitIdleness()
+  }
+
+  /** Ends the daemon: participants see the end of the stream. Idempotent. */
+  stop(why: string): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#log(`ends: ${why}`)
+    clearTimeout(this.#idleTimer)
+    clearInterval(this.#ticker)
+    // First, so that who comes now starts another daemon; the lock keeps that one waiting until this one is done.
+    removeFile(daemonSocket(this.#options.directory))
+    this.#listenWatch?.close()
+    addon.closeFd(this.#listener)
+    for (const link of [...this.#links.values(), ...this.#strangers]) link.close()
+    this.#files.closeAll()
+    addon.closeFd(this.#lock)
+    this.#options.onEnd()
+  }
+
+  /** Behind the addresses of the daemon before, whose heaps may still be mapped somewhere. */
+  #firstSlot(): number {
+    try {
+      const last = Number(readFileSync(daemonSlot(this.#options.directory), 'latin1'))
+      if (Number.isInteger(last) && last >= 0 && last < SLOT_COUNT) return this.#saveSlot((last + 1) % SLOT_COUNT)
+    } catch {
+      // There was no daemon before.
+    }
+    return this.#saveSlot(randomInt(SLOT_COUNT))
+  }
+
+  #saveSlot(slot: number): number {
+    try {
+      writeFileSync(daemonSlot(this.#options.directory), String(slot), { mode: 0o600 })
+    } catch (error) {
+      // A successor begins somewhere else at random, and heaps in use are claimed: this only makes it sure.
+      this.#log(`cannot note the slot: ${String(error)}`)
+    }
+    return slot
+  }
+
+  #accept(): void {
+    try {
+      for (let fd = acceptUnix(this.#listener); fd !== undefined; fd = acceptUnix(this.#listener)) this.#welcome(fd)
+    } catch (error) {
+      this.#log(`cannot accept: ${String(error)}`)
+      this.#listenWatch?.setReadable(false)
+      setTimeout(() => {
+        if (this.#open) this.#listenWatch?.setReadable(true)
+      }, ACCEPT_PAUSE_MS)
+    }
+  }
+
+  #welcome(fd: number): void {
+    let participant: ParticipantId | undefined
+    const link = new ParticipantLink(fd, {
+      hello: (version) => {
+        participant = this.#join(link, version)
+      },
+      request: (request, fds) => {
+        assert(participant !== undefined, 'requests come after the hello')
+        this.#request(participant, request, fds)
+      },
+      gone: (why) => this.#leave(link, participant, why),
+    })
+    this.#strangers.add(link)
+    clearTimeout(this.#idleTimer)
+    if (link.credentials.uid !== process.getuid?.()) {
+      link.drop(new RpcError('PERMISSION_DENIED', `this daemon serves user ${process.getuid?.()} only, not user ${link.credentials.uid}`))
+    } else if (this.#links.size + this.#strangers.size > PARTICIPANTS_MAX) {
+      link.drop(new RpcError('RESOURCE_EXHAUSTED', `the daemon serves ${PARTICIPANTS_MAX} isolates already`))
+    }
+  }
+
+  #join(link: ParticipantLink, version: number): ParticipantId {
+    if (version !== PROTOCOL_VERSION) {
+      throw new RpcError('FAILED_PRECONDITION', `the running daemon (process ${process.pid}) speaks protocol ${PROTOCOL_VERSION} and this ` +
+        `process protocol ${version}: they come from different versions of rpcool. End the programs of the other version, or give one of ` +
+        'them another RPCOOL_RUNTIME_DIR')
+    }
+    const participant = this.#nextParticipant++ as ParticipantId
+    this.#handle({ type: 'joined', participant, ...link.credentials })
+    this.#strangers.delete(link)
+    this.#links.set(participant, link)
+    this.#log(`participant ${participant} is process ${link.credentials.pid}`)
+    link.send({ type: 'welcome', version: PROTOCOL_VERSION, participant, pid: process.pid, boundary: 'same-user' })
+    return participant
+  }
+
+  #leave(link: ParticipantLink, participant: ParticipantId | undefined, why: RpcError | undefined): void {
+    this.#log(`participant ${participant ?? '(no hello)'}, process ${link.credentials.pid}, is gone${why === undefined ? '' : `: ${why.message}`}`)
+    this.#strangers.delete(link)
+    if (participant !== undefined) {
+      this.#links.delete(participant)
+      this.#handle({ type: 'left', participant })
+    }
+    this.#awaitIdleness()
+  }
+
+  #awaitIdleness(): void {
+    if (!this.#open || this.#links.size + this.#strangers.size > 0) return
+    clearTimeout(this.#idleTimer)
+    this.#idleTimer = setTimeout(() => {
+      this.#accept()
+      if (this.#links.size + this.#strangers.size === 0) this.stop('nobody needs it')
+    }, this.#options.idleMs)
+  }
+
+  #request(participant: ParticipantId, request: Request, fds: number[]): void {
+    if (request.type === 'register' || request.type === 'claimChannel') this.#noticeDeathOfServer(request.channel, participant)
+    if (request.type === 'claimChannel') checkClaimedFiles(request.heaps, fds)
+    this.#handle({ type: 'request', participant, message: request }, fds)
+  }
+
+  /** A server's successor may be heard before its predecessor's end. */
+  #noticeDeathOfServer(channel: string, successor: ParticipantId): void {
+    const server = this.#orchestrator.serverOf(channel)
+    if (server !== undefined && server !== successor) this.#links.get(server)?.drain()
+  }
+
+  #handle(event: Event, fds: number[] = []): void {
+    // A participant's end may be noticed while its own messages are read.
+    if (event.type === 'request' && !this.#links.has(event.participant)) return
+    const received = [...fds]
+    for (const effect of this.#orchestrator.handle(event, performance.now())) {
+      const failure = this.#carryOut(effect, received, fds)
+      if (failure === undefined) continue
+      this.#handle({ type: 'createFailed', ...failure })
+      break
+    }
+    if (this.#ticker === undefined && this.#orchestrator.waiting) this.#ticker = setInterval(() => this.#tick(), TICK_MS)
+  }
+
+  #tick(): void {
+    this.#handle({ type: 'tick' })
+    if (this.#orchestrator.waiting) return
+    clearInterval(this.#ticker)
+    this.#ticker = undefined
+  }
+
+  #carryOut(effect: Effect, received: readonly number[], left: number[]): Omit<Extract<Event, { type: 'createFailed' }>, 'type'> | undefined {
+    switch (effect.kind) {
+      case 'create':
+        try {
+          this.#files.create(effect.heap, effect.label, effect.byteLength)
+        } catch (error) {
+          return { heap: effect.heap, undo: effect.undo, failure: exhaustion(error, effect.byteLength) }
+        }
+        return undefined
+      case 'adopt': {
+        const fd = received[effect.index]!
+        left.splice(left.indexOf(fd), 1)
+        this.#files.adopt(effect.heap, fd)
+        return undefined
+      }
+      case 'close':
+        this.#files.drop(effect.heap)
+        return undefined
+      case 'send': {
+        const { fds, done } = this.#files.use(effect.files)
+        const link = this.#links.get(effect.to)
+        if (link === undefined) done()
+        else link.send(effect.message, fds, done)
+        return undefined
+      }
+      case 'saveSlot':
+        this.#saveSlot(effect.slot)
+        return undefined
+      default:
+        return unreachable(effect)
+    }
+  }
+
+  #log(line: string): void {
+    if (!this.#options.debug) return
+    try {
+      appendFileSync(daemonLog(this.#options.directory), `${new Date().toISOString()} ${line}\n`, { mode: 0o600 })
+    } catch {
+      // The directory was removed, or the disk is full: no reason to end.
+    }
+  }
+}
+
+/** Throws FAILED_PRECONDITION unless the files are what they are said to be, so that those to come can map them. */
+function checkClaimedFiles(heaps: ReadonlyArray<{ readonly byteLength: number }>, fds: readonly number[]): void {
+  if (heaps.length !== fds.length) throw new RpcError('INVALID_ARGUMENT', `${fds.length} files came with a claim of ${heaps.length} heaps`)
+  for (const [index, fd] of fds.entries()) {
+    try {
+      checkMemoryFile(fd, heaps[index]!.byteLength)
+    } catch (cause) {
+      throw new RpcError('FAILED_PRECONDITION', `a claimed heap came with a file that does not fit: ${String(cause)}`, { cause })
+    }
+  }
+}
+
+function exhaustion(error: unknown, byteLength: number): Failure {
+  const code = errnoCode(error)
+  if (code === undefined) throw error
+  const message = `the daemon cannot make a memory file of ${byteLength} bytes: ${String(error)}`
+  return { code: EXHAUSTION.has(code) ? 'RESOURCE_EXHAUSTED' : 'INTERNAL', message }
+}
+
+function removeFile(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // It is not there, which is what was wanted.
+  }
+}

@@ -1,0 +1,73 @@
+import { lstatSync, mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { RpcError } from '../base/errors.js'
+
+/** Bytes of a Unix socket's path without the NUL that ends it. Source: unix(7), sun_path. */
+const SOCKET_PATH_MAX = 107
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+function userId(): number {
+  return process.getuid?.() ?? -1
+}
+
+/** Where the user's daemon lives: RPCOOL_RUNTIME_DIR, else a folder in XDG_RUNTIME_DIR when that is the user's, else in /tmp. */
+export function runtimeDirectory(env: Environment = process.env): string {
+  const chosen = env['RPCOOL_RUNTIME_DIR']
+  if (chosen !== undefined && chosen !== '') return resolve(chosen)
+  const session = env['XDG_RUNTIME_DIR']
+  if (session !== undefined && session !== '' && isOwnFolder(session)) return join(resolve(session), 'rpcool')
+  return `/tmp/rpcool-${userId()}`
+}
+
+function isOwnFolder(path: string): boolean {
+  // An environment kept over a change of the user names somebody else's folder.
+  const found = lstatSync(path, { throwIfNoEntry: false })
+  return found !== undefined && found.isDirectory() && found.uid === userId()
+}
+
+/**
+ * Makes the folder, for the user alone, when it is not there, and refuses one that somebody else could put sockets into.
+ * Throws FAILED_PRECONDITION that says what to do.
+ */
+export function openRuntimeDirectory(directory: string): void {
+  const advice = 'choose another one with RPCOOL_RUNTIME_DIR'
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+  } catch (cause) {
+    throw new RpcError('FAILED_PRECONDITION', `the runtime directory ${directory} cannot be made (${String(cause)}); ${advice}`, { cause })
+  }
+  const found = lstatSync(directory)
+  const wrong =
+    !found.isDirectory() ? 'is not a directory'
+    : found.uid !== userId() ? `belongs to user ${found.uid}, not to user ${userId()}`
+    : (found.mode & 0o022) !== 0 ? `can be written by others (mode ${(found.mode & 0o777).toString(8)}; chmod 700 it)`
+    : undefined
+  if (wrong !== undefined) throw new RpcError('FAILED_PRECONDITION', `the runtime directory ${directory} ${wrong}; ${advice}`)
+  const socket = daemonSocket(directory)
+  if (Buffer.byteLength(socket) > SOCKET_PATH_MAX) {
+    throw new RpcError('FAILED_PRECONDITION', `${socket} is longer than the ${SOCKET_PATH_MAX} bytes that the path of a socket may have; ${advice}`)
+  }
+}
+
+export function daemonSocket(directory: string): string {
+  return join(directory, 'daemon.sock')
+}
+
+export function daemonLock(directory: string): string {
+  return join(directory, 'daemon.lock')
+}
+
+/** Locked by the one that is starting a daemon, so that a hundred participants do not start a hundred. */
+export function starterLock(directory: string): string {
+  return join(directory, 'daemon.start')
+}
+
+/** The last 4 GiB slot of the address window that a daemon of this folder used. */
+export function daemonSlot(directory: string): string {
+  return join(directory, 'daemon.slot')
+}
+
+export function daemonLog(directory: string): string {
+  return join(directory, 'daemon.log')
+}
