@@ -53,6 +53,16 @@ napi_value yieldCpu(napi_env env, napi_callback_info) {
   return makeUndefined(env);
 }
 
+// sleepMicroseconds(duration): blocks this thread.
+napi_value sleepMicroseconds(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int32_t duration = args.int32(0, "duration");
+  if (!args.ok()) return nullptr;
+  timespec time = {duration / 1000000, (duration % 1000000) * 1000L};
+  nanosleep(&time, nullptr);
+  return makeUndefined(env);
+}
+
 // threadId(): the kernel's id of this thread.
 napi_value threadId(napi_env env, napi_callback_info) {
   return makeNumber(env, static_cast<double>(syscall(SYS_gettid)));
@@ -78,6 +88,7 @@ void registerThreads(napi_env env, napi_value exports) {
   addFunction(env, exports, "futexWake", futexWake);
   addFunction(env, exports, "currentCpu", currentCpu);
   addFunction(env, exports, "yieldCpu", yieldCpu);
+  addFunction(env, exports, "sleepMicroseconds", sleepMicroseconds);
   addFunction(env, exports, "threadId", threadId);
   addFunction(env, exports, "openPidfd", openPidfd);
 }

@@ -52,6 +52,8 @@ export class RpcError extends Error {
   readonly code: StatusName
   /** The number of {@link code}, as on the wire. */
   readonly status: StatusCode
+  /** The message without code and place. */
+  readonly sentence: string
   readonly channel: string | undefined
   readonly method: string | undefined;
   readonly [brand] = true
@@ -62,6 +64,7 @@ export class RpcError extends Error {
       options.cause === undefined ? undefined : { cause: options.cause })
     this.code = code
     this.status = Status[code]
+    this.sentence = message
     this.channel = options.channel
     this.method = options.method
   }

@@ -5,6 +5,12 @@ import type { Region } from './region.js'
 /** A chunk of a call scope is at least this long, so that small arguments of different sizes reuse each other's. */
 const CHUNK_MIN_BYTES = 64
 
+interface Chunk {
+  readonly region: Region
+  readonly word: number
+  readonly used: number
+}
+
 /**
  * The memory of one argument or result that the library builds from a plain value: objects are laid one after the other in
  * a chunk (and further ones, when it is full) and go together. Chunks are kept between uses, so that a call that repeats
@@ -19,7 +25,7 @@ export class CallScope implements Allocator {
   #capacity = 0
   #used = 0
   /** The chunks before it, of a value that did not fit into one. */
-  readonly #filled: { region: Region; word: number }[] = []
+  readonly #filled: Chunk[] = []
 
   constructor(readonly heaps: HeapSet) {
     this.region = heaps.region
@@ -32,6 +38,11 @@ export class CallScope implements Allocator {
 
   get firstWord(): number {
     return this.#filled[0]?.word ?? this.#word
+  }
+
+  /** Bytes of the first chunk that hold objects. */
+  get usedBytes(): number {
+    return this.#filled[0]?.used ?? this.#used
   }
 
   get isEmpty(): boolean {
@@ -65,16 +76,24 @@ export class CallScope implements Allocator {
     this.#used = 0
   }
 
-  /**
-   * Lets go of the chunks without freeing them: they belong to the peer now, which frees the first; the others are freed by
-   * the callback that the caller keeps for that moment.
-   */
-  detach(): { region: Region; word: number }[] {
-    const chunks = [...this.#filled, { region: this.region, word: this.#word }]
-    this.#filled.length = 0
+  /** Bytes of all chunks that hold objects: what a single chunk for the same value needs. */
+  get totalBytes(): number {
+    return this.#filled.reduce((sum, chunk) => sum + chunk.used, this.#used)
+  }
+
+  get isOneChunk(): boolean {
+    return this.#filled.length === 0
+  }
+
+  /** Makes room for a value of known size in one chunk. The scope must be empty. */
+  reserve(byteLength: number): void {
+    if (byteLength > this.#capacity) this.#extend(byteLength)
+  }
+
+  /** Lets go of the only chunk without freeing it: it belongs to the peer now. */
+  detach(): void {
     this.#capacity = 0
     this.#used = 0
-    return chunks
   }
 
   #extend(bytes: number): void {
@@ -82,7 +101,7 @@ export class CallScope implements Allocator {
     const wanted = Math.max(bytes, CHUNK_MIN_BYTES, this.#capacity * 2)
     if (this.#used > 0) {
       const word = this.heaps.allocateChunk(wanted)
-      this.#filled.push({ region: this.region, word: this.#word })
+      this.#filled.push({ region: this.region, word: this.#word, used: this.#used })
       this.#adopt(word, wanted)
       return
     }

@@ -134,6 +134,11 @@ export class Heap implements Allocator {
     if (member !== this.member) this.#dead.add(member)
   }
 
+  /** After a restart of the daemon: every member that is not listed has gone. */
+  onlyLiving(living: ReadonlySet<number>): void {
+    for (const member of this.#directory.owners()) if (!living.has(member)) this.memberDied(member)
+  }
+
   /** Takes back everything that others freed and returns empty spans. */
   collect(): void {
     this.#adoptDead()

@@ -127,6 +127,16 @@ export class SpanDirectory {
     return adopted
   }
 
+  /** Members that own spans, as the directory says. */
+  owners(): Set<number> {
+    const owners = new Set<number>()
+    for (let index = this.geometry.firstSpan; index < this.geometry.spanCount; index++) {
+      const member = this.entry(index) & MEMBER_MASK
+      if (member !== 0) owners.add(member)
+    }
+    return owners
+  }
+
   countFree(): number {
     let count = 0
     for (let index = this.geometry.firstSpan; index < this.geometry.spanCount; index++) {

@@ -51,6 +51,7 @@ export interface Addon {
   futexWake(buffer: ArrayBuffer, offset: number, count: number): number
   currentCpu(): number
   yieldCpu(): void
+  sleepMicroseconds(duration: number): void
   threadId(): number
   openPidfd(pid: number): number
 }

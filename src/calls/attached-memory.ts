@@ -1,0 +1,90 @@
+import { attachHeader } from '../layout/header.js'
+import { CONTROL_FINGERPRINT, CONTROL_KIND, controlBytes } from '../layout/control-layout.js'
+import { RpcError } from '../base/errors.js'
+import type { Attachment, DaemonClient, MemoryGrant } from '../control/index.js'
+import { Heap, HeapSet } from '../memory/index.js'
+import { checkMemoryFile, hugePageBytes, Mapping } from '../sys/index.js'
+
+/** Maps a grant and closes its descriptor. The mapping is the caller's to unmap. */
+export function mapGrant(grant: MemoryGrant): Mapping {
+  try {
+    checkMemoryFile(grant.fd, grant.byteLength)
+    return Mapping.map(grant.fd, grant.address, grant.byteLength)
+  } finally {
+    grant.close()
+  }
+}
+
+/** The mapped heaps of a connection, or of a channel that shares one: memory, allocators and leases together. */
+export class AttachedHeaps {
+  readonly set: HeapSet
+  readonly #daemon: DaemonClient
+  readonly #parts: { readonly mapping: Mapping; readonly heap: Heap; readonly attachment: Attachment }[] = []
+  #open = true
+
+  /** Takes over the grant. */
+  constructor(daemon: DaemonClient, first: MemoryGrant, hugePages: boolean) {
+    this.#daemon = daemon
+    this.set = new HeapSet((space) => this.#attach(first, hugePages, (mapping) =>
+      new Heap(mapping.buffer, mapping.address, first.member, space)))
+  }
+
+  /** Takes over the grant of a further heap. */
+  add(grant: MemoryGrant, hugePages = false): void {
+    this.set.add(this.#attach(grant, hugePages, (mapping) => new Heap(mapping.buffer, mapping.address, grant.member, this.set)))
+  }
+
+  memberGone(attachment: Attachment, gone: number): void {
+    for (const part of this.#parts) if (part.attachment.heap === attachment.heap) part.heap.memberDied(gone)
+  }
+
+  livingMembers(attachment: Attachment, living: readonly number[]): void {
+    for (const part of this.#parts) {
+      if (part.attachment.heap === attachment.heap) part.heap.onlyLiving(new Set(living))
+    }
+  }
+
+  /** Bytes that are backed by huge pages at this moment. */
+  hugePageBytes(): number {
+    return this.#parts.reduce((sum, { mapping }) => sum + hugePageBytes(mapping.address), 0)
+  }
+
+  /** Unmaps everything and gives the attachments back. Views read zeros and errors from then on. Idempotent. */
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    for (const { mapping, attachment } of this.#parts) {
+      mapping.unmap()
+      this.#daemon.releaseHeap(attachment)
+    }
+  }
+
+  #attach(grant: MemoryGrant, hugePages: boolean, make: (mapping: Mapping) => Heap): Heap {
+    const mapping = mapGrant(grant)
+    try {
+      if (hugePages) mapping.adviseHugePages()
+      const heap = make(mapping)
+      this.#parts.push({ mapping, heap, attachment: { heap: grant.heap, member: grant.member } })
+      return heap
+    } catch (error) {
+      mapping.unmap()
+      throw error
+    }
+  }
+}
+
+/** Maps a connection's control region and checks that the peer lays it out as we do. */
+export function attachControl(grant: MemoryGrant, slots: number): Mapping {
+  if (grant.byteLength < controlBytes(slots)) {
+    grant.close()
+    throw new RpcError('INVALID_ARGUMENT', `a control region of ${grant.byteLength} bytes has no room for ${slots} slots`)
+  }
+  const mapping = mapGrant(grant)
+  try {
+    attachHeader(new Int32Array(mapping.buffer), { kind: CONTROL_KIND, fingerprint: CONTROL_FINGERPRINT, geometry: slots }, 'connection')
+    return mapping
+  } catch (error) {
+    mapping.unmap()
+    throw error
+  }
+}

@@ -1,0 +1,37 @@
+import { DaemonClient } from '../control/index.js'
+import { DoorbellListener } from './listener.js'
+import { HotSet } from './hot-set.js'
+import { type Poller, sharedPoller } from './poller.js'
+
+/** What the servers and clients of an isolate share. */
+export interface Isolate {
+  readonly daemon: DaemonClient
+  readonly poller: Poller
+  readonly hotSet: HotSet
+}
+
+let isolate: Isolate | undefined
+
+export function sharedIsolate(): Isolate {
+  if (isolate === undefined) {
+    const poller = sharedPoller()
+    isolate = { daemon: DaemonClient.shared(), poller, hotSet: new HotSet(poller) }
+  }
+  return isolate
+}
+
+let listener: DoorbellListener | undefined
+let listenerUsers = 0
+
+/** The isolate's listener for doorbells; it lives as long as anybody uses it. */
+export function acquireListener(): DoorbellListener {
+  listener ??= new DoorbellListener()
+  listenerUsers++
+  return listener
+}
+
+export function releaseListener(): void {
+  if (--listenerUsers > 0) return
+  listener?.close()
+  listener = undefined
+}

@@ -1,0 +1,202 @@
+import { RpcError } from '../base/errors.js'
+import { codecOf, isCopy, struct, text, type AnyType, type Plain, type View } from '../objects/index.js'
+import { ClientConnection, type ConnectOptions } from './client.js'
+import type { CallOptions, ClientMethod } from './method.js'
+import type { ObjectHeap } from './object-heap.js'
+import { Pipeline } from './pipeline.js'
+import { MethodTable } from './server-end.js'
+import { Server, type ServerConnection, type ServerOptions } from './server.js'
+
+/** Both sides of the plain interface name this instead of a service's fingerprint. */
+const PLAIN_FINGERPRINT = 'rpcool/rpc'
+const StringObject = struct('String', { value: text })
+
+/** A string that lies in a connection's heap: what is sent is a pointer to it. */
+export class SharedString {
+  /** @internal */
+  constructor(readonly view: View<typeof StringObject>, readonly heap: ObjectHeap) {}
+
+  toString(): string {
+    return this.view.value
+  }
+
+  /** Frees the string. */
+  [Symbol.dispose](): void {
+    this.heap.free(this.view)
+  }
+}
+
+/** The server's side of a connection, as {@link Rpc.accept} gives it. */
+export class AcceptedConnection {
+  readonly heap: ObjectHeap
+  readonly #closed: Promise<void>
+
+  /** @internal */
+  constructor(readonly connection: ServerConnection) {
+    this.heap = connection.heap
+    this.#closed = new Promise((resolve) => {
+      connection.onClose = (): void => resolve()
+    })
+  }
+
+  /** Makes a string in the connection's heap. */
+  newString(value: string): SharedString {
+    return newString(this.heap, value)
+  }
+
+  /** Resolves when the client has gone. Requests are served from the start; this waits, as the paper's server does. */
+  listen(): Promise<void> {
+    return this.#closed
+  }
+}
+
+/** The client's side of a connection, as {@link Rpc.connect} gives it. */
+export class RpcConnection implements AsyncDisposable {
+  readonly heap: ObjectHeap
+  readonly #methods = new Map<string, ClientMethod>()
+
+  /** @internal */
+  constructor(readonly connection: ClientConnection) {
+    this.heap = connection.heap
+  }
+
+  /** Makes a string in the connection's heap. */
+  newString(value: string): SharedString {
+    return newString(this.heap, value)
+  }
+
+  /** Calls a function with a string and waits on this thread for the string that it answers. */
+  callString(id: number, argument: SharedString, options?: CallOptions): SharedString {
+    return new SharedString(this.call(id, StringObject, StringObject, argument.view, options), this.heap)
+  }
+
+  /** Calls and waits on this thread. */
+  call<A extends AnyType, R extends AnyType>(id: number, argument: A, result: R, value: Plain<A>, options?: CallOptions): View<R> {
+    return this.connection.end.callSync(this.#method(id, argument, result), value, options) as View<R>
+  }
+
+  /** Calls while the event loop goes on. */
+  callAsync<A extends AnyType, R extends AnyType>(id: number, argument: A, result: R, value: Plain<A>, options?: CallOptions): Promise<View<R>> {
+    return this.connection.end.call(this.#method(id, argument, result), value, options) as Promise<View<R>>
+  }
+
+  /** Many calls of one function in flight. */
+  pipeline<A extends AnyType, R extends AnyType>(id: number, argument: A, result: R): Pipeline<Plain<A>, View<R>> {
+    return new Pipeline(this.connection.end, this.#method(id, argument, result))
+  }
+
+  close(): Promise<void> {
+    return this.connection.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #method(id: number, argument: AnyType, result: AnyType): ClientMethod {
+    const key = `${id} ${argument.label} ${result.label}`
+    let method = this.#methods.get(key)
+    if (method === undefined) {
+      method = { id, name: String(id), argument: codecOf(argument), result: codecOf(result), resultIsCopy: isCopy(result) }
+      this.#methods.set(key, method)
+    }
+    return method
+  }
+}
+
+export type RpcFunction<Argument, Result> = (connection: AcceptedConnection, argument: Argument) => Result | Promise<Result>
+
+/**
+ * The paper's own interface (Figure 6): functions by number, no schema shared ahead. Both sides must agree on the types of
+ * a function; a wrong guess reads as an error or as wrong values, never outside the connection's heaps.
+ */
+export class Rpc implements AsyncDisposable {
+  readonly #functions = new MethodTable()
+  readonly #waiting: ((connection: AcceptedConnection) => void)[] = []
+  readonly #arrived: AcceptedConnection[] = []
+  readonly #accepted = new WeakMap<ObjectHeap, AcceptedConnection>()
+  #channel: string | undefined
+  #server: Promise<Server> | undefined
+
+  constructor(readonly options: ServerOptions & ConnectOptions = {}) {}
+
+  /** Names the channel to serve or to connect to. */
+  open(channel: string): this {
+    if (this.#server !== undefined) throw new RpcError('FAILED_PRECONDITION', `this Rpc serves ${this.#channel ?? ''} already`)
+    this.#channel = channel
+    return this
+  }
+
+  /** Adds a function from string to string; both are objects in the connection's heap. */
+  add(id: number, fn: RpcFunction<SharedString, SharedString>): this
+  /** Adds a function of given types. */
+  add<A extends AnyType, R extends AnyType>(id: number, argument: A, result: R, fn: RpcFunction<View<A>, Plain<R>>): this
+  add(id: number, ...rest: readonly unknown[]): this {
+    if (rest.length === 1) {
+      const fn = rest[0] as RpcFunction<SharedString, SharedString>
+      this.#define(id, StringObject, StringObject, (connection, view) => {
+        const result = fn(connection, new SharedString(view as View<typeof StringObject>, connection.heap))
+        return result instanceof Promise ? result.then((string) => string.view) : result.view
+      })
+    } else {
+      const [argument, result, fn] = rest as [AnyType, AnyType, RpcFunction<unknown, unknown>]
+      this.#define(id, argument, result, fn)
+    }
+    return this
+  }
+
+  /** Registers the channel, on the first call, and waits for the next client. */
+  async accept(): Promise<AcceptedConnection> {
+    this.#server ??= Server.start(this.#name(), { fingerprint: PLAIN_FINGERPRINT, description: null, methods: this.#functions }, {
+      ...this.options,
+      onConnection: (connection) => this.#arrive(connection),
+    })
+    await this.#server
+    const arrived = this.#arrived.shift()
+    if (arrived !== undefined) return arrived
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve)
+    })
+  }
+
+  /** Connects to the channel. */
+  async connect(options: ConnectOptions = this.options): Promise<RpcConnection> {
+    return new RpcConnection(await ClientConnection.open(this.#name(), { fingerprint: PLAIN_FINGERPRINT, description: null }, options))
+  }
+
+  /** Ends the server, when this side is one. */
+  async close(): Promise<void> {
+    await (await this.#server)?.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #name(): string {
+    if (this.#channel === undefined) throw new RpcError('FAILED_PRECONDITION', 'call open(channel) first')
+    return this.#channel
+  }
+
+  #define(id: number, argument: AnyType, result: AnyType, fn: RpcFunction<unknown, unknown>): void {
+    this.#functions.set({
+      id,
+      name: String(id),
+      argument: codecOf(argument),
+      result: codecOf(result),
+      handler: { takes: 'heap', run: (value, heap) => fn(this.#accepted.get(heap)!, value) },
+    })
+  }
+
+  #arrive(connection: ServerConnection): void {
+    const accepted = new AcceptedConnection(connection)
+    this.#accepted.set(connection.heap, accepted)
+    const waiting = this.#waiting.shift()
+    if (waiting === undefined) this.#arrived.push(accepted)
+    else waiting(accepted)
+  }
+}
+
+function newString(heap: ObjectHeap, value: string): SharedString {
+  return new SharedString(heap.new(StringObject, { value }), heap)
+}

@@ -1,0 +1,78 @@
+import { RpcError } from '../base/errors.js'
+import type { ObjectHeap } from './object-heap.js'
+
+/** Who calls, as the kernel and the daemon know it. */
+export interface CallerIdentity {
+  readonly pid: number
+  readonly uid: number
+  readonly gid: number
+}
+
+/** What the context asks of its connection. */
+export interface CallHost {
+  readonly channel: string
+  /** The heaps of the connection. */
+  readonly heap: ObjectHeap
+  readonly caller: CallerIdentity
+  /** Tells the context when its call is cancelled or the client is gone. */
+  watchCancellation(call: ServerCall): void
+}
+
+/** What a handler may ask about the call that it handles. Valid until the handler has answered. */
+export class ServerCall {
+  readonly #receivedAt: number
+  readonly #timeoutMs: number
+  #controller: AbortController | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(readonly host: CallHost, readonly method: string, readonly slot: number, timeoutMs: number) {
+    this.#timeoutMs = timeoutMs
+    this.#receivedAt = timeoutMs > 0 ? performance.now() : 0
+  }
+
+  get channel(): string {
+    return this.host.channel
+  }
+
+  /** The heaps of the connection: what a handler makes here can be returned without a copy. */
+  get heap(): ObjectHeap {
+    return this.host.heap
+  }
+
+  /** The process that calls. */
+  get caller(): CallerIdentity {
+    return this.host.caller
+  }
+
+  /** Milliseconds until the client gives up; Infinity when it named no deadline for this call. */
+  get remainingMs(): number {
+    return this.#timeoutMs === 0 ? Infinity : this.#receivedAt + this.#timeoutMs - performance.now()
+  }
+
+  /** Aborts when the client cancels the call, its deadline passes, or it is gone. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      this.host.watchCancellation(this)
+      if (this.#timeoutMs > 0) {
+        this.#timer = setTimeout(
+          () => this.abort(new RpcError('DEADLINE_EXCEEDED', 'the client no longer waits')), Math.max(0, this.remainingMs))
+        this.#timer.unref()
+      }
+    }
+    return this.#controller.signal
+  }
+
+  /** @internal */
+  abort(reason: RpcError): void {
+    this.#controller?.abort(reason)
+    this.finish()
+  }
+
+  /** @internal The call has been answered. */
+  finish(): void {
+    if (this.#timer !== undefined) clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+}
+

@@ -1,0 +1,360 @@
+import { RpcError, Status } from '../base/errors.js'
+import {
+  ANSWER_OWNED, CLIENT_LINE_WORD, REQUEST_HAS_TIMEOUT, REQUEST_NEXT_SHIFT, REQUEST_RETURNS_RESULT, SERVER_LINE_WORD,
+  SLOT_ANSWER, SLOT_ARGUMENT, SLOT_CANCELLED, SLOT_CHUNK, SLOT_METHOD, SLOT_REQUEST, SLOT_RESULT, SLOT_TIMEOUT, slotWord,
+} from '../layout/control-layout.js'
+import { CallScope, type HeapSet } from '../memory/index.js'
+import { writeError } from '../objects/index.js'
+import { End } from './end.js'
+import type { HotSet } from './hot-set.js'
+import type { ServerMethod } from './method.js'
+import type { Poller } from './poller.js'
+import { type CallerIdentity, type CallHost, ServerCall } from './server-call.js'
+import type { WaitingPolicy } from './waiting.js'
+
+/** Messages taken from one connection before the others get their turn. */
+const POLL_MAX = 64
+/** Requests that may arrive just while a connection outside the hot set goes to sleep, before it waits for its turn. */
+const CROSSINGS_MAX = 64
+/** Methods with smaller numbers are found by index. */
+const METHODS_INDEXED = 4096
+
+export interface ServerEndOptions extends Omit<CallHost, 'watchCancellation'> {
+  readonly slots: number
+  readonly policy: WaitingPolicy
+  readonly methods: MethodTable
+  readonly caller: CallerIdentity
+  /** The doorbell has ended. */
+  onGone(crashed: boolean): void
+  /** A handler threw something that is not an RpcError. */
+  onHandlerError(error: unknown, method: string): void
+}
+
+/** Methods by id: small ids by index. */
+export class MethodTable {
+  readonly #indexed: (ServerMethod | undefined)[] = []
+  readonly #others = new Map<number, ServerMethod>()
+
+  set(method: ServerMethod): void {
+    if (method.id < METHODS_INDEXED) this.#indexed[method.id] = method
+    else this.#others.set(method.id, method)
+  }
+
+  has(id: number): boolean {
+    return this.get(id) !== undefined
+  }
+
+  get(id: number): ServerMethod | undefined {
+    return id < METHODS_INDEXED ? this.#indexed[id] : this.#others.get(id)
+  }
+}
+
+const AWAITED = 0
+/** A handler that returned a promise works on it. */
+const IN_HANDLER = 1
+
+/** The server's end of one connection: takes requests from the ring, runs handlers, answers in the same line. */
+export class ServerEnd extends End {
+  /** For each slot: the word of the request that comes next, or of the one in the handler. */
+  readonly #sequence: Int32Array
+  readonly #state: Uint8Array
+  readonly #replies: (CallScope | null)[]
+  /** For each slot: whether the client holds the chunk of the last result. */
+  readonly #lent: Uint8Array
+  readonly #watched = new Set<ServerCall>()
+  readonly #mask: number
+  readonly #host: CallHost
+  /** The slot that the client has announced for its next request, or -1. */
+  #expected = 0
+  #inHandlers = 0
+  #cancels = 0
+  #closing = false
+  #gone = false
+  #drained: (() => void) | undefined
+
+  constructor(
+    words: Int32Array, readonly heaps: HeapSet, doorbellFd: number, poller: Poller, readonly hotSet: HotSet,
+    readonly options: ServerEndOptions,
+  ) {
+    super(words, SERVER_LINE_WORD, CLIENT_LINE_WORD, doorbellFd, poller, options.policy, options.policy.serverHotMs)
+    const { slots } = options
+    this.#mask = slots - 1
+    this.#sequence = new Int32Array(slots).fill(1)
+    this.#state = new Uint8Array(slots)
+    this.#replies = new Array<CallScope | null>(slots).fill(null)
+    this.#lent = new Uint8Array(slots)
+    this.#host = {
+      channel: options.channel,
+      caller: options.caller,
+      heap: options.heap,
+      watchCancellation: (call) => this.watchCancellation(call),
+    }
+    if (this.hotMs === Infinity) this.hotSet.enter(this)
+    else if (!this.sleep()) this.rung()
+  }
+
+  /** Handlers that have not answered yet. */
+  get inHandlers(): number {
+    return this.#inHandlers
+  }
+
+  poll(): number {
+    const { words } = this
+    let handled = 0
+    while (handled < POLL_MAX) {
+      const slot = this.#expected
+      if (slot < 0) {
+        const found = this.#findRequest()
+        if (found < 0) break
+        this.#take(found)
+      } else {
+        if (Atomics.load(words, slotWord(slot)) !== this.#sequence[slot]) break
+        this.#take(slot)
+      }
+      handled++
+    }
+    return handled
+  }
+
+  override rest(now: number): boolean {
+    if (this.#watched.size > 0) this.#lookForCancellations()
+    const rests = super.rest(now)
+    if (rests) this.hotSet.leave(this)
+    return rests
+  }
+
+  /** Refuses further calls and resolves when every handler has answered. */
+  drain(): Promise<void> {
+    this.#closing = true
+    this.announceClosing()
+    if (this.#inHandlers === 0 || this.#gone) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#drained = resolve
+    })
+  }
+
+  /** Ends the connection on this side. Handlers still at work have their signals aborted. Idempotent. */
+  close(): void {
+    if (this.#gone) return
+    this.announceClosing()
+    this.doorbell.close()
+    this.#end('the server closes the connection')
+  }
+
+  watchCancellation(call: ServerCall): void {
+    this.#watched.add(call)
+    this.#lookForCancellations()
+  }
+
+  protected override ready(): boolean {
+    const slot = this.#expected
+    return slot < 0 ? this.#findRequest() >= 0 : Atomics.load(this.words, slotWord(slot)) === this.#sequence[slot]
+  }
+
+  protected override expecting(): boolean {
+    return !this.#gone
+  }
+
+  protected override rung(): boolean {
+    this.awake()
+    if (this.#watched.size > 0) this.#lookForCancellations()
+    let handled = this.poll()
+    if (this.hotMs > 0 && this.hotSet.enter(this)) return handled > 0
+    // No place in the hot set: answer what is there and sleep again. When requests keep coming, others get their turn.
+    for (let crossings = 0; !this.#gone && !this.sleep(); handled += this.poll()) {
+      if (++crossings < CROSSINGS_MAX) continue
+      setImmediate(() => void (this.#gone || this.rung()))
+      break
+    }
+    return handled > 0
+  }
+
+  protected override peerGone(): void {
+    const closing = this.peerIsClosing()
+    this.#end('the client is gone')
+    this.options.onGone(!closing)
+  }
+
+  #end(reason: string): void {
+    this.#gone = true
+    this.hotSet.leave(this)
+    this.poller.remove(this)
+    for (const call of this.#watched) call.abort(new RpcError('CANCELLED', reason))
+    this.#watched.clear()
+    this.#drained?.()
+  }
+
+  /** A slot with a new request, where none was announced; -1 when there is none. */
+  #findRequest(): number {
+    for (let slot = 0; slot <= this.#mask; slot++) {
+      if (this.#state[slot] === AWAITED && Atomics.load(this.words, slotWord(slot)) === this.#sequence[slot]) return slot
+    }
+    return -1
+  }
+
+  #take(slot: number): void {
+    const { words } = this
+    const at = slotWord(slot)
+    const id = words[at + SLOT_METHOD]!
+    const request = words[at + SLOT_REQUEST]!
+    const low = words[at + SLOT_ARGUMENT]!
+    const high = words[at + SLOT_ARGUMENT + 1]!
+    const next = (request >>> REQUEST_NEXT_SHIFT) - 1
+    // A lie here costs the liar the speed of a scan, nothing else.
+    this.#expected = next <= this.#mask && next !== slot && this.#state[next] === AWAITED ? next : -1
+    if (this.#lent[slot] === 1) {
+      this.#lent[slot] = 0
+      if ((request & REQUEST_RETURNS_RESULT) === 0) this.#replies[slot]!.detach()
+    }
+    const method = this.options.methods.get(id)
+    if (method === undefined || this.#closing) {
+      this.#refuse(slot, method === undefined
+        ? new RpcError('UNIMPLEMENTED', `the server has no method with number ${id >>> 0}`)
+        : new RpcError('UNAVAILABLE', 'the server is shutting down; connect again'))
+      return
+    }
+    const timeout = (request & REQUEST_HAS_TIMEOUT) === 0 ? 0 : words[at + SLOT_TIMEOUT]! & 0x7fff_ffff
+    this.#run(slot, method, low, high, timeout)
+  }
+
+  #run(slot: number, method: ServerMethod, low: number, high: number, timeoutMs: number): void {
+    const { handler } = method
+    const context = handler.takes === 'call' ? new ServerCall(this.#host, method.name, slot, timeoutMs) : undefined
+    let result: unknown
+    try {
+      let argument: unknown
+      if (!method.argument.isNothing) {
+        this.heaps.refill()
+        argument = method.argument.readCell(this.heaps.heaps[0]!.region, low, high)
+      }
+      if (handler.takes === 'argument') result = handler.run(argument)
+      else if (handler.takes === 'heap') result = handler.run(argument, this.options.heap)
+      else result = handler.run(argument, context!)
+    } catch (error) {
+      this.#answerError(slot, error, method.name, context)
+      return
+    }
+    if (isPromise(result)) this.#finishLater(slot, method, result, context)
+    else this.#answer(slot, method, result, context)
+  }
+
+  #finishLater(slot: number, method: ServerMethod, result: PromiseLike<unknown>, context: ServerCall | undefined): void {
+    this.#state[slot] = IN_HANDLER
+    this.#inHandlers++
+    this.poller.interrupt()
+    const settled = (): boolean => {
+      this.#inHandlers--
+      this.#state[slot] = AWAITED
+      if (this.#inHandlers === 0) this.#drained?.()
+      return !this.#gone
+    }
+    result.then(
+      (value) => {
+        if (settled()) this.#answer(slot, method, value, context)
+      },
+      (error: unknown) => {
+        if (settled()) this.#answerError(slot, error, method.name, context)
+      },
+    )
+  }
+
+  #answer(slot: number, method: ServerMethod, value: unknown, context: ServerCall | undefined): void {
+    const at = slotWord(slot)
+    const { words } = this
+    let answer: number = Status.OK
+    const codec = method.result
+    if (!codec.isNothing) {
+      try {
+        if (codec.cellIsImmediate) {
+          codec.writeCell(this.heaps, value, words, at + SLOT_RESULT)
+        } else if (this.#writeReply(slot, (scope) => codec.writeCell(scope, value, words, at + SLOT_RESULT))) {
+          answer |= ANSWER_OWNED
+        }
+      } catch (error) {
+        this.#answerError(slot, error, method.name, context)
+        return
+      }
+    }
+    this.#publish(slot, answer, context)
+  }
+
+  /** Builds a reply in the slot's scope, in one chunk. @returns whether it took any memory there. */
+  #writeReply(slot: number, write: (scope: CallScope) => void): boolean {
+    const scope = (this.#replies[slot] ??= new CallScope(this.heaps))
+    scope.reset()
+    write(scope)
+    if (scope.isEmpty) return false
+    if (!scope.isOneChunk) {
+      // The client gives a result back as one chunk: build it again where it fits.
+      const bytes = scope.totalBytes
+      scope.close()
+      scope.reserve(bytes)
+      write(scope)
+    }
+    const at = slotWord(slot)
+    this.words[at + SLOT_CHUNK] = scope.firstRegion.lowOf(scope.firstWord)
+    this.words[at + SLOT_CHUNK + 1] = scope.firstRegion.high
+    this.#lent[slot] = 1
+    return true
+  }
+
+  #publish(slot: number, answer: number, context: ServerCall | undefined): void {
+    const at = slotWord(slot)
+    if (context !== undefined) {
+      context.finish()
+      this.#watched.delete(context)
+    }
+    this.words[at + SLOT_ANSWER] = answer
+    const sequence = this.#sequence[slot]!
+    this.#sequence[slot] = (sequence + 2) | 0
+    // Pairs with the client's load of the word.
+    Atomics.store(this.words, at, (sequence + 1) | 0)
+    this.wakePeer()
+  }
+
+  #refuse(slot: number, error: RpcError): void {
+    const at = slotWord(slot)
+    let answer: number = error.status
+    try {
+      const owned = this.#writeReply(slot, (scope) => writeError(scope, error.sentence, this.words, at + SLOT_RESULT))
+      if (owned) answer |= ANSWER_OWNED
+    } catch {
+      // No room even for the message: the status alone tells.
+      this.words[at + SLOT_RESULT] = 0
+      this.words[at + SLOT_RESULT + 1] = 0
+    }
+    this.#publish(slot, answer, undefined)
+  }
+
+  #answerError(slot: number, error: unknown, method: string, context: ServerCall | undefined): void {
+    if (context !== undefined) {
+      context.finish()
+      this.#watched.delete(context)
+    }
+    if (RpcError.is(error)) {
+      this.#refuse(slot, error)
+      return
+    }
+    // What went wrong inside a handler is the server's business; its client learns the message only.
+    this.options.onHandlerError(error, method)
+    this.#refuse(slot, new RpcError('UNKNOWN', error instanceof Error ? error.message : String(error)))
+  }
+
+  /** Compares the slots' cancel words when the client says that there are new ones. */
+  #lookForCancellations(): void {
+    const cancels = this.peerCancels()
+    if (cancels === this.#cancels) return
+    this.#cancels = cancels
+    for (const call of this.#watched) {
+      const at = slotWord(call.slot)
+      if (Atomics.load(this.words, at + SLOT_CANCELLED) !== this.#sequence[call.slot]) continue
+      this.#watched.delete(call)
+      call.abort(new RpcError('CANCELLED', 'the client cancelled the call'))
+    }
+  }
+}
+
+function isPromise(value: unknown): value is PromiseLike<unknown> {
+  return value instanceof Promise ||
+    (typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function')
+}

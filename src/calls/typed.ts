@@ -1,0 +1,61 @@
+import { RpcError } from '../base/errors.js'
+import { codecOf, isCopy } from '../objects/index.js'
+import { ClientConnection, type ConnectOptions } from './client.js'
+import type { CallOptions, ClientMethod } from './method.js'
+import type { ServerCall } from './server-call.js'
+import { MethodTable } from './server-end.js'
+import { Server, type ServerOptions } from './server.js'
+import type { AsyncMethods, Handlers, Methods, Service, SyncMethods } from './service.js'
+
+/** A connection to a typed service: its methods as functions, and the same under `sync`. */
+export type Connection<M extends Methods> = AsyncMethods<M> & ClientConnection & {
+  /** Calls that wait on this thread: sub-microsecond when the server is busy polling. */
+  readonly sync: SyncMethods<M>
+}
+
+/**
+ * Serves a service on a channel.
+ * @param channel hierarchical, such as `rack1/users/search`
+ * @param handlers one function a method; sync or async. It is given the argument, as a view where the type is a struct or
+ *   container, and the {@link ServerCall}. Arguments are the client's: what outlives the call must be copied.
+ */
+export async function serve<M extends Methods>(
+  channel: string, service: Service<M>, handlers: Handlers<M>, options: ServerOptions = {},
+): Promise<Server> {
+  const methods = new MethodTable()
+  for (const [name, { id, argument, result }] of Object.entries(service.methods)) {
+    const handler: unknown = (handlers as Record<string, unknown>)[name]
+    if (typeof handler !== 'function') {
+      throw new RpcError('INVALID_ARGUMENT', `service "${service.name}" needs a handler for its method "${name}"`)
+    }
+    methods.set({
+      id,
+      name,
+      argument: codecOf(argument),
+      result: codecOf(result),
+      handler: handler.length > 1
+        ? { takes: 'call', run: (handler as (argument: unknown, call: ServerCall) => unknown).bind(handlers) }
+        : { takes: 'argument', run: (handler as (argument: unknown) => unknown).bind(handlers) },
+    })
+  }
+  for (const name of Object.keys(handlers)) {
+    if (!Object.hasOwn(service.methods, name)) {
+      throw new RpcError('INVALID_ARGUMENT', `service "${service.name}" has no method "${name}"; its handler would never run`)
+    }
+  }
+  return Server.start(channel, { fingerprint: service.fingerprint, description: service.description, methods }, options)
+}
+
+/** Connects to a channel that serves a service. The connection is the caller's to close. */
+export async function connect<M extends Methods>(channel: string, service: Service<M>, options: ConnectOptions = {}): Promise<Connection<M>> {
+  const connection = await ClientConnection.open(channel, service, options)
+  const { end } = connection
+  const sync: Record<string, unknown> = {}
+  const methods: Record<string, unknown> = { sync }
+  for (const [name, { id, argument, result }] of Object.entries(service.methods)) {
+    const method: ClientMethod = { id, name, argument: codecOf(argument), result: codecOf(result), resultIsCopy: isCopy(result) }
+    methods[name] = (value: unknown, callOptions?: CallOptions): unknown => end.call(method, value, callOptions)
+    sync[name] = (value: unknown, callOptions?: CallOptions): unknown => end.callSync(method, value, callOptions)
+  }
+  return Object.assign(connection, methods) as Connection<M>
+}
