@@ -34,7 +34,7 @@ export function register(decision: Decision, participant: ParticipantId, message
 }
 
 /** The channel as its server; throws NOT_FOUND or PERMISSION_DENIED. */
-function ownChannel(decision: Decision, participant: ParticipantId, name: string): ChannelRecord {
+export function ownChannel(decision: Decision, participant: ParticipantId, name: string): ChannelRecord {
   const channel = findChannel(decision, name)
   if (channel.server !== participant) throw new RpcError('PERMISSION_DENIED', 'only its server may change a channel', { channel: name })
   return channel
@@ -50,19 +50,13 @@ export function findChannel(decision: Decision, name: string): ChannelRecord {
   throw new RpcError('NOT_FOUND', `there is no channel ${JSON.stringify(name)}; ${hint}`)
 }
 
-/** The name is free again. Connections stay, and so do the server's attachments to the shared heaps until it releases them. */
+/** The name is free again; nobody may wait for the server's decision. Connections stay, and so do the server's attachments to the shared heaps until it releases them. */
 export function removeChannel(decision: Decision, name: string): void {
   const channel = decision.channels.get(name)
   if (channel === undefined) return
   decision.channels.delete(name)
   decision.updateParticipant(channel.server, (record) => ({ channels: record.channels.filter((one) => one !== name) }))
   for (const { heap } of channel.heaps) stopHolding(decision, heap)
-}
-
-export function unregister(decision: Decision, participant: ParticipantId, message: Requests['unregister']): void {
-  ownChannel(decision, participant, message.channel)
-  removeChannel(decision, message.channel)
-  decision.send(participant, { type: 'done', id: message.id })
 }
 
 /** One more shared heap, told to the server and to every connection of the channel. */

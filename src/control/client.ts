@@ -1,9 +1,11 @@
-import { assert } from '../base/assert.js'
+import { isMainThread } from 'node:worker_threads'
+import { assert, unreachable } from '../base/assert.js'
 import { RpcError } from '../base/errors.js'
 import { failureOf } from './errors.js'
 import { Deliveries, Held, type HeldChannel, type HeldConnection } from './held.js'
+import { decodeInfo, encodeInfo } from './info.js'
 import { connectOrStart } from './launch.js'
-import { DEFAULT_TIMEOUT_MS, INFO_LENGTH_MAX, TIMEOUT_MS_MAX } from './limits.js'
+import { DEFAULT_TIMEOUT_MS, TIMEOUT_MS_MAX } from './limits.js'
 import type { MemoryMessage, Notices } from './messages.js'
 import { checkName } from './names.js'
 import { runtimeDirectory } from './runtime-directory.js'
@@ -12,6 +14,7 @@ import {
   MemoryGrant, type Attachment, type ChannelEvents, type ChannelOptions, type ConnectionEnd, type ConnectionEvents, type DaemonIdentity,
   type IncomingConnection, type Json, type OpenedConnection, type OpenOptions, type RegisteredChannel,
 } from './types.js'
+import { within } from './within.js'
 
 export interface DaemonClientOptions {
   /** The runtime directory; by default the user's, see `runtimeDirectory`. */
@@ -52,6 +55,8 @@ export class DaemonClient {
 
   constructor(options: DaemonClientOptions = {}) {
     this.directory = options.directory ?? runtimeDirectory()
+    // A descriptor belongs to the process: it would outlive this thread, and the daemon would think it alive.
+    if (!isMainThread) process.once('exit', () => this.close())
   }
 
   /** Reaches the daemon, and starts one when there is none. */
@@ -156,7 +161,7 @@ export class DaemonClient {
     if (this.#closed) return
     this.#closed = true
     this.#session?.close()
-    for (const name of [...this.#held.channels.keys()]) this.#held.removeChannel(name)
+    for (const name of this.#held.channels.keys()) this.#held.removeChannel(name)
   }
 
   async #request<T>(question: Question, timeoutMs: number | undefined, convert: Parameters<typeof Session.prototype.request<T>>[2]): Promise<T> {
@@ -267,10 +272,8 @@ export class DaemonClient {
         const { heap, member, living } = news
         return this.#held.tellMembers(news, 0, (events) => events.livingMembers?.({ heap, member }, living))
       }
-      default: {
-        const never: never = news
-        return never
-      }
+      default:
+        return unreachable(news)
     }
   }
 
@@ -314,35 +317,5 @@ export class DaemonClient {
         this.#session?.post({ type: 'refuse', connection: id, ...failureOf(error) })
       })
     }
-  }
-}
-
-function encodeInfo(info: Json | undefined): string {
-  const text = JSON.stringify(info ?? null)
-  if (text.length > INFO_LENGTH_MAX) {
-    throw new RpcError('INVALID_ARGUMENT', `an info has ${text.length} characters as JSON, where ${INFO_LENGTH_MAX} are allowed`)
-  }
-  return text
-}
-
-/** Undefined for what is not JSON. */
-function decodeInfo(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-/** The promise's outcome, or UNAVAILABLE when it takes longer. The promise goes on. */
-async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new RpcError('DEADLINE_EXCEEDED', `no daemon was reached within ${Math.ceil(timeoutMs)} ms`)), timeoutMs)
-  })
-  try {
-    return await Promise.race([promise, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

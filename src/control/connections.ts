@@ -1,5 +1,5 @@
 import { RpcError } from '../base/errors.js'
-import { findChannel } from './channels.js'
+import { findChannel, ownChannel, removeChannel } from './channels.js'
 import type { Failure } from './errors.js'
 import { attach, createHeap, describe, detach, nextId, stopHolding } from './heaps.js'
 import { CONNECTIONS_PER_PARTICIPANT_MAX, HEAPS_PER_OWNER_MAX, PENDING_PER_SERVER_MAX } from './limits.js'
@@ -98,6 +98,17 @@ export function abandon(decision: Decision, id: ConnectionId, failure: Failure, 
   leavePending(decision, connection, 'client', failure)
   if (serverWasAsked) decision.send(connection.server.participant, { type: 'closed', connection: id, end: 'server' })
   else dropEnd(decision, id, 'server')
+}
+
+/** A server gives its channel's name back: who waits for its decision is told. */
+export function unregister(decision: Decision, participant: ParticipantId, message: Requests['unregister']): void {
+  const { name } = ownChannel(decision, participant, message.channel)
+  const failure = { code: 'UNAVAILABLE', message: 'the server closed the channel' } as const
+  for (const { id, end } of decision.participants.get(participant)?.ends ?? []) {
+    if (end === 'server' && decision.connections.get(id)?.channel === name) abandon(decision, id, failure, true)
+  }
+  removeChannel(decision, name)
+  decision.send(participant, { type: 'done', id: message.id })
 }
 
 export function grow(decision: Decision, participant: ParticipantId, message: Requests['grow']): void {

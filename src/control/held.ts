@@ -85,7 +85,7 @@ export class Held {
   /** Forgets the end with all its memory. */
   dropConnection(end: ConnectionEnd): void {
     const connection = this.connection(end)
-    for (const [key, { owner }] of [...this.#heaps]) if (owner === connection) this.#heaps.delete(key)
+    for (const [key, { owner }] of this.#heaps) if (owner === connection) this.#heaps.delete(key)
     this.removeConnection(end)
   }
 

@@ -1,3 +1,4 @@
+import { unreachable } from '../base/assert.js'
 import { RpcError, Status, type StatusName } from '../base/errors.js'
 import { PAGE_BYTES, type Address } from '../base/numbers.js'
 import { HEAPS_BASE, MESSAGE_BYTES_MAX, WINDOW_END } from '../sys/index.js'
@@ -161,7 +162,9 @@ export function descriptorCount(notice: Notice): number {
     case 'grown': return notice.memory.kind === 'shared' ? 2 : 1
     case 'incoming': return 1 + notice.heaps.length
     case 'heapAdded': return 1
-    default: return 0
+    case 'welcome': case 'goodbye': case 'error': case 'done': return 0
+    case 'peerDied': case 'closed': case 'memberGone': case 'livingMembers': return 0
+    default: return unreachable(notice)
   }
 }
 

@@ -1,9 +1,9 @@
 import { assert, unreachable } from '../base/assert.js'
 import { RpcError } from '../base/errors.js'
 import { SLOT_COUNT } from './addresses.js'
-import { forgetHeap, growChannel, register, removeChannel, unregister } from './channels.js'
+import { forgetHeap, growChannel, register, removeChannel } from './channels.js'
 import { claimChannel, claimConnection, claimHeap, giveUpAwaiting, tellLivingMembers } from './claims.js'
-import { abandon, accept, cancel, close, endDied, grow, open, refuse } from './connections.js'
+import { abandon, accept, cancel, close, endDied, grow, open, refuse, unregister } from './connections.js'
 import { failureOf, type Failure } from './errors.js'
 import { detach, release } from './heaps.js'
 import { PARTICIPANTS_MAX } from './limits.js'
@@ -134,8 +134,8 @@ function leave(decision: Decision, id: ParticipantId): void {
   // First: nothing is sent to it any more.
   decision.participants.delete(id)
   decision.count({ participants: decision.counter().participants - 1 })
-  for (const name of record.channels) removeChannel(decision, name)
   for (const { id: connection, end } of record.ends) endDied(decision, connection, end)
+  for (const name of record.channels) removeChannel(decision, name)
   for (const attachment of record.attachments) detach(decision, id, attachment)
 }
 

@@ -1,3 +1,4 @@
+import { unreachable } from '../base/assert.js'
 import { RpcError } from '../base/errors.js'
 import { addon, type Packet } from '../sys/index.js'
 import { OUTSTANDING_MAX, PROTOCOL_VERSION } from './limits.js'
@@ -142,7 +143,7 @@ export class Session {
 
   /** An answer or news with descriptors was lost: which one is unknown, so all that may have been meant fail. */
   #truncated(): void {
-    for (const [id, { question }] of [...this.#pending]) {
+    for (const [id, { question }] of this.#pending) {
       if (!['open', 'register', 'grow', 'growChannel'].includes(question.type)) continue
       const pending = this.#take(id)
       this.#takeBack(id, question)
@@ -184,8 +185,10 @@ export class Session {
         for (const { heap, member } of unwanted) this.post({ type: 'release', heap, member })
         return
       }
-      default:
+      case 'incoming': case 'heapAdded': case 'peerDied': case 'closed': case 'memberGone': case 'livingMembers':
         return this.#handlers.news(notice, fds)
+      default:
+        return unreachable(notice)
     }
   }
 

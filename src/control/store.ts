@@ -51,7 +51,7 @@ export class MemoryStore implements Store {
     const revision = ++this.#revision
     for (const { table, key, value } of writes) {
       let records = this.#tables.get(table)
-      if (records === undefined) this.#tables.set(table, (records = new Map()))
+      if (records === undefined) this.#tables.set(table, (records = new Map<string, Entry>()))
       if (value === undefined) records.delete(key)
       else records.set(key, { value, revision })
     }
