@@ -1,0 +1,108 @@
+import { SLOTS_WORD, WAITING_ASLEEP } from '../../src/layout/control-layout.js'
+import { End } from '../../src/calls/end.js'
+import { Poller } from '../../src/calls/poller.js'
+import { waitingPolicy } from '../../src/calls/waiting.js'
+
+/** Ways to break the protocol of waking, each of which must lose a wake-up. */
+export type Mutilation = 'none' | 'no-recheck' | 'look-before-publishing' | 'plain-stores'
+
+const MESSAGE = SLOTS_WORD
+const ACK = SLOTS_WORD + 16
+
+/** An end of a connection that carries one counter each way: the smallest user of the real sleeping and waking. */
+export class WakeEnd extends End {
+  #seen = 0
+  sleeps = 0
+  /** Times that the re-check found a message that would have been slept over. */
+  crossings = 0
+
+  constructor(
+    words: Int32Array, side: 'producer' | 'consumer', doorbellFd: number, readonly mutilation: Mutilation,
+    readonly onGone: () => void,
+  ) {
+    super(words, side === 'producer' ? 16 : 32, side === 'producer' ? 32 : 16, doorbellFd, new Poller(), waitingPolicy('event'), 0)
+  }
+
+  poll(): number {
+    const message = Atomics.load(this.words, MESSAGE)
+    if (message === this.#seen) return 0
+    this.#seen = message
+    Atomics.store(this.words, ACK, message)
+    return 1
+  }
+
+  /** The consumer: sleeps, unless something is there. */
+  consume(): void {
+    for (;;) {
+      this.sleeps++
+      if (this.#fallAsleep()) return
+      this.crossings++
+      this.poll()
+    }
+  }
+
+  publish(message: number): void {
+    switch (this.mutilation) {
+      case 'look-before-publishing':
+        this.wakePeer()
+        Atomics.store(this.words, MESSAGE, message)
+        break
+      case 'plain-stores':
+        this.words[MESSAGE] = message
+        this.wakePeer()
+        break
+      default:
+        Atomics.store(this.words, MESSAGE, message)
+        this.wakePeer()
+    }
+  }
+
+  acknowledged(): number {
+    return Atomics.load(this.words, ACK)
+  }
+
+  /** After a lost wake-up: lets the test go on. */
+  ringAnyway(): void {
+    this.doorbell.ring()
+  }
+
+  end(): void {
+    this.doorbell.close()
+  }
+
+  protected override ready(): boolean {
+    return Atomics.load(this.words, MESSAGE) !== this.#seen
+  }
+
+  protected override expecting(): boolean {
+    return true
+  }
+
+  protected override rung(): boolean {
+    this.awake()
+    const handled = this.poll()
+    this.consume()
+    return handled > 0
+  }
+
+  protected override peerGone(): void {
+    this.onGone()
+  }
+
+  #fallAsleep(): boolean {
+    switch (this.mutilation) {
+      case 'no-recheck':
+        Atomics.store(this.words, this.line, WAITING_ASLEEP)
+        this.asleep = true
+        return true
+      case 'plain-stores':
+        this.words[this.line] = WAITING_ASLEEP
+        this.asleep = true
+        if (!this.ready()) return true
+        this.awake()
+        return false
+      default:
+        return this.sleep()
+    }
+  }
+}
