@@ -5,7 +5,7 @@ import {
   SLOT_METHOD, SLOT_REQUEST, SLOT_RESULT, SLOT_SCOPE, SLOT_TIMEOUT, SLOT_USED, slotWord,
 } from '../layout/control-layout.js'
 import { CallScope, type HeapSet } from '../memory/index.js'
-import { holdResult, readError, type ResultHold } from '../objects/index.js'
+import { ResultHold, type ResultOwner, readError } from './results.js'
 import { addon } from '../sys/index.js'
 import { End } from './end.js'
 import type { CallOptions, ClientMethod } from './method.js'
@@ -64,7 +64,7 @@ const QUARANTINED = 2
 const BLOCKING = 3
 
 /** The client's end of a connection: slots, pipelining, deadlines. Owns nothing but its call scopes. */
-export class ClientEnd extends End {
+export class ClientEnd extends End implements ResultOwner {
   readonly #free: FreeSlots
   readonly #inFlight: InFlight
   /** For each slot: the word that its current or next request carries. */
@@ -300,9 +300,9 @@ export class ClientEnd extends End {
       throw this.#error('FAILED_PRECONDITION', 'a getter of the argument makes another call on the same connection', method)
     }
     this.#building = true
-    const scope = argument.cellIsImmediate ? null : this.#scopePool.pop() ?? new CallScope(this.heaps)
+    const scope = argument.cell.isImmediate ? null : this.#scopePool.pop() ?? new CallScope(this.heaps)
     try {
-      argument.writeCell(scope ?? this.heaps, value, this.#cell, 0)
+      argument.cell.write(scope ?? this.heaps, value, this.#cell, 0)
     } catch (error) {
       this.#recycle(scope)
       throw this.#located(error, method)
@@ -423,14 +423,15 @@ export class ClientEnd extends End {
     const status = answer & ANSWER_STATUS
     if (status !== 0) {
       this.#returned[slot] = 1
-      throw readError(this.heaps.region, statusName(status), low, high)
+      throw readError(this.#fresh(), statusName(status), low, high)
     }
-    if (method.resultIsCopy) {
+    const { result } = method
+    if (result.isCopy) {
       this.#returned[slot] = 1
-      return method.result.isNothing ? undefined : method.result.readCell(this.#fresh(), low, high)
+      return result.isNothing ? undefined : result.cell.read(this.#fresh(), low, high)
     }
-    const value = method.result.readCell(this.#fresh(), low, high)
-    if (owned) holdResult(value, { end: this, slot, sequence: this.#sequence[slot]!, chunkLow, chunkHigh })
+    const value = result.cell.read(this.#fresh(), low, high)
+    if (owned) ResultHold.put(value, new ResultHold(this, slot, this.#sequence[slot]!, chunkLow, chunkHigh))
     return value
   }
 

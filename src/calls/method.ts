@@ -1,23 +1,36 @@
-import type { Codec } from '../objects/index.js'
+import { cellOf, type AnyType, type Cell } from '../objects/index.js'
 import type { ObjectHeap } from './object-heap.js'
 import type { ServerCall } from './server-call.js'
+
+/** One side of a call: how its value goes into eight bytes. */
+export interface Passing {
+  readonly cell: Cell
+  readonly isNothing: boolean
+  /** What is read of it holds no shared memory: its memory can be given back at once. */
+  readonly isCopy: boolean
+}
 
 /** What a client needs to make a call, compiled once for each method of a connection. */
 export interface ClientMethod {
   readonly id: number
   readonly name: string
-  readonly argument: Codec
-  readonly result: Codec
-  /** The result is a copy: its memory is given back as soon as it is read. */
-  readonly resultIsCopy: boolean
+  readonly argument: Passing
+  readonly result: Passing
+}
+
+/** Kinds whose values are read as views of shared memory. */
+const VIEWED = new Set(['struct', 'ref', 'list', 'map', 'array', 'union', 'optional'])
+
+export function passing(type: AnyType): Passing {
+  return { cell: cellOf(type), isNothing: type.kind === 'nothing', isCopy: !VIEWED.has(type.kind) }
 }
 
 /** What a server needs to answer one. */
 export interface ServerMethod {
   readonly id: number
   readonly name: string
-  readonly argument: Codec
-  readonly result: Codec
+  readonly argument: Passing
+  readonly result: Passing
   /** What the handler takes besides the argument: making a call's context costs some nanoseconds. */
   readonly handler:
     | { readonly takes: 'argument'; readonly run: (argument: unknown) => unknown }

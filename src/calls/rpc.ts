@@ -1,7 +1,7 @@
 import { RpcError } from '../base/errors.js'
-import { codecOf, isCopy, struct, text, type AnyType, type Plain, type View } from '../objects/index.js'
+import { struct, text, type AnyType, type Plain, type View } from '../objects/index.js'
 import { ClientConnection, type ConnectOptions } from './client.js'
-import type { CallOptions, ClientMethod } from './method.js'
+import { type CallOptions, type ClientMethod, passing } from './method.js'
 import type { ObjectHeap } from './object-heap.js'
 import { Pipeline } from './pipeline.js'
 import { MethodTable } from './server-end.js'
@@ -97,7 +97,7 @@ export class RpcConnection implements AsyncDisposable {
     const key = `${id} ${argument.label} ${result.label}`
     let method = this.#methods.get(key)
     if (method === undefined) {
-      method = { id, name: String(id), argument: codecOf(argument), result: codecOf(result), resultIsCopy: isCopy(result) }
+      method = { id, name: String(id), argument: passing(argument), result: passing(result) }
       this.#methods.set(key, method)
     }
     return method
@@ -182,8 +182,8 @@ export class Rpc implements AsyncDisposable {
     this.#functions.set({
       id,
       name: String(id),
-      argument: codecOf(argument),
-      result: codecOf(result),
+      argument: passing(argument),
+      result: passing(result),
       handler: { takes: 'heap', run: (value, heap) => fn(this.#accepted.get(heap)!, value) },
     })
   }

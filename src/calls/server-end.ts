@@ -4,11 +4,11 @@ import {
   SLOT_ANSWER, SLOT_ARGUMENT, SLOT_CANCELLED, SLOT_CHUNK, SLOT_METHOD, SLOT_REQUEST, SLOT_RESULT, SLOT_TIMEOUT, slotWord,
 } from '../layout/control-layout.js'
 import { CallScope, type HeapSet } from '../memory/index.js'
-import { writeError } from '../objects/index.js'
 import { End } from './end.js'
 import type { HotSet } from './hot-set.js'
 import type { ServerMethod } from './method.js'
 import type { Poller } from './poller.js'
+import { writeError } from './results.js'
 import { type CallerIdentity, type CallHost, ServerCall } from './server-call.js'
 import type { WaitingPolicy } from './waiting.js'
 
@@ -225,7 +225,7 @@ export class ServerEnd extends End {
       let argument: unknown
       if (!method.argument.isNothing) {
         this.heaps.refill()
-        argument = method.argument.readCell(this.heaps.heaps[0]!.region, low, high)
+        argument = method.argument.cell.read(this.heaps.heaps[0]!.region, low, high)
       }
       if (handler.takes === 'argument') result = handler.run(argument)
       else if (handler.takes === 'heap') result = handler.run(argument, this.options.heap)
@@ -262,12 +262,12 @@ export class ServerEnd extends End {
     const at = slotWord(slot)
     const { words } = this
     let answer: number = Status.OK
-    const codec = method.result
-    if (!codec.isNothing) {
+    const { cell, isNothing } = method.result
+    if (!isNothing) {
       try {
-        if (codec.cellIsImmediate) {
-          codec.writeCell(this.heaps, value, words, at + SLOT_RESULT)
-        } else if (this.#writeReply(slot, (scope) => codec.writeCell(scope, value, words, at + SLOT_RESULT))) {
+        if (cell.isImmediate) {
+          cell.write(this.heaps, value, words, at + SLOT_RESULT)
+        } else if (this.#writeReply(slot, (scope) => cell.write(scope, value, words, at + SLOT_RESULT))) {
           answer |= ANSWER_OWNED
         }
       } catch (error) {

@@ -1,7 +1,6 @@
 import { RpcError } from '../base/errors.js'
-import { codecOf, isCopy } from '../objects/index.js'
 import { ClientConnection, type ConnectOptions } from './client.js'
-import type { CallOptions, ClientMethod } from './method.js'
+import { type CallOptions, type ClientMethod, passing } from './method.js'
 import type { ServerCall } from './server-call.js'
 import { MethodTable } from './server-end.js'
 import { Server, type ServerOptions } from './server.js'
@@ -31,8 +30,8 @@ export async function serve<M extends Methods>(
     methods.set({
       id,
       name,
-      argument: codecOf(argument),
-      result: codecOf(result),
+      argument: passing(argument),
+      result: passing(result),
       handler: handler.length > 1
         ? { takes: 'call', run: (handler as (argument: unknown, call: ServerCall) => unknown).bind(handlers) }
         : { takes: 'argument', run: (handler as (argument: unknown) => unknown).bind(handlers) },
@@ -53,7 +52,7 @@ export async function connect<M extends Methods>(channel: string, service: Servi
   const sync: Record<string, unknown> = {}
   const methods: Record<string, unknown> = { sync }
   for (const [name, { id, argument, result }] of Object.entries(service.methods)) {
-    const method: ClientMethod = { id, name, argument: codecOf(argument), result: codecOf(result), resultIsCopy: isCopy(result) }
+    const method: ClientMethod = { id, name, argument: passing(argument), result: passing(result) }
     methods[name] = (value: unknown, callOptions?: CallOptions): unknown => end.call(method, value, callOptions)
     sync[name] = (value: unknown, callOptions?: CallOptions): unknown => end.callSync(method, value, callOptions)
   }

@@ -1,0 +1,55 @@
+import { RpcError, type StatusName } from '../base/errors.js'
+import type { Allocator, Region } from '../memory/index.js'
+import { cellOf, HOLD, text, type Hold } from '../objects/index.js'
+
+/** Who gives a result's memory back. */
+export interface ResultOwner {
+  release(hold: ResultHold): void
+}
+
+/** The memory of one result that is the client's: the chunk in the server's reply scope that its view lies in. */
+export class ResultHold implements Hold {
+  #held = true
+
+  constructor(
+    readonly owner: ResultOwner,
+    readonly slot: number,
+    /** What the slot's next request carries, as long as the slot was not used again. */
+    readonly sequence: number,
+    readonly chunkLow: number,
+    readonly chunkHigh: number,
+  ) {}
+
+  /** Gives the memory back. Idempotent. */
+  release(): void {
+    if (!this.#held) return
+    this.#held = false
+    this.owner.release(this)
+  }
+
+  /** Ties a result's memory to its view: disposing of the view gives it back. */
+  static put(value: unknown, hold: ResultHold): void {
+    if (typeof value === 'object' && value !== null) (value as { [HOLD]?: Hold })[HOLD] = hold
+    else hold.release()
+  }
+}
+
+const errorText = cellOf(text)
+/** Characters of a message that travel: a sentence or two, whatever a handler throws. */
+const MESSAGE_MAX = 2000
+
+/** Writes an error's sentence as the cell of an answer. @returns whether memory was taken. */
+export function writeError(allocator: Allocator, sentence: string, out: Int32Array, index: number): void {
+  errorText.write(allocator, sentence.slice(0, MESSAGE_MAX), out, index)
+}
+
+/** The error that an answer carries. */
+export function readError(region: Region, code: StatusName, low: number, high: number): RpcError {
+  let sentence: string
+  try {
+    sentence = String(errorText.read(region, low, high)).slice(0, MESSAGE_MAX)
+  } catch {
+    sentence = ''
+  }
+  return new RpcError(code, sentence === '' ? 'the server gave no reason' : sentence)
+}
