@@ -1,0 +1,76 @@
+import { RpcError } from '../base/errors.js'
+import type { Allocator, Region } from '../memory/region.js'
+import { locate } from '../memory/region.js'
+import { MAX_NESTING, MAX_WALK_NODES } from './limits.js'
+import { tooDeep } from './problems.js'
+
+/** A struct's codec, as a walk over refs sees it. */
+export interface Traversable {
+  gatherObject(gather: Gather, region: Region, lo: number, hi: number): void
+}
+
+/**
+ * Collects the blocks that belong to a value before any of them is freed, because a freed block's words are the allocator's.
+ * With `deep`, follows refs too: each object once, through a queue.
+ */
+export class Gather {
+  readonly deep: boolean
+  readonly #regions: Region[] = []
+  readonly #words: number[] = []
+  readonly #seen = new Set<number>()
+  readonly #queue: Array<{ readonly codec: Traversable, readonly region: Region, readonly lo: number, readonly hi: number }> = []
+  #depth = 0
+  #nodes = MAX_WALK_NODES
+
+  constructor(deep = false) {
+    this.deep = deep
+  }
+
+  /** A block that holds no pointers, named by the pointer to it. Null and words that are no pointer are passed over. */
+  leaf(region: Region, lo: number, hi: number): void {
+    if (lo === 0 && hi === 0) return
+    const home = locate(region, hi, lo, 2)
+    this.#regions.push(home)
+    this.#words.push(((lo - home.low) >>> 2) + home.shift)
+  }
+
+  /** A block that holds more; false when it was seen already, so that damaged cyclic data ends. */
+  block(region: Region, word: number): boolean {
+    const address = region.addressOf(word)
+    if (this.#seen.has(address)) return false
+    this.#seen.add(address)
+    this.#regions.push(region)
+    this.#words.push(word)
+    return true
+  }
+
+  /** Something behind a ref: visited later, in deep walks only. */
+  later(codec: Traversable, region: Region, lo: number, hi: number): void {
+    if (this.deep && (lo !== 0 || hi !== 0)) this.#queue.push({ codec, region, lo, hi })
+  }
+
+  run(): void {
+    for (let next = this.#queue.pop(); next !== undefined; next = this.#queue.pop()) {
+      next.codec.gatherObject(this, next.region, next.lo, next.hi)
+    }
+  }
+
+  enter(): void {
+    if (++this.#depth > MAX_NESTING) tooDeep('release', MAX_NESTING)
+  }
+
+  leave(): void {
+    this.#depth--
+  }
+
+  /** Counts elements about to be visited. */
+  spend(nodes: number): void {
+    this.#nodes -= nodes
+    if (this.#nodes < 0) throw new RpcError('RESOURCE_EXHAUSTED', `more than ${MAX_WALK_NODES} elements belong to this value`)
+  }
+
+  /** Frees what was gathered. The first block is freed first: if that is refused, nothing has been freed. */
+  free(allocator: Allocator): void {
+    for (let i = 0; i < this.#words.length; i++) allocator.free(this.#regions[i]!, this.#words[i]!)
+  }
+}

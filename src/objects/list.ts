@@ -1,0 +1,209 @@
+// A list in its holder: 16 bytes, { u64 pointer to the elements, u32 length, u32 capacity }; all zero is the empty list.
+// The elements lie side by side in a block of their own.
+import { RpcError } from '../base/errors.js'
+import { locate, type Region } from '../memory/region.js'
+import { building, type Build } from './build.js'
+import { CODEC, Codec, codecOf, freeGathered, once, type Describer, type TypeNode } from './codec.js'
+import type { Copier } from './copier.js'
+import { Elements, emitSequence, findThroughPointer, requireElement, valuesOf, type SequenceClass } from './elements.js'
+import { Gather } from './gather.js'
+import { MAX_LIST_LENGTH } from './limits.js'
+import { plain } from './plain.js'
+import { allocatorOf } from './problems.js'
+import { clamp, type Sequence } from './sequence.js'
+import { borrowStaging, returnStaging } from './staging.js'
+import { freePointer } from './text-write.js'
+import type { AnyType, ListType } from './types.js'
+import { REGION, WORD } from './view.js'
+
+const LENGTH = 2
+const CAPACITY = 3
+const FIRST_CAPACITY = 4
+
+/** A list's words, each read once, with its elements' place checked. */
+interface Opened {
+  readonly lo: number
+  readonly hi: number
+  readonly length: number
+  readonly capacity: number
+  readonly home: Region
+  readonly start: number
+}
+
+class ListCodec extends Codec {
+  readonly bytes = 16
+  readonly align = 8
+  readonly #elements: () => Elements
+  readonly #viewClass: () => SequenceClass
+
+  constructor(type: ListType<AnyType>) {
+    super(type)
+    this.#elements = once(() => new Elements(codecOf(type.element)))
+    this.#viewClass = once(() => this.#makeViewClass())
+  }
+
+  #makeViewClass(): SequenceClass {
+    const elements = this.#elements()
+    const viewClass = emitSequence(this.type, elements, 'r.i32[w + 2] >>> 0', findThroughPointer(elements.stride))
+    const define = (name: string, value: (this: Sequence, ...values: readonly never[]) => unknown): void => {
+      Object.defineProperty(viewClass.prototype, name, { value, configurable: true })
+    }
+    const codec = this
+    define('push', function push(this: Sequence, ...values: readonly unknown[]): number {
+      return codec.push(this[REGION], this[WORD], values)
+    })
+    define('pop', function pop(this: Sequence): unknown {
+      return codec.pop(this)
+    })
+    define('splice', function splice(this: Sequence, start: number, count: number, ...values: readonly unknown[]): void {
+      codec.splice(this[REGION], this[WORD], start, count, values)
+    })
+    define('clear', function clear(this: Sequence): void {
+      codec.clear(this[REGION], this[WORD])
+    })
+    return viewClass
+  }
+
+  read(region: Region, p: number): Sequence {
+    return new (this.#viewClass())(region, p)
+  }
+
+  write(build: Build, region: Region, p: number, value: unknown, where: string): void {
+    const values = value === undefined ? [] : valuesOf(value, where)
+    const count = values.length
+    if (count === 0) {
+      setHeader(region, p, 0, 0, 0, 0)
+      return
+    }
+    const elements = this.#elements()
+    const start = build.allocate(elements.bytesFor(count))
+    const home = build.region
+    elements.write(build, home, start, values, where)
+    setHeader(region, p, home.lowOf(start), home.high, count, count)
+  }
+
+  #open(region: Region, p: number): Opened {
+    const a = region.i32
+    const lo = a[p]! | 0
+    const hi = a[p + 1]! | 0
+    const length = a[p + LENGTH]! >>> 0
+    const capacity = a[p + CAPACITY]! >>> 0
+    const words = this.#elements().wordsFor(Math.max(length, capacity))
+    if (words === 0) return { lo, hi, length, capacity, home: region, start: 0 }
+    const home = locate(region, hi, lo, words)
+    return { lo, hi, length, capacity, home, start: ((lo - home.low) >>> 2) + home.shift }
+  }
+
+  push(region: Region, p: number, values: readonly unknown[]): number {
+    const count = region.i32[p + LENGTH]! >>> 0
+    this.#replace(region, p, count, count, values)
+    return count + values.length
+  }
+
+  pop(list: Sequence): unknown {
+    const region = list[REGION]
+    const p = list[WORD]
+    const { length } = list
+    if (length === 0) return undefined
+    const last = list.at(length - 1)
+    const { kind } = this.#elements().codec.type
+    const kept = kind === 'struct' || kind === 'list' || kind === 'map' || kind === 'array' || kind === 'union' || kind === 'optional' ? plain(last) : last
+    this.#replace(region, p, length - 1, length, [])
+    return kept
+  }
+
+  splice(region: Region, p: number, start: number, count: number, values: readonly unknown[]): void {
+    const length = region.i32[p + LENGTH]! >>> 0
+    const from = clamp(start, length)
+    this.#replace(region, p, from, from + clamp(Math.max(0, count), length - from), values)
+  }
+
+  clear(region: Region, p: number): void {
+    const allocator = allocatorOf(region, this.type.label)
+    freeGathered(allocator, false, (gather) => {
+      this.gather(gather, region, p)
+      setHeader(region, p, 0, 0, 0, 0)
+    })
+  }
+
+  /** Puts values in the place of elements `from` to `to`; the new ones are complete before the old ones go. */
+  #replace(region: Region, p: number, from: number, to: number, values: readonly unknown[]): void {
+    const allocator = allocatorOf(region, this.type.label)
+    const elements = this.#elements()
+    const list = this.#open(region, p)
+    const length = list.length - (to - from) + values.length
+    if (length > MAX_LIST_LENGTH) throw new RpcError('OUT_OF_RANGE', `${this.type.label}: a list has at most ${MAX_LIST_LENGTH} elements`)
+    const staged = borrowStaging(elements.bytesFor(values.length))
+    const grows = length > list.capacity
+    const capacity = grows ? Math.min(MAX_LIST_LENGTH, Math.max(length, list.capacity * 2, FIRST_CAPACITY)) : list.capacity
+    let block = list.start
+    let home = list.home
+    const removed = new Gather()
+    elements.gather(removed, list.home, list.start, from, to)
+    building(allocator, (build) => {
+      if (grows) {
+        block = build.allocate(elements.bytesFor(capacity))
+        home = build.region
+      }
+      if (values.length > 0) elements.write(build, staged, 0, values, this.type.label)
+    })
+    const { stride } = elements
+    const at = block * 4
+    const source = list.home.u8
+    const begin = list.start * 4
+    if (grows) home.u8.set(source.subarray(begin, begin + from * stride), at)
+    if (grows || values.length !== to - from) {
+      home.u8.set(source.subarray(begin + to * stride, begin + list.length * stride), at + (from + values.length) * stride)
+    }
+    home.u8.set(staged.u8.subarray(0, values.length * stride), at + from * stride)
+    returnStaging(staged)
+    const a = region.i32
+    if (grows) setHeader(region, p, home.lowOf(block), home.high, length, capacity)
+    else a[p + LENGTH] = length
+    if (grows && (list.lo !== 0 || list.hi !== 0)) freePointer(allocator, region, list.lo, list.hi)
+    removed.free(allocator)
+  }
+
+  override gather(gather: Gather, region: Region, p: number): void {
+    const list = this.#open(region, p)
+    if (list.lo === 0 && list.hi === 0) return
+    const home = list.capacity === 0 && list.length === 0 ? locate(region, list.hi, list.lo, 2) : list.home
+    const start = ((list.lo - home.low) >>> 2) + home.shift
+    if (gather.block(home, start)) this.#elements().gather(gather, home, start, 0, list.length)
+  }
+
+  copy(copier: Copier, from: Region, p: number, to: Region, q: number): void {
+    const { length, home, start } = this.#open(from, p)
+    if (length === 0) {
+      setHeader(to, q, 0, 0, 0, 0)
+      return
+    }
+    const elements = this.#elements()
+    const target = copier.allocate(elements.bytesFor(length))
+    const { region } = copier
+    elements.copy(copier, home, start, length, region, target)
+    setHeader(to, q, region.lowOf(target), region.high, length, length)
+  }
+
+  describe(describer: Describer): TypeNode {
+    return ['list', describer.node(this.#elements().codec.type)]
+  }
+}
+
+function setHeader(region: Region, p: number, lo: number, hi: number, length: number, capacity: number): void {
+  const a = region.i32
+  a[p] = lo
+  a[p + 1] = hi
+  a[p + LENGTH] = length
+  a[p + CAPACITY] = capacity
+}
+
+/**
+ * A growable sequence of any type but nothing. The holder owns it: assigning replaces all elements, and frees the old ones
+ * with what they own (never the target of a ref).
+ */
+export function list<Element extends AnyType>(element: Element): ListType<Element> {
+  requireElement('list', element)
+  const type: ListType<Element> = { kind: 'list', label: `list(${element.label})`, element, [CODEC]: once(() => new ListCodec(type)) }
+  return type
+}

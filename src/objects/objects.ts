@@ -1,0 +1,109 @@
+import { RpcError } from '../base/errors.js'
+import type { Allocator } from '../memory/region.js'
+import { building } from './build.js'
+import { liveBytes } from './bytes.js'
+import { codecOf, freeGathered, isType, type AnyType } from './codec.js'
+import { Copier } from './copier.js'
+import { MAX_WALK_NODES } from './limits.js'
+import { sizeOfView, StructCodec } from './struct.js'
+import type { Plain, View } from './types.js'
+import { asView, REGION, TYPE, WORD, type Located } from './view.js'
+
+/**
+ * Writes a plain value, with every object it reaches, into memory of the allocator and returns a view of it. A plain object
+ * reached twice through refs becomes one object, so cycles are kept. Views inside the value are pointed at (by a ref) or
+ * copied (elsewhere). What is built is the caller's; end it with {@link release}. When the value is refused half-way,
+ * everything is freed again.
+ * @throws RpcError INVALID_ARGUMENT naming struct and field; RESOURCE_EXHAUSTED when the memory is full.
+ */
+export function build<T extends AnyType>(type: T, allocator: Allocator, value: Plain<T>): View<T> {
+  const codec = codecOf(type)
+  if (codec instanceof StructCodec) return codec.create(allocator, value) as View<T>
+  if (!['list', 'map', 'array'].includes(type.kind)) {
+    throw new RpcError('INVALID_ARGUMENT', `${type.label} has no views; objects are of a struct, list, map or array type`)
+  }
+  return building(allocator, (builder) => {
+    const word = builder.allocate(codec.bytes)
+    const { region } = builder
+    codec.write(builder, region, word, value, type.label)
+    return codec.read(region, word)
+  }) as View<T>
+}
+
+/**
+ * Frees an object and everything it owns: texts, bytes, lists, maps, unions. Not what its refs point to, unless `deep`: then
+ * every object that can be reached is freed, once. Views of freed memory must not be used any more.
+ * @throws RpcError INVALID_ARGUMENT when the object was freed already, or is a part of another one; nothing is freed then.
+ */
+export function release(allocator: Allocator, view: object, options: { readonly deep?: boolean } = {}): void {
+  const located = requireView(view)
+  const codec = codecOf(located[TYPE] as AnyType)
+  const region = located[REGION]
+  freeGathered(allocator, options.deep === true, (gather) =>
+    codec.gatherCell(gather, region, region.lowOf(located[WORD]), region.high))
+}
+
+/**
+ * Copies a graph into memory of another allocator, keeping sharing and cycles. The copy is the caller's.
+ * @param options.maxNodes objects and elements after which it gives up with RESOURCE_EXHAUSTED, having freed everything.
+ */
+export function copyGraph<V extends object>(view: V, allocator: Allocator, options: { readonly maxNodes?: number } = {}): V {
+  const located = requireView(view)
+  const codec = codecOf(located[TYPE] as AnyType)
+  const copier = new Copier(allocator, options.maxNodes ?? MAX_WALK_NODES)
+  const from = located[REGION]
+  try {
+    let target: number
+    if (codec instanceof StructCodec) target = copier.copyOf(codec, from, from.lowOf(located[WORD]), from.high)
+    else {
+      target = copier.allocate(codec.bytes)
+      codec.copy(copier, from, located[WORD], copier.region, target)
+    }
+    const home = copier.allocator.region
+    copier.run()
+    return codec.read(home, target) as V
+  } catch (error) {
+    copier.undo()
+    throw error
+  }
+}
+
+/** Assigns several fields of a struct's view at once: `assign(post, { likes: 3, replies: [] })`. Plain values are accepted. */
+export function assign<V extends object>(view: V, values: AssignableTo<V>): void {
+  requireView(view)
+  const codec = codecOf((view as unknown as Located)[TYPE] as AnyType)
+  for (const [name, value] of Object.entries(values)) {
+    if (!codec.fieldNames.includes(name)) throw new RpcError('INVALID_ARGUMENT', `${codec.type.label} has no field ${name}`)
+    Reflect.set(view, name, value)
+  }
+}
+
+/** For each field of a view: the view's own type, or a plain value that may be stored there. */
+export type AssignableTo<V> = { readonly [K in keyof V]?: unknown }
+
+/**
+ * The live memory behind a bytes field, without a copy. Unsafe in two ways: a peer may change it while it is being looked at,
+ * so it must not be given to TextDecoder, Buffer.toString or other native code; and it is another object's memory once the
+ * field is assigned or its holder freed.
+ */
+export function unsafeBytes<V extends object>(view: V, field: keyof V & string): Uint8Array {
+  const located = requireView(view)
+  const codec = codecOf(located[TYPE] as AnyType)
+  const place = codec instanceof StructCodec ? codec.layout.fields.find(({ name }) => name === field) : undefined
+  if (place === undefined || place.type.kind !== 'bytes') throw new RpcError('INVALID_ARGUMENT', `${codec.type.label}.${field} is not a bytes field`)
+  if (sizeOfView(located, codec as StructCodec) < place.endWords) return new Uint8Array(0)
+  return liveBytes(located[REGION], located[WORD] + place.offset / 4)
+}
+
+/** The type a view is a view of. */
+export function typeOf(view: object): AnyType {
+  const type = requireView(view)[TYPE]
+  if (!isType(type)) throw new RpcError('INVALID_ARGUMENT', 'not a view of this copy of the package')
+  return type
+}
+
+function requireView(value: object): Located {
+  const view = asView(value)
+  if (view === undefined) throw new RpcError('INVALID_ARGUMENT', 'expected a view of an object in shared memory')
+  return view
+}

@@ -1,0 +1,66 @@
+import { RpcError, WildPointerError } from '../base/errors.js'
+import type { Allocator, Region } from '../memory/region.js'
+
+/** A value of the wrong type or out of range. */
+export function mismatch(where: string, expected: string, got: unknown): never {
+  throw new RpcError('INVALID_ARGUMENT', `${where}: expected ${expected}, got ${show(got)}`)
+}
+
+/** A write through a region that is read-only. The one place that says so. */
+export function refuseWrite(where: string): never {
+  throw new RpcError('FAILED_PRECONDITION', `${where} cannot be written: this memory is read-only here`)
+}
+
+export function refuseAbsent(where: string): never {
+  throw new RpcError('FAILED_PRECONDITION',
+    `${where} cannot be written: the object was made by a peer with an older version of the struct, without this field`)
+}
+
+export function tooLarge(where: string): never {
+  throw new RpcError('OUT_OF_RANGE', `${where} is beyond 2^53 and cannot be read as a number: declare it u64 or i64`)
+}
+
+/** The allocator for what an assignment through a view needs or frees. */
+export function allocatorOf(region: Region, where: string): Allocator {
+  if (region.readOnly) refuseWrite(where)
+  if (region.allocator === null) {
+    throw new RpcError('FAILED_PRECONDITION', `${where} cannot be assigned: this memory is a private copy or not one's own`)
+  }
+  return region.allocator
+}
+
+/** Whether a pointer to `target` may be stored in memory of `region`; throws where it may not. */
+export function requireReachable(allocator: Allocator | null, region: Region | null, target: Region, where: string): void {
+  if (target === region || allocator?.owns(target) === true) return
+  throw new RpcError('INVALID_ARGUMENT',
+    `${where}: the object lies in memory that the peer cannot reach; copy it first with heap.copyFrom(view)`)
+}
+
+export function tooDeep(where: string, limit: number): never {
+  throw new RpcError('INVALID_ARGUMENT',
+    `${where}: values are nested by value more than ${limit} deep, or contain themselves: use ref(…) for deep or cyclic data`)
+}
+
+export function damaged(what: string): never {
+  throw new WildPointerError(what)
+}
+
+export function show(value: unknown): string {
+  switch (typeof value) {
+    case 'string': return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
+    case 'bigint': return `${value}n`
+    case 'object': return value === null ? 'null' : `an object (${nameOfClass(value)})`
+    case 'symbol':
+    case 'function': return `a ${typeof value}`
+    case 'number':
+    case 'boolean':
+    case 'undefined': return String(value)
+  }
+}
+
+function nameOfClass(value: object): string {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (typeof prototype !== 'object' || prototype === null) return 'no prototype'
+  const { constructor } = prototype
+  return typeof constructor === 'function' && constructor.name !== '' ? constructor.name : 'unnamed class'
+}

@@ -1,0 +1,64 @@
+import { RpcError } from '../base/errors.js'
+import { codecOf, type AnyType } from './codec.js'
+import { toJson } from './plain.js'
+import type { MapView, SequenceView } from './views.js'
+import { HOLD, TYPE, type Hold } from './view.js'
+
+const inspectSymbol = Symbol.for('nodejs.util.inspect.custom')
+type Inspect = (value: unknown, options: unknown) => string
+
+/** Elements of a list or map that inspection looks at: a peer's list may claim billions. */
+const INSPECTED_ELEMENTS = 100
+
+/** Gives a view class's prototype its type, `toJSON`, `Symbol.dispose`, and the way console.log shows it. */
+export function installProtocol(prototype: object, type: AnyType): void {
+  define(prototype, TYPE, type)
+  define(prototype, 'toJSON', function toJSON(this: object): unknown {
+    return toJson(this)
+  })
+  define(prototype, Symbol.dispose, function dispose(this: { readonly [HOLD]?: Hold }): void {
+    this[HOLD]?.release()
+  })
+  define(prototype, inspectSymbol, function inspectView(this: object, depth: number, options: unknown, inspect: Inspect): string {
+    return depth < 0 ? `[${type.label}]` : `${type.label} ${inspect(surface(this, type), options)}`
+  })
+}
+
+function define(prototype: object, key: PropertyKey, value: unknown): void {
+  Object.defineProperty(prototype, key, { value, configurable: true })
+}
+
+/** The view's fields or elements, one level deep: console.log goes on from there, as deep as it likes. */
+function surface(view: object, type: AnyType): unknown {
+  if (type.kind === 'map') return guarded(() => surfaceOfMap(view as MapView<unknown, unknown>))
+  if (type.kind === 'list' || type.kind === 'array') return guarded(() => surfaceOfSequence(view as SequenceView<unknown>))
+  const shown: Record<string, unknown> = {}
+  for (const name of codecOf(type).fieldNames) shown[name] = guarded(() => Reflect.get(view, name) as unknown)
+  return shown
+}
+
+function surfaceOfSequence(sequence: SequenceView<unknown>): unknown[] {
+  const shown: unknown[] = []
+  for (let i = 0; i < sequence.length && i < INSPECTED_ELEMENTS; i++) shown.push(sequence.at(i))
+  if (sequence.length > INSPECTED_ELEMENTS) shown.push(`… ${sequence.length - INSPECTED_ELEMENTS} more`)
+  return shown
+}
+
+function surfaceOfMap(map: MapView<unknown, unknown>): Map<unknown, unknown> {
+  const shown = new Map<unknown, unknown>()
+  for (const [key, value] of map) {
+    if (shown.size === INSPECTED_ELEMENTS) break
+    shown.set(key, value)
+  }
+  return shown
+}
+
+// Looking at an object in a debugger must not throw, whatever a peer wrote there.
+function guarded(look: () => unknown): unknown {
+  try {
+    return look()
+  } catch (error) {
+    if (RpcError.is(error)) return `<${error.message}>`
+    throw error
+  }
+}

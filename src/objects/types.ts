@@ -1,0 +1,139 @@
+import type { AnyType } from './codec.js'
+import type { FixedArrayView, ListView, MapView } from './views.js'
+
+export type { AnyType } from './codec.js'
+
+export type SmallIntegerKind = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32'
+export type IntegerKind = SmallIntegerKind | 'u64' | 'i64' | 'safeU64' | 'safeI64'
+export type ScalarKind = IntegerKind | 'f32' | 'f64' | 'bool'
+
+/** A number, bigint or boolean of fixed width, stored inline. */
+export interface ScalarType<Kind extends ScalarKind, Value> extends AnyType {
+  readonly kind: Kind
+  /** @internal Only for inference: never there at run time. */
+  readonly $value?: Value
+}
+
+/** A string: up to seven Latin-1 characters inline, otherwise a record of its own. */
+export interface TextType extends AnyType {
+  readonly kind: 'text'
+}
+
+/** A block of bytes. Reading gives a private copy. */
+export interface BytesType extends AnyType {
+  readonly kind: 'bytes'
+}
+
+/** The absence of a value: the argument or result of a method that has none. */
+export interface NothingType extends AnyType {
+  readonly kind: 'nothing'
+}
+
+/** A struct: named fields at fixed offsets. As the type of a field it is stored inline in its holder. */
+export interface StructType<Fields extends object = object> extends AnyType {
+  readonly kind: 'struct'
+  readonly name: string
+  readonly fields: Fields
+}
+
+/** A pointer to a struct, or null. It does not own what it points to. */
+export interface RefType<Target> extends AnyType {
+  readonly kind: 'ref'
+  readonly target: Target
+}
+
+/** A growable sequence, owned by its holder. */
+export interface ListType<Element> extends AnyType {
+  readonly kind: 'list'
+  readonly element: Element
+}
+
+/** A fixed number of elements, stored inline in their holder. */
+export interface FixedArrayType<Element> extends AnyType {
+  readonly kind: 'array'
+  readonly element: Element
+  readonly length: number
+}
+
+/** A value that may be absent. */
+export interface OptionalType<Value> extends AnyType {
+  readonly kind: 'optional'
+  readonly value: Value
+}
+
+/** A hash map in insertion order, owned by its holder. */
+export interface MapType<Key, Value> extends AnyType {
+  readonly kind: 'map'
+  readonly key: Key
+  readonly value: Value
+}
+
+/** One of several alternatives, told apart by `kind`. */
+export interface UnionType<Variants extends object> extends AnyType {
+  readonly kind: 'union'
+  readonly variants: Variants
+}
+
+/** What may be the key of a map: text or an integer. */
+export type KeyType = TextType | ScalarType<SmallIntegerKind | 'safeU64' | 'safeI64', number> | ScalarType<'u64' | 'i64', bigint>
+
+/**
+ * What reading a value of the type gives: for a struct an object whose fields read and write shared memory.
+ *
+ *     const Post = struct('Post', { id: u64, author: text })
+ *     type Post = View<typeof Post>      // { id: bigint, author: string }
+ */
+export type View<T> =
+  T extends StructType<infer F> ? { -readonly [K in keyof F]: View<F[K]> } :
+  T extends ScalarType<ScalarKind, infer V> ? V :
+  T extends TextType ? string :
+  T extends BytesType ? Uint8Array :
+  T extends NothingType ? undefined :
+  T extends RefType<infer S> ? View<S> | null :
+  T extends ListType<infer E> ? ListView<View<E>, Plain<E>> :
+  T extends FixedArrayType<infer E> ? FixedArrayView<View<E>, Plain<E>> :
+  T extends OptionalType<infer V> ? View<V> | undefined :
+  T extends MapType<infer K, infer V> ? MapView<View<K>, View<V>, Plain<V>> :
+  T extends UnionType<infer A> ? { [K in keyof A]: { readonly kind: K, readonly value: View<A[K]> } }[keyof A] | Unset :
+  never
+
+/** How a union reads that was never given a value, such as a field that an older peer does not know. */
+export interface Unset {
+  readonly kind: 'none'
+  readonly value: undefined
+}
+
+type FieldsThatMayBeLeftOut<F> = {
+  [K in keyof F]: F[K] extends { readonly kind: 'ref' | 'list' | 'optional' | 'map' | 'union' | 'nothing' } ? K : never
+}[keyof F]
+
+type Flat<T> = { [K in keyof T]: T[K] }
+
+/**
+ * What may be stored where the type is expected: a plain value of the same shape, or a view. Fields that have an empty
+ * state (ref, optional, list, map, union) may be left out.
+ */
+export type Plain<T> =
+  T extends StructType<infer F> ? Flat<
+    { readonly [K in Exclude<keyof F, FieldsThatMayBeLeftOut<F>>]: Plain<F[K]> } &
+    { readonly [K in FieldsThatMayBeLeftOut<F>]?: Plain<F[K]> | undefined }> :
+  T extends ScalarType<ScalarKind, infer V> ? V :
+  T extends TextType ? string :
+  T extends BytesType ? Uint8Array :
+  T extends NothingType ? undefined :
+  T extends RefType<infer S> ? Plain<S> | null :
+  T extends ListType<infer E> ? Iterable<Plain<E>> :
+  T extends FixedArrayType<infer E> ? Iterable<Plain<E>> :
+  T extends OptionalType<infer V> ? Plain<V> | undefined :
+  T extends MapType<infer K, infer V> ? Iterable<readonly [Plain<K>, Plain<V>]> :
+  T extends UnionType<infer A> ? { [K in keyof A]: { readonly kind: K, readonly value: Plain<A[K]> } }[keyof A] | Unset :
+  never
+
+/** What {@link plain} makes of a view: ordinary objects, arrays and maps that hold no shared memory. */
+export type Snapshot<V> =
+  V extends ListView<infer E, infer _> ? Array<Snapshot<E>> :
+  V extends FixedArrayView<infer E, infer _> ? Array<Snapshot<E>> :
+  V extends MapView<infer K, infer E, infer _> ? Map<K, Snapshot<E>> :
+  V extends Uint8Array ? Uint8Array :
+  V extends object ? { -readonly [K in keyof V]: Snapshot<V[K]> } :
+  V

@@ -1,0 +1,79 @@
+/**
+ * Reading common to lists and fixed arrays. It follows Array's protocol; `sequence[i]` works and is slower than `at(i)`.
+ *
+ * Everything is read anew at each step, as Array does: what a callback adds is visited, what it removes is not. Elements
+ * held by value (structs, lists …) are read as views into the list's own memory, valid until the list grows.
+ */
+export interface SequenceView<V> extends Iterable<V> {
+  readonly length: number
+  readonly [index: number]: V
+  /** The element at an index, counted from the end when negative; undefined beyond the ends. */
+  at(index: number): V | undefined
+  values(): IterableIterator<V>
+  keys(): IterableIterator<number>
+  entries(): IterableIterator<[number, V]>
+  forEach(visit: (value: V, index: number) => void): void
+  map<R>(convert: (value: V, index: number) => R): R[]
+  filter(accept: (value: V, index: number) => boolean): V[]
+  find(accept: (value: V, index: number) => boolean): V | undefined
+  findIndex(accept: (value: V, index: number) => boolean): number
+  some(accept: (value: V, index: number) => boolean): boolean
+  every(accept: (value: V, index: number) => boolean): boolean
+  reduce<R>(combine: (sum: R, value: V, index: number) => R, initial: R): R
+  slice(start?: number, end?: number): V[]
+  join(separator?: string): string
+  /** Views are compared by the address they stand for. */
+  indexOf(value: V): number
+  /** Views are compared by the address they stand for. */
+  includes(value: V): boolean
+  toArray(): V[]
+  /** What JSON.stringify prints: see {@link toJSON}. */
+  toJSON(): unknown
+}
+
+/** A fixed number of elements inside their holder. */
+export interface FixedArrayView<V, P = V> extends SequenceView<V> {
+  [index: number]: V
+  /** Stores a value; what the element owned before is freed. */
+  set(index: number, value: P): void
+}
+
+/** A list inside its holder. It owns its elements: removing or replacing one frees what it owned (never a ref's target). */
+export interface ListView<V, P = V> extends SequenceView<V> {
+  [index: number]: V
+  /** Stores a value at an existing index; what the element owned before is freed. */
+  set(index: number, value: P): void
+  /** Appends values and returns the new length. */
+  push(...values: readonly P[]): number
+  /** Removes the last element and returns it, as a snapshot where the list held it by value. */
+  pop(): V | undefined
+  /** Removes `count` elements from `start` and puts others in their place. */
+  splice(start: number, count: number, ...values: readonly P[]): void
+  /** Removes all elements and gives their memory back. */
+  clear(): void
+}
+
+/**
+ * A hash map inside its holder, with Map's protocol. It owns its keys and values (never a ref's target).
+ *
+ * Iteration follows Map's rules: in order of insertion; an entry added meanwhile is visited, a removed one is not, one
+ * removed and set again comes again. Values held by value (structs, lists …) are views into the map's own memory,
+ * valid until a set() makes the map grow.
+ */
+export interface MapView<K, V, P = V> extends Iterable<[K, V]> {
+  readonly size: number
+  get(key: K): V | undefined
+  has(key: K): boolean
+  /** Stores a value; what the entry's old value owned is freed. */
+  set(key: K, value: P): this
+  /** Removes an entry and frees what it owned; tells whether it was there. */
+  delete(key: K): boolean
+  /** Removes all entries; the table keeps its size. Assign an empty Map to give its memory back. */
+  clear(): void
+  keys(): IterableIterator<K>
+  values(): IterableIterator<V>
+  entries(): IterableIterator<[K, V]>
+  forEach(visit: (value: V, key: K) => void): void
+  /** What JSON.stringify prints: see {@link toJSON}. */
+  toJSON(): unknown
+}
