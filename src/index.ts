@@ -6,7 +6,14 @@
  */
 export { RpcError, type RpcErrorOptions, Status, type StatusCode, type StatusName, WildPointerError } from './base/errors.js'
 export type { Address } from './base/numbers.js'
-export * from './objects/public.js'
+export {
+  addressOf, array, bool, bytes, f32, f64, i16, i32, i64, i8, isView, list, map, nothing, optional, plain, type PlainOptions, ref, safeI64,
+  safeU64, same, struct, text, u16, u32, u64, u8, union, unsafeBytes,
+} from './objects/index.js'
+export type {
+  AnyType, BytesType, FixedArrayType, FixedArrayView, KeyType, ListType, ListView, MapType, MapView, NothingType, OptionalType, Plain, RefType,
+  ScalarType, SequenceView, Snapshot, StructType, TextType, UnionType, View,
+} from './objects/index.js'
 export {
   AcceptedConnection, type CallerIdentity, type CallOptions, ClientConnection, connect, type Connection, type ConnectOptions,
   type Handlers, method, type Method, type Methods, type ObjectHeap, Pipeline, Rpc, RpcConnection, type RpcFunction, serve, type Server,

@@ -19,7 +19,7 @@ export class ObjectHeap {
    * `deep` is set. Anybody with access to the heap may free any object of it, once.
    */
   free(view: object, options: { readonly deep?: boolean } = {}): void {
-    release(this.heaps, view, options.deep === true)
+    release(this.heaps, view, options)
   }
 
   /**

@@ -1,5 +1,5 @@
 import { RpcError } from '../base/errors.js'
-import { describe, fingerprint, isType, type AnyType, type Plain, type View } from '../objects/index.js'
+import { describe, fingerprint, isType, type AnyType, type Plain, type TypeDescription, type View } from '../objects/index.js'
 import type { CallOptions } from './method.js'
 import type { ServerCall } from './server-call.js'
 
@@ -29,8 +29,8 @@ export interface Service<M extends Methods = Methods> {
 
 export interface MethodDescription {
   readonly name: string
-  readonly argument: unknown
-  readonly result: unknown
+  readonly argument: TypeDescription
+  readonly result: TypeDescription
 }
 
 export interface ServiceDescription {

@@ -19,6 +19,7 @@ export class HeapSet implements Allocator, RegionSpace {
   constructor(makeFirst: (space: RegionSpace) => Heap) {
     const first = makeFirst(this)
     this.#heaps.push(first)
+    first.region.allocator = this
     this.#current = first
     this.region = first.region
   }
@@ -33,6 +34,7 @@ export class HeapSet implements Allocator, RegionSpace {
       throw new RpcError('RESOURCE_EXHAUSTED', `a connection has at most ${HEAPS_MAX} heaps`)
     }
     this.#heaps.push(heap)
+    heap.region.allocator = this
   }
 
   allocate(byteLength: number): number {
