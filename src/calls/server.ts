@@ -71,6 +71,7 @@ export class Server implements AsyncDisposable {
   readonly #policy: WaitingPolicy
   readonly #connections = new Map<ServerConnection, () => void>()
   #sharedHeaps: AttachedHeaps | undefined
+  #sharedHeap: ObjectHeap | undefined
   #registered: RegisteredChannel | undefined
   #closing: Promise<void> | undefined
 
@@ -99,6 +100,17 @@ export class Server implements AsyncDisposable {
 
   get connections(): ServerConnection[] {
     return [...this.#connections.keys()]
+  }
+
+  /**
+   * The heap that all connections share: what the server makes in it before any client comes, every client can read.
+   * @throws RpcError FAILED_PRECONDITION when the server was started without `sharedHeapBytes`.
+   */
+  get heap(): ObjectHeap {
+    if (this.#sharedHeap === undefined) {
+      throw new RpcError('FAILED_PRECONDITION', `the connections of ${this.channel} share no heap: give serve() sharedHeapBytes`)
+    }
+    return this.#sharedHeap
   }
 
   /** Handlers at work now, of all connections. */
@@ -133,7 +145,9 @@ export class Server implements AsyncDisposable {
     })
     daemon.ref()
     const grant = this.#registered.sharedHeap
-    if (grant !== undefined) this.#sharedHeaps = new AttachedHeaps(daemon, grant, this.options.hugePages === true)
+    if (grant === undefined) return
+    this.#sharedHeaps = new AttachedHeaps(daemon, grant, this.options.hugePages === true)
+    this.#sharedHeap = new ObjectHeap(this.#sharedHeaps.set)
   }
 
   #incoming(request: IncomingConnection): Acceptance {
