@@ -8,6 +8,9 @@ export interface Source {
   allocate(byteLength: number): number
 }
 
+/** Blocks for which a finished build keeps its memory. */
+const KEPT_BLOCKS = 1024
+
 /** A struct's codec, as a build sees it. */
 export interface Fillable {
   readonly bytes: number
@@ -24,6 +27,8 @@ export class Build implements Source {
   allocator!: Allocator
   #depth = 0
   #filled = 0
+  // Only the first `taken` count: emptying an array would give up its memory, which the next build wants again.
+  #taken = 0
   readonly #regions: Region[] = []
   readonly #words: number[] = []
   readonly #codecs: Fillable[] = []
@@ -45,8 +50,8 @@ export class Build implements Source {
   allocate(byteLength: number): number {
     const word = this.allocator.allocate(byteLength)
     this.region = this.allocator.region
-    this.#regions.push(this.region)
-    this.#words.push(word)
+    this.#regions[this.#taken] = this.region
+    this.#words[this.#taken++] = word
     return word
   }
 
@@ -80,7 +85,7 @@ export class Build implements Source {
       return this.#words[block]!
     }
     const word = this.allocate(codec.bytes)
-    const index = this.#words.length - 1
+    const index = this.#taken - 1
     known.set(value, index)
     this.#codecs.push(codec)
     this.#values.push(value)
@@ -108,13 +113,16 @@ export class Build implements Source {
 
   /** The blocks taken so far, for a caller who frees exactly these later. */
   blocks(): Built | undefined {
-    return this.#words.length === 0 ? undefined : new Built(this.allocator, [...this.#regions], [...this.#words])
+    return this.#taken === 0 ? undefined : new Built(this.allocator, this.#regions.slice(0, this.#taken), this.#words.slice(0, this.#taken))
   }
 
   /** What was built is its holder's now. */
   finish(): void {
-    this.#regions.length = 0
-    this.#words.length = 0
+    if (this.#taken > KEPT_BLOCKS) {
+      this.#regions.length = 0
+      this.#words.length = 0
+    }
+    this.#taken = 0
     this.#depth = 0
     this.#filled = 0
     this.#root = null
@@ -124,13 +132,13 @@ export class Build implements Source {
       this.#values.length = 0
       this.#blocks.length = 0
     }
-    spare = this
+    keep(this)
   }
 
   /** Frees everything that was built. */
   undo(): void {
     try {
-      for (let i = this.#words.length - 1; i >= 0; i--) this.allocator.free(this.#regions[i]!, this.#words[i]!)
+      for (let i = this.#taken - 1; i >= 0; i--) this.allocator.free(this.#regions[i]!, this.#words[i]!)
     } finally {
       this.finish()
     }
@@ -157,6 +165,10 @@ export class Built {
 
 // One build is kept for the next: most values need nothing of it but the two arrays.
 let spare: Build | null = null
+
+function keep(build: Build): void {
+  spare = build
+}
 
 /** Runs `work` and what it reached; frees everything again when it throws. */
 export function building<R>(allocator: Allocator, work: (build: Build) => R): R {

@@ -78,7 +78,7 @@ export class Elements {
 /** The values that a list or array is given: any iterable but a string. */
 export function valuesOf(value: unknown, where: string): readonly unknown[] {
   if (Array.isArray(value)) return value as unknown[]
-  if (asView(value) instanceof Sequence) return (value as unknown as Sequence).toArray()
+  if (asView(value) instanceof Sequence) return (value as Sequence).toArray()
   if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) mismatch(where, 'an array or another iterable', value)
   return [...value as Iterable<unknown>]
 }
@@ -109,7 +109,7 @@ export function emitSequence(type: AnyType, elements: Elements, length: string, 
   })
   const p = `start * ${elements.perWord} + i * ${elements.step}`
   const label = JSON.stringify(type.label)
-  const { value, link } = emitter.compile(`(() => {
+  const compiled = emitter.compile(`(() => {
 class Values {
 constructor(list) { this.list = list; this.index = 0 }
 [Symbol.iterator]() { return this }
@@ -131,8 +131,8 @@ ${find}
 values() { return new Values(this) }
 forEach(visit) { for (let i = 0; i < this.length; i++) visit(this.at(i), i) }
 } })()`)
-  link()
-  const viewClass = value as SequenceClass
+  compiled.link()
+  const viewClass = compiled.value as SequenceClass
   installProtocol(viewClass.prototype as object, type)
   Object.defineProperty(viewClass, 'name', { value: type.label })
   return viewClass

@@ -39,7 +39,7 @@ export class Emitter {
     const declarations = this.#late.map(({ name }) => `let ${name} = null\n`).join('')
     const assignments = this.#late.map(({ name, source }) => `${name} = ${source}`).join('\n')
     const body = `'use strict'\n${declarations}return { value: ${expression}, link() {\n${assignments}\n} }`
-    const factory = new Function(...this.#names, body) as (...values: readonly unknown[]) => { readonly value: unknown, link(): void }
+    const factory = Reflect.construct(Function, [...this.#names, body]) as (...values: readonly unknown[]) => { readonly value: unknown, link(): void }
     return factory(...this.#values)
   }
 }

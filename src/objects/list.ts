@@ -45,22 +45,7 @@ class ListCodec extends Codec {
   #makeViewClass(): SequenceClass {
     const elements = this.#elements()
     const viewClass = emitSequence(this.type, elements, 'r.i32[w + 2] >>> 0', findThroughPointer(elements.stride))
-    const define = (name: string, value: (this: Sequence, ...values: readonly never[]) => unknown): void => {
-      Object.defineProperty(viewClass.prototype, name, { value, configurable: true })
-    }
-    const codec = this
-    define('push', function push(this: Sequence, ...values: readonly unknown[]): number {
-      return codec.push(this[REGION], this[WORD], values)
-    })
-    define('pop', function pop(this: Sequence): unknown {
-      return codec.pop(this)
-    })
-    define('splice', function splice(this: Sequence, start: number, count: number, ...values: readonly unknown[]): void {
-      codec.splice(this[REGION], this[WORD], start, count, values)
-    })
-    define('clear', function clear(this: Sequence): void {
-      codec.clear(this[REGION], this[WORD])
-    })
+    installChanges(viewClass, this)
     return viewClass
   }
 
@@ -96,8 +81,21 @@ class ListCodec extends Codec {
 
   push(region: Region, p: number, values: readonly unknown[]): number {
     const count = region.i32[p + LENGTH]! >>> 0
+    if (values.length === 1 && this.#elements().codec.immediate && this.#pushInPlace(region, p, count, values[0])) return count + 1
     this.#replace(region, p, count, count, values)
     return count + values.length
+  }
+
+  // Where there is room for a value that owns nothing.
+  #pushInPlace(region: Region, p: number, count: number, value: unknown): boolean {
+    const a = region.i32
+    if (count >= a[p + CAPACITY]! >>> 0) return false
+    const elements = this.#elements()
+    const lo = a[p]! | 0
+    const home = locate(region, a[p + 1]! | 0, lo, elements.wordsFor(count + 1))
+    elements.codec.assign(home, elements.at(((lo - home.low) >>> 2) + home.shift, count), value, this.type.label)
+    a[p + LENGTH] = count + 1
+    return true
   }
 
   pop(list: Sequence): unknown {
@@ -188,6 +186,25 @@ class ListCodec extends Codec {
   describe(describer: Describer): TypeNode {
     return ['list', describer.node(this.#elements().codec.type)]
   }
+}
+
+/** The methods by which a list changes its length. */
+function installChanges(viewClass: SequenceClass, codec: ListCodec): void {
+  const define = (name: string, value: (this: Sequence, ...values: readonly never[]) => unknown): void => {
+    Object.defineProperty(viewClass.prototype, name, { value, configurable: true })
+  }
+  define('push', function push(this: Sequence, ...values: readonly unknown[]): number {
+    return codec.push(this[REGION], this[WORD], values)
+  })
+  define('pop', function pop(this: Sequence): unknown {
+    return codec.pop(this)
+  })
+  define('splice', function splice(this: Sequence, start: number, count: number, ...values: readonly unknown[]): void {
+    codec.splice(this[REGION], this[WORD], start, count, values)
+  })
+  define('clear', function clear(this: Sequence): void {
+    codec.clear(this[REGION], this[WORD])
+  })
 }
 
 function setHeader(region: Region, p: number, lo: number, hi: number, length: number, capacity: number): void {

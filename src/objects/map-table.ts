@@ -72,11 +72,11 @@ export class Table {
         this.words > region.words - (start - region.shift)) {
       damaged('a map does not fit its region: the pointer is wild or the map damaged')
     }
-    this.entries = start + HEADER_WORDS + 2 ** this.bits
+    this.entries = start + HEADER_WORDS + (1 << this.bits)
   }
 
   get words(): number {
-    return HEADER_WORDS + 2 ** this.bits + this.capacity * this.stride
+    return HEADER_WORDS + (1 << this.bits) + this.capacity * this.stride
   }
 
   entry(index: number): number {
@@ -88,7 +88,7 @@ export class Table {
     const hash = keys.hash(this.seed)
     const a = this.region.i32
     const index = this.start + HEADER_WORDS
-    const mask = 2 ** this.bits - 1
+    const mask = (1 << this.bits) - 1
     let place = hash >>> 32 - this.bits
     for (let probes = 0; probes <= mask; probes++) {
       const number = a[index + place]! >>> 0
@@ -105,7 +105,7 @@ export class Table {
   enter(hash: number, number: number): void {
     const a = this.region.i32
     const index = this.start + HEADER_WORDS
-    const mask = 2 ** this.bits - 1
+    const mask = (1 << this.bits) - 1
     let place = hash >>> 32 - this.bits
     for (let probes = 0; (a[index + place]! | 0) !== 0; probes++) {
       if (probes >= MAX_PROBES || probes > mask) damaged('the index of a map is full: it is damaged, or its keys were chosen to collide')
@@ -144,10 +144,10 @@ export class Table {
     const room = Math.max(MIN_CAPACITY, capacity)
     const bits = Math.ceil(Math.log2(room * 2))
     if (bits > MAX_BITS) damaged(`a map holds at most ${2 ** (MAX_BITS - 1)} entries`)
-    const start = source.allocate((HEADER_WORDS + 2 ** bits + room * this.stride) * 4)
+    const start = source.allocate((HEADER_WORDS + (1 << bits) + room * this.stride) * 4)
     const { region } = source
     const a = region.i32
-    a.fill(0, start, start + HEADER_WORDS + 2 ** bits)
+    a.fill(0, start, start + HEADER_WORDS + (1 << bits))
     a[start] = room
     a[start + NEXT] = next
     a[start + SEED] = seed

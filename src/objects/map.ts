@@ -26,7 +26,7 @@ export class MapCodec extends Codec {
   readonly #keys: () => Keys
   readonly #value: () => Codec
   readonly #tables: () => readonly [Table, Table]
-  readonly #viewClass: () => new (region: Region, word: number) => SharedMap
+  readonly #viewClass: () => MapClass
 
   constructor(type: MapType<AnyType, AnyType>) {
     super(type)
@@ -34,19 +34,7 @@ export class MapCodec extends Codec {
     this.#keys = once(() => makeKeys(type.key))
     this.#value = once(() => codecOf(type.value))
     this.#tables = once(() => [new Table(this.#value().bytes), new Table(this.#value().bytes)])
-    this.#viewClass = once(() => this.#makeViewClass())
-  }
-
-  #makeViewClass(): new (region: Region, word: number) => SharedMap {
-    const codec = this
-    const viewClass = class extends SharedMap {
-      constructor(region: Region, word: number) {
-        super(codec, region, word)
-      }
-    }
-    installProtocol(viewClass.prototype, this.type)
-    Object.defineProperty(viewClass, 'name', { value: this.type.label })
-    return viewClass
+    this.#viewClass = once(() => makeViewClass(this))
   }
 
   #place(entry: number): number {
@@ -86,25 +74,32 @@ export class MapCodec extends Codec {
     const allocator = allocatorOf(region, this.type.label)
     const codec = this.#value()
     const staged = borrowStaging(codec.bytes + 8)
-    const old = new Gather()
+    const old = codec.immediate ? null : new Gather()
+    let oldTable = -1
+    let home = region
     const where = this.type.label
     building(allocator, (build) => {
       codec.write(build, staged, 0, value, where)
       build.run()
       const table = this.#find(region, p, key)
-      if (table === undefined) this.#insert(build, region, p, staged, old)
-      else {
-        codec.gather(old, table.region, this.#place(found))
+      if (table === undefined) {
+        oldTable = this.#insert(build, region, p, staged)
+        home = this.#tables()[0].region
+      } else {
+        if (old !== null) codec.gather(old, table.region, this.#place(found))
         copyWords(staged, table, found + VALUE)
       }
     })
     returnStaging(staged)
-    old.free(allocator)
+    old?.free(allocator)
+    if (oldTable >= 0) allocator.free(home, oldTable)
   }
 
-  // The prepared key is not in the table.
-  #insert(build: Build, region: Region, p: number, staged: Region, old: Gather): void {
-    const table = this.#tableWithRoom(build, region, p, old)
+  // The prepared key is not in the table. Returns the word of a table that was replaced, or -1.
+  #insert(build: Build, region: Region, p: number, staged: Region): number {
+    const [current] = this.#tables()
+    const exists = current.open(region, p)
+    const table = exists && current.used < current.capacity ? current : this.#biggerTable(build, exists)
     const hash = this.#keys().hash(table.seed)
     const entry = table.entry(table.used)
     const a = table.region.i32
@@ -119,19 +114,17 @@ export class MapCodec extends Codec {
     // From here on nothing can fail: a new table takes the old one's place.
     region.i32[p] = table.region.lowOf(table.start)
     region.i32[p + 1] = table.region.high
+    return exists && table !== current ? current.start : -1
   }
 
-  #tableWithRoom(build: Build, region: Region, p: number, old: Gather): Table {
+  #biggerTable(build: Build, exists: boolean): Table {
     const [table, bigger] = this.#tables()
-    const exists = table.open(region, p)
-    if (exists && table.used < table.capacity) return table
     if (!exists) bigger.make(build, 0, SEED, 1)
     else {
       const capacity = table.live * 2 > table.capacity ? table.capacity * 2 : table.capacity
       if (table.next >= MAX_SEQUENCE) damaged('a map was changed four billion times: assign a fresh copy of it')
       bigger.make(build, capacity, table.seed, table.next)
       bigger.take(table)
-      old.block(table.region, table.start)
     }
     return bigger
   }
@@ -259,6 +252,19 @@ export class MapCodec extends Codec {
   describe(describer: Describer): TypeNode {
     return ['map', describer.node(this.#key), describer.node(this.#value().type)]
   }
+}
+
+type MapClass = new (region: Region, word: number) => SharedMap
+
+function makeViewClass(codec: MapCodec): MapClass {
+  const viewClass = class extends SharedMap {
+    constructor(region: Region, word: number) {
+      super(codec, region, word)
+    }
+  }
+  installProtocol(viewClass.prototype, codec.type)
+  Object.defineProperty(viewClass, 'name', { value: codec.type.label })
+  return viewClass
 }
 
 /** Where the latest search found its entry. */

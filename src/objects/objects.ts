@@ -69,7 +69,7 @@ export function copyGraph<V extends object>(view: V, allocator: Allocator, optio
 }
 
 /** Assigns several fields of a struct's view at once: `assign(post, { likes: 3, replies: [] })`. Plain values are accepted. */
-export function assign<V extends object>(view: V, values: AssignableTo<V>): void {
+export function assign<V extends object>(view: V, values: { readonly [K in keyof V]?: unknown }): void {
   requireView(view)
   const codec = codecOf((view as unknown as Located)[TYPE] as AnyType)
   for (const [name, value] of Object.entries(values)) {
@@ -77,9 +77,6 @@ export function assign<V extends object>(view: V, values: AssignableTo<V>): void
     Reflect.set(view, name, value)
   }
 }
-
-/** For each field of a view: the view's own type, or a plain value that may be stored there. */
-export type AssignableTo<V> = { readonly [K in keyof V]?: unknown }
 
 /**
  * The live memory behind a bytes field, without a copy. Unsafe in two ways: a peer may change it while it is being looked at,

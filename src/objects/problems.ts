@@ -46,16 +46,10 @@ export function damaged(what: string): never {
 }
 
 export function show(value: unknown): string {
-  switch (typeof value) {
-    case 'string': return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
-    case 'bigint': return `${value}n`
-    case 'object': return value === null ? 'null' : `an object (${nameOfClass(value)})`
-    case 'symbol':
-    case 'function': return `a ${typeof value}`
-    case 'number':
-    case 'boolean':
-    case 'undefined': return String(value)
-  }
+  if (typeof value === 'string') return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value)
+  if (typeof value === 'bigint') return `${value}n`
+  if (typeof value === 'symbol' || typeof value === 'function') return `a ${typeof value}`
+  return typeof value === 'object' && value !== null ? `an object (${nameOfClass(value)})` : String(value)
 }
 
 function nameOfClass(value: object): string {

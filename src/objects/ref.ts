@@ -6,7 +6,7 @@ import type { Copier } from './copier.js'
 import type { Emitter } from './emit.js'
 import type { Gather } from './gather.js'
 import { allocatorOf, mismatch, refuseWrite } from './problems.js'
-import { StructCodec } from './struct.js'
+import type { StructCodec } from './struct.js'
 import type { AnyType, RefType } from './types.js'
 import { asView } from './view.js'
 

@@ -90,7 +90,7 @@ export abstract class Sequence implements SequenceView<unknown> {
   }
 
   join(separator = ','): string {
-    return this.map((value) => value ?? '').join(separator)
+    return this.map((value) => value ?? '').map(String).join(separator)
   }
 
   indexOf(value: unknown): number {
@@ -162,6 +162,8 @@ Object.setPrototypeOf(Sequence.prototype, new Proxy(Object.create(Object.prototy
   },
   set(_target, key, value, receiver): boolean {
     const index = indexOfKey(key)
+    // The library ties things to views by symbols.
+    if (typeof key === 'symbol') return Reflect.defineProperty(receiver as object, key, { value, writable: true, configurable: true })
     if (index < 0) return false
     ;(receiver as Sequence).set(index, value)
     return true

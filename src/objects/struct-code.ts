@@ -51,8 +51,8 @@ const Self = class { constructor(r, w) { this[REGION] = r; this[WORD] = w }
 ${accessors.join('\n')} }
 return { View: Self, fill: ${fill}, create: ${create} }
 })()`
-  const { value, link } = emitter.compile(source)
-  return { ...(value as Omit<StructCode, 'link'>), link }
+  const compiled = emitter.compile(source)
+  return { ...(compiled.value as Omit<StructCode, 'link'>), link: () => compiled.link() }
 }
 
 function emitFill(emitter: Emitter, layout: StructLayout): string {

@@ -16,8 +16,8 @@ export class StructCodec extends Codec implements Copyable {
   readonly name: string
   readonly align = 8
   readonly #hash: number
-  readonly #layout: () => StructLayout
-  readonly #code: () => StructCode
+  #known: StructLayout | null = null
+  #linked: StructCode | null = null
   readonly #old: () => OldViewClass
   #layingOut = false
 
@@ -25,23 +25,21 @@ export class StructCodec extends Codec implements Copyable {
     super(type)
     this.name = type.name
     this.#hash = hashOfName(type.name)
-    this.#layout = once(() => this.#layOut(type.fields))
-    this.#code = once(() => this.#emit())
-    this.#old = once(() => this.#named(emitOldView(this.#layout(), this.#code().View)))
+    this.#old = once(() => this.#named(emitOldView(this.layout, this.View)))
   }
 
-  #layOut(fields: object): StructLayout {
+  #layOut(): StructLayout {
     if (this.#layingOut) throw new RpcError('INVALID_ARGUMENT', `${this.name} contains itself by value: use ref(${this.name}) or list(…)`)
     this.#layingOut = true
     try {
-      return layOut(this.name, fields)
+      return layOut(this.name, (this.type as StructType).fields)
     } finally {
       this.#layingOut = false
     }
   }
 
   #emit(): StructCode {
-    const code = emitStruct(this.#layout())
+    const code = emitStruct(this.layout)
     installProtocol(code.View.prototype as object, this.type)
     this.#named(code.View)
     return code
@@ -52,14 +50,12 @@ export class StructCodec extends Codec implements Copyable {
     return viewClass
   }
 
-  #linked = false
-
+  /** The generated code, made on first use. Known before it is linked, because linking may lead back here. */
   get code(): StructCode {
-    const code = this.#code()
-    if (!this.#linked) {
-      this.#linked = true
-      code.link()
-    }
+    if (this.#linked !== null) return this.#linked
+    const code = this.#emit()
+    this.#linked = code
+    code.link()
     return code
   }
 
@@ -69,19 +65,19 @@ export class StructCodec extends Codec implements Copyable {
   }
 
   get layout(): StructLayout {
-    return this.#layout()
+    return this.#known ??= this.#layOut()
   }
 
   get bytes(): number {
-    return this.#layout().words * 4
+    return this.layout.words * 4
   }
 
   override get immediate(): boolean {
-    return this.#layout().fields.every(({ codec }) => codec.immediate)
+    return this.layout.fields.every(({ codec }) => codec.immediate)
   }
 
   override get fieldNames(): readonly string[] {
-    return this.#layout().fields.map(({ name }) => name)
+    return this.layout.fields.map(({ name }) => name)
   }
 
   read(region: Region, p: number): object {
