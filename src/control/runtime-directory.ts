@@ -1,5 +1,5 @@
 import { lstatSync, mkdirSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { RpcError } from '../base/errors.js'
 
 /** Bytes of a Unix socket's path without the NUL that ends it. Source: unix(7), sun_path. */
@@ -33,7 +33,7 @@ function isOwnFolder(path: string): boolean {
 export function openRuntimeDirectory(directory: string): void {
   const advice = 'choose another one with RPCOOL_RUNTIME_DIR'
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    makeFolder(directory)
   } catch (cause) {
     throw new RpcError('FAILED_PRECONDITION', `the runtime directory ${directory} cannot be made (${String(cause)}); ${advice}`, { cause })
   }
@@ -47,6 +47,17 @@ export function openRuntimeDirectory(directory: string): void {
   const socket = daemonSocket(directory)
   if (Buffer.byteLength(socket) > SOCKET_PATH_MAX) {
     throw new RpcError('FAILED_PRECONDITION', `${socket} is longer than the ${SOCKET_PATH_MAX} bytes that the path of a socket may have; ${advice}`)
+  }
+}
+
+/** Node's own recursive form never returns where the system refuses to make a folder in one that exists, as in /proc. */
+function makeFolder(path: string): void {
+  const parent = dirname(path)
+  if (parent !== path && lstatSync(parent, { throwIfNoEntry: false }) === undefined) makeFolder(parent)
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) throw error
   }
 }
 
