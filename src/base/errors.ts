@@ -79,7 +79,7 @@ export class RpcError extends Error {
 export class WildPointerError extends RpcError {
   override readonly name = 'WildPointerError'
 
-  constructor(message: string) {
-    super('INVALID_ARGUMENT', message)
+  constructor(message: string, options: RpcErrorOptions = {}) {
+    super('INVALID_ARGUMENT', message, options)
   }
 }

@@ -1,16 +1,17 @@
-import { RpcError, statusName } from '../base/errors.js'
+import { RpcError, statusName, WildPointerError } from '../base/errors.js'
 import {
   ANSWER_OWNED, ANSWER_STATUS, CLIENT_LINE_WORD, LINE_CANCELS, REQUEST_HAS_SCOPE, REQUEST_HAS_TIMEOUT,
   REQUEST_NEXT_SHIFT, REQUEST_RETURNS_RESULT, SERVER_LINE_WORD, SLOT_ANSWER, SLOT_ARGUMENT, SLOT_CANCELLED, SLOT_CHUNK,
-  SLOT_METHOD, SLOT_REQUEST, SLOT_RESULT, SLOT_SCOPE, SLOT_TIMEOUT, SLOT_USED, slotWord,
+  SLOT_METHOD, SLOT_REQUEST, SLOT_RESULT, SLOT_SCOPE, SLOT_TIMEOUT, SLOT_USED, slotWord, WAITING_ASLEEP,
 } from '../layout/control-layout.js'
-import { CallScope, type HeapSet } from '../memory/index.js'
-import { ResultHold, type ResultOwner, readError } from './results.js'
+import { CallScope, type HeapSet, type Region } from '../memory/index.js'
 import { addon } from '../sys/index.js'
 import { End } from './end.js'
 import type { CallOptions, ClientMethod } from './method.js'
 import { type Poller } from './poller.js'
+import { readError, ResultHold, type ResultOwner } from './results.js'
 import { FreeSlots, InFlight } from './slots.js'
+import { Patience, type QueuedCall, type Waiter } from './waiters.js'
 import type { WaitingPolicy } from './waiting.js'
 import { YieldGuard } from './yield-guard.js'
 
@@ -20,30 +21,12 @@ export const QUEUE_MAX = 65_536
 const TICK_MS = 500
 /** Every so many polls all calls in flight are looked at, not just the oldest: answers may come out of order. */
 const SCAN_POLLS = 16
-/** Loads between looks at the CPU, the clock and the doorbell in a synchronous call. */
+/** Loads of the answer's word before a synchronous call looks at its CPU, the clock and the doorbell. */
 const SYNC_STEP = 64
 const BLOCK_MS = 100
 const YIELDS_MAX = 8
 /** The longest wait that fits into a request. */
-export const TIMEOUT_MS_MAX = 0x7fff_ffff
-
-/** A call that was made with `await`: who is told, and when it is overdue. */
-interface Waiter {
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: RpcError) => void
-  readonly timer: NodeJS.Timeout | undefined
-  readonly signal: AbortSignal | undefined
-  readonly onAbort: (() => void) | undefined
-}
-
-interface QueuedCall {
-  readonly method: ClientMethod
-  readonly low: number
-  readonly high: number
-  readonly scope: CallScope | null
-  readonly timeoutMs: number
-  readonly waiter: Waiter
-}
+const TIMEOUT_MS_MAX = 0x7fff_ffff
 
 export interface ClientEndOptions {
   readonly channel: string
@@ -52,35 +35,32 @@ export interface ClientEndOptions {
   readonly policy: WaitingPolicy
   /** The server lives on the same thread: it cannot answer a synchronous call. */
   readonly sameThread: boolean
-  /** The doorbell has ended: once, with the reason for every later call. */
+  /** The doorbell has ended: once. */
   onGone(crashed: boolean): void
 }
 
-const FREE = 0
-const WAITING = 1
-/** Timed out or cancelled: its slot and argument stay untouched until the server has answered, or is gone. */
-const QUARANTINED = 2
-/** A synchronous call waits for it. */
-const BLOCKING = 3
-
-/** The client's end of a connection: slots, pipelining, deadlines. Owns nothing but its call scopes. */
+/**
+ * The client's end of a connection: slots, pipelining, deadlines. Owns nothing but its call scopes.
+ *
+ * A slot is free, announced as the next one, in flight (awaited, blocked on, or in a pipeline), or in quarantine: timed out or
+ * cancelled, its argument untouched until the server has answered or is gone.
+ */
 export class ClientEnd extends End implements ResultOwner {
   readonly #free: FreeSlots
   readonly #inFlight: InFlight
   /** For each slot: the word that its current or next request carries. */
   readonly #sequence: Int32Array
-  readonly #state: Uint8Array
-  readonly #methods: (ClientMethod | null)[]
   readonly #waiters: (Waiter | null)[]
-  readonly #scopes: (CallScope | null)[]
   readonly #ticks: Int32Array
-  /** For each slot: whether the next request gives back the result of the last one. */
-  readonly #returned: Uint8Array
+  /** For each slot: REQUEST_RETURNS_RESULT when the next request gives back the result of the last one, else 0. */
+  readonly #returned: Int32Array
   readonly #scopePool: CallScope[] = []
+  readonly #pipelined = new Map<number, CallScope>()
+  readonly #quarantine = new Map<number, CallScope | null>()
   readonly #queue: QueuedCall[] = []
   readonly #cell = new Int32Array(2)
-  readonly #quarantine = new Set<number>()
   readonly #guard = new YieldGuard()
+  readonly #reading: Region
   /** The slot announced to the server as the next one, or -1. */
   #next: number
   #waiting = 0
@@ -89,6 +69,8 @@ export class ClientEnd extends End implements ResultOwner {
   #tickTimer: NodeJS.Timeout | undefined
   #building = false
   #gone: RpcError | undefined
+  /** Why a synchronous call cannot be made at all; checked once for each call. */
+  #syncRefused: boolean
 
   constructor(words: Int32Array, readonly heaps: HeapSet, doorbellFd: number, poller: Poller, readonly options: ClientEndOptions) {
     super(words, CLIENT_LINE_WORD, SERVER_LINE_WORD, doorbellFd, poller, options.policy, options.policy.clientHotMs)
@@ -96,12 +78,11 @@ export class ClientEnd extends End implements ResultOwner {
     this.#free = new FreeSlots(slots)
     this.#inFlight = new InFlight(slots)
     this.#sequence = new Int32Array(slots).fill(1)
-    this.#state = new Uint8Array(slots)
-    this.#methods = new Array<ClientMethod | null>(slots).fill(null)
     this.#waiters = new Array<Waiter | null>(slots).fill(null)
-    this.#scopes = new Array<CallScope | null>(slots).fill(null)
     this.#ticks = new Int32Array(slots)
-    this.#returned = new Uint8Array(slots)
+    this.#returned = new Int32Array(slots)
+    this.#reading = heaps.heaps[0]!.region
+    this.#syncRefused = options.sameThread
     // The server looks at slot 0 first.
     this.#next = this.#free.take()
   }
@@ -118,29 +99,19 @@ export class ClientEnd extends End implements ResultOwner {
 
   /** Calls and waits on this thread. Throws the call's RpcError. */
   callSync(method: ClientMethod, value: unknown, options?: CallOptions): unknown {
-    if (this.#gone !== undefined) throw this.#goneError(method)
-    if (this.options.sameThread) {
-      throw this.#error('FAILED_PRECONDITION',
-        'the server lives on this thread and cannot answer while it waits; use "await", or a worker thread', method)
-    }
-    const timeoutMs = this.#timeout(options, method)
-    const scope = this.#encode(method, value)
-    const slot = this.#takeSlot()
-    if (slot < 0) {
-      this.#recycle(scope)
-      throw this.#error('RESOURCE_EXHAUSTED',
-        `all ${this.options.slots} slots of the connection are in flight; await some, or ask for more slots when connecting`, method)
-    }
-    this.#state[slot] = BLOCKING
-    this.#publish(slot, method, this.#cell[0]!, this.#cell[1]!, scope, options?.timeoutMs === undefined ? 0 : timeoutMs)
+    if (this.#syncRefused) this.#refuseSync(method)
+    const timeoutMs = options === undefined ? 0 : this.#timeout(options, method)
+    const scope = method.argument.isNothing ? null : this.#encode(method, value)
+    const slot = this.#next >= 0 ? this.#next : this.#takeSlot()
+    if (slot < 0) this.#noSlot(scope, method)
+    this.#publish(slot, method, scope, timeoutMs)
+    const { words } = this
     const at = slotWord(slot)
     const expected = (this.#sequence[slot]! + 1) | 0
-    const words = this.words
-    for (let spins = this.policy.syncSpins > SYNC_STEP ? SYNC_STEP : 0; spins > 0; spins--) {
-      if (Atomics.load(words, at) === expected) return this.#finishSync(slot, method)
-    }
-    this.#block(slot, expected, timeoutMs, method)
-    return this.#finishSync(slot, method)
+    let spins = this.policy.firstSpins
+    while (spins > 0 && Atomics.load(words, at) !== expected) spins--
+    if (spins === 0) this.#block(slot, expected, timeoutMs === 0 ? this.options.defaultTimeoutMs : timeoutMs, method, scope)
+    return this.#takeAnswer(slot, method, scope)
   }
 
   /** Calls, and resolves or rejects with the call's RpcError while the event loop goes on. */
@@ -152,26 +123,35 @@ export class ClientEnd extends End implements ResultOwner {
 
   /** @internal For pipelines: sends a call, whose answer {@link finish} takes. -1 when every slot is in flight. */
   submit(method: ClientMethod, value: unknown): number {
-    this.throwIfGone(method)
-    const scope = this.#encode(method, value)
-    const slot = this.#takeSlot()
+    if (this.#gone !== undefined) throw this.#goneError(method)
+    const scope = method.argument.isNothing ? null : this.#encode(method, value)
+    const slot = this.#next >= 0 ? this.#next : this.#takeSlot()
     if (slot < 0) {
       this.#recycle(scope)
       return -1
     }
-    this.#state[slot] = BLOCKING
-    this.#publish(slot, method, this.#cell[0]!, this.#cell[1]!, scope, 0)
+    if (scope !== null) this.#pipelined.set(slot, scope)
+    this.#publish(slot, method, scope, 0)
     return slot
   }
 
   /** @internal Takes the answer of a slot for which {@link isAnswered} holds. */
   finish(slot: number, method: ClientMethod): unknown {
-    return this.#finishSync(slot, method)
+    return this.#takeAnswer(slot, method, this.#pipelined.size === 0 ? null : this.#takePipelined(slot))
   }
 
-  /** @internal */
+  /** @internal Blocks until the answer of a pipelined call is there. */
   waitFor(slot: number, method: ClientMethod, timeoutMs = this.options.defaultTimeoutMs): void {
-    if (!this.isAnswered(slot)) this.#block(slot, (this.#sequence[slot]! + 1) | 0, timeoutMs, method)
+    const expected = (this.#sequence[slot]! + 1) | 0
+    if (!this.isAnswered(slot) && !this.#blockUntil(slotWord(slot), expected, timeoutMs)) {
+      if (this.#gone !== undefined) throw this.#goneError(method)
+      throw this.#error('DEADLINE_EXCEEDED', `no answer within ${timeoutMs} ms`, method)
+    }
+  }
+
+  /** @internal Whether the answer to the call in a slot is there. */
+  isAnswered(slot: number): boolean {
+    return Atomics.load(this.words, slotWord(slot)) === ((this.#sequence[slot]! + 1) | 0)
   }
 
   /** @internal */
@@ -180,12 +160,11 @@ export class ClientEnd extends End implements ResultOwner {
   }
 
   poll(): number {
-    const { words } = this
     const inFlight = this.#inFlight
     let handled = 0
     while (inFlight.count > 0) {
       const slot = inFlight.first()
-      if (Atomics.load(words, slotWord(slot)) !== ((this.#sequence[slot]! + 1) | 0)) break
+      if (!this.isAnswered(slot)) break
       inFlight.removeFirst()
       this.#complete(slot)
       handled++
@@ -207,7 +186,7 @@ export class ClientEnd extends End implements ResultOwner {
   release(hold: ResultHold): void {
     if (this.#gone !== undefined) return
     if (this.#sequence[hold.slot] === hold.sequence) {
-      this.#returned[hold.slot] = 1
+      this.#returned[hold.slot] = REQUEST_RETURNS_RESULT
       return
     }
     // The slot was used again: the server has let go of the chunk, it is an ordinary block now.
@@ -216,12 +195,7 @@ export class ClientEnd extends End implements ResultOwner {
   }
 
   protected override ready(): boolean {
-    let found = false
-    this.#inFlight.keep((slot) => {
-      found ||= this.isAnswered(slot)
-      return true
-    })
-    return found
+    return this.#inFlight.some((slot) => this.isAnswered(slot))
   }
 
   protected override expecting(): boolean {
@@ -230,9 +204,9 @@ export class ClientEnd extends End implements ResultOwner {
 
   protected override rung(): boolean {
     this.awake()
-    const handled = this.poll() + this.#scan()
+    const handled = this.#scan()
     if (handled > 0) this.#afterAnswers()
-    if (this.#waiting > 0) this.poller.add(this)
+    if (this.#waiting > 0) this.#expectAnswer()
     return handled > 0
   }
 
@@ -244,6 +218,8 @@ export class ClientEnd extends End implements ResultOwner {
     this.options.onGone(!closing)
   }
 
+  // ---- sending ----
+
   #start(
     method: ClientMethod, value: unknown, options: CallOptions | undefined,
     resolve: (value: unknown) => void, reject: (error: RpcError) => void,
@@ -252,57 +228,43 @@ export class ClientEnd extends End implements ResultOwner {
       reject(this.#goneError(method))
       return
     }
-    if (options?.signal?.aborted === true) {
-      reject(this.#error('CANCELLED', 'the signal was aborted before the call', method))
-      return
-    }
-    const timeoutMs = this.#timeout(options, method)
-    const scope = this.#encode(method, value)
-    const precise = options?.timeoutMs === undefined ? 0 : timeoutMs
-    const waiter = this.#makeWaiter(method, options, precise, resolve, reject)
-    const slot = this.#takeSlot()
+    const scope = method.argument.isNothing ? null : this.#encode(method, value)
+    const patience = options === undefined ? null : this.#patience(options, method, scope)
+    const waiter = { resolve, reject, method, scope, patience }
+    const slot = this.#next >= 0 ? this.#next : this.#takeSlot()
     if (slot < 0) {
-      this.#enqueue({ method, low: this.#cell[0]!, high: this.#cell[1]!, scope, timeoutMs: precise, waiter })
+      this.#enqueue({ low: this.#cell[0]!, high: this.#cell[1]!, timeoutMs: patience?.timeoutMs ?? 0, waiter })
       return
     }
-    this.#send(slot, method, this.#cell[0]!, this.#cell[1]!, scope, precise, waiter)
+    this.#send(slot, waiter, patience === null ? 0 : patience.timeoutMs)
     this.#expectAnswer()
   }
 
-  #send(slot: number, method: ClientMethod, low: number, high: number, scope: CallScope | null, timeoutMs: number, waiter: Waiter): void {
-    this.#state[slot] = WAITING
+  #send(slot: number, waiter: Waiter, timeoutMs: number): void {
     this.#waiters[slot] = waiter
     this.#inFlight.add(slot)
     this.#waiting++
     this.#ticks[slot] = this.#tick
-    this.#publish(slot, method, low, high, scope, timeoutMs)
+    this.#publish(slot, waiter.method, waiter.scope, timeoutMs)
   }
 
   #expectAnswer(): void {
-    if (this.hotMs > 0) {
-      this.poller.expect(this)
-    } else if (!this.asleep && !this.sleep()) {
-      // An answer is there already; resolve its promise after the caller's code.
-      this.poller.add(this)
-    }
     if (this.#tickTimer === undefined) this.#startTicks()
+    if (this.hotMs > 0) this.poller.expect(this)
+    // When an answer is there already, its promise is resolved after the caller's code.
+    else if (!this.asleep && !this.sleep()) this.poller.add(this)
   }
 
-  /** Writes the argument to a scope and to {@link #cell}. Returns the scope when it holds anything, else null. */
+  /** Writes the argument to a scope and its cell to {@link #cell}. Returns the scope when it holds anything, else null. */
   #encode(method: ClientMethod, value: unknown): CallScope | null {
-    const { argument } = method
-    if (argument.isNothing) {
-      this.#cell[0] = 0
-      this.#cell[1] = 0
-      return null
-    }
+    const { cell } = method.argument
     if (this.#building) {
       throw this.#error('FAILED_PRECONDITION', 'a getter of the argument makes another call on the same connection', method)
     }
     this.#building = true
-    const scope = argument.cell.isImmediate ? null : this.#scopePool.pop() ?? new CallScope(this.heaps)
+    const scope = cell.isImmediate ? null : this.#scopePool.pop() ?? new CallScope(this.heaps)
     try {
-      argument.cell.write(scope ?? this.heaps, value, this.#cell, 0)
+      cell.write(scope ?? this.heaps, value, this.#cell, 0)
     } catch (error) {
       this.#recycle(scope)
       throw this.#located(error, method)
@@ -320,48 +282,43 @@ export class ClientEnd extends End implements ResultOwner {
     this.#scopePool.push(scope)
   }
 
+  /** A free slot where none was announced, or -1. */
   #takeSlot(): number {
-    if (this.#next >= 0) {
-      const slot = this.#next
-      this.#next = -1
-      return slot
-    }
     if (this.#free.count === 0 && this.#quarantine.size > 0) this.#reclaim()
     return this.#free.take()
   }
 
-  #publish(slot: number, method: ClientMethod, low: number, high: number, scope: CallScope | null, timeoutMs: number): void {
+  /** Publishes the argument in {@link #cell} in a slot that is the announced one, or free where none was announced. */
+  #publish(slot: number, method: ClientMethod, scope: CallScope | null, timeoutMs: number): void {
     const { words } = this
     const at = slotWord(slot)
-    let flags = this.#returned[slot] === 1 ? REQUEST_RETURNS_RESULT : 0
+    let flags = this.#returned[slot]!
     this.#returned[slot] = 0
-    this.#methods[slot] = method
-    this.#scopes[slot] = scope
     words[at + SLOT_METHOD] = method.id
-    words[at + SLOT_ARGUMENT] = low
-    words[at + SLOT_ARGUMENT + 1] = high
+    if (!method.argument.isNothing) {
+      words[at + SLOT_ARGUMENT] = this.#cell[0]!
+      words[at + SLOT_ARGUMENT + 1] = this.#cell[1]!
+      if (scope !== null) {
+        flags |= REQUEST_HAS_SCOPE
+        const region = scope.firstRegion
+        words[at + SLOT_SCOPE] = region.lowOf(scope.firstWord)
+        words[at + SLOT_SCOPE + 1] = region.high
+        words[at + SLOT_USED] = scope.usedBytes
+      }
+    }
     if (timeoutMs > 0) {
       flags |= REQUEST_HAS_TIMEOUT
       words[at + SLOT_TIMEOUT] = timeoutMs
     }
-    if (scope !== null) {
-      flags |= REQUEST_HAS_SCOPE
-      const region = scope.firstRegion
-      words[at + SLOT_SCOPE] = region.lowOf(scope.firstWord)
-      words[at + SLOT_SCOPE + 1] = region.high
-      words[at + SLOT_USED] = scope.usedBytes
-    }
-    this.#next = this.#free.take()
-    words[at + SLOT_REQUEST] = flags | ((this.#next + 1) << REQUEST_NEXT_SHIFT)
+    const next = this.#free.take()
+    this.#next = next
+    words[at + SLOT_REQUEST] = flags | ((next + 1) << REQUEST_NEXT_SHIFT)
     // Pairs with the server's load of the word it awaits.
     Atomics.store(words, at, this.#sequence[slot]!)
     this.wakePeer()
   }
 
-  /** @internal Whether the answer to the call in a slot is there. */
-  isAnswered(slot: number): boolean {
-    return Atomics.load(this.words, slotWord(slot)) === ((this.#sequence[slot]! + 1) | 0)
-  }
+  // ---- answers ----
 
   #scan(): number {
     let handled = 0
@@ -376,115 +333,115 @@ export class ClientEnd extends End implements ResultOwner {
 
   #afterAnswers(): void {
     if (this.#quarantine.size > 0) this.#reclaim()
-    while (this.#queue.length > 0) {
-      const slot = this.#takeSlot()
-      if (slot < 0) break
-      const { method, low, high, scope, timeoutMs, waiter } = this.#queue.shift()!
-      this.#send(slot, method, low, high, scope, timeoutMs, waiter)
-    }
+    if (this.#queue.length > 0) this.#sendQueued()
     if (this.#waiting === 0) this.poller.remove(this)
     this.poller.interrupt()
+  }
+
+  #sendQueued(): void {
+    let sent = 0
+    while (sent < this.#queue.length) {
+      const slot = this.#next >= 0 ? this.#next : this.#takeSlot()
+      if (slot < 0) break
+      const { low, high, timeoutMs, waiter } = this.#queue[sent++]!
+      this.#cell[0] = low
+      this.#cell[1] = high
+      this.#send(slot, waiter, timeoutMs)
+    }
+    this.#queue.splice(0, sent)
   }
 
   /** An answer to a call that somebody awaits. */
   #complete(slot: number): void {
     const waiter = this.#waiters[slot]!
-    const method = this.#methods[slot]!
     this.#waiters[slot] = null
     this.#waiting--
-    if (waiter.timer !== undefined) clearTimeout(waiter.timer)
-    if (waiter.onAbort !== undefined) waiter.signal!.removeEventListener('abort', waiter.onAbort)
+    if (waiter.patience !== null) waiter.patience.stop()
     try {
-      waiter.resolve(this.#takeAnswer(slot, method))
+      waiter.resolve(this.#takeAnswer(slot, waiter.method, waiter.scope))
     } catch (error) {
-      waiter.reject(this.#located(error, method))
+      waiter.reject(this.#located(error, waiter.method))
     }
   }
 
-  #finishSync(slot: number, method: ClientMethod): unknown {
+  /** Reads an answer and frees its slot. Throws what the server answered as an error. */
+  #takeAnswer(slot: number, method: ClientMethod, scope: CallScope | null): unknown {
+    const { words } = this
+    const at = slotWord(slot)
+    const answer = words[at + SLOT_ANSWER]!
+    const { result } = method
+    if (answer === 0 && result.isNothing) {
+      this.#freeSlot(slot, scope)
+      return undefined
+    }
+    const low = words[at + SLOT_RESULT]!
+    const high = words[at + SLOT_RESULT + 1]!
+    const chunkLow = words[at + SLOT_CHUNK]!
+    const chunkHigh = words[at + SLOT_CHUNK + 1]!
+    this.#freeSlot(slot, scope)
+    this.heaps.refill()
+    if ((answer & ANSWER_STATUS) !== 0) {
+      this.#returned[slot] = REQUEST_RETURNS_RESULT
+      throw this.#located(readError(this.#reading, statusName(answer & ANSWER_STATUS), low, high), method)
+    }
+    if (result.isCopy) this.#returned[slot] = REQUEST_RETURNS_RESULT
     try {
-      return this.#takeAnswer(slot, method)
+      const value = result.cell.read(this.#reading, low, high)
+      if (!result.isCopy && (answer & ANSWER_OWNED) !== 0) {
+        ResultHold.put(value, new ResultHold(this, slot, this.#sequence[slot]!, chunkLow, chunkHigh))
+      }
+      return value
     } catch (error) {
       throw this.#located(error, method)
     }
   }
 
-  /** Reads an answer and frees its slot. Throws what the server answered as an error. */
-  #takeAnswer(slot: number, method: ClientMethod): unknown {
-    const { words } = this
-    const at = slotWord(slot)
-    const answer = words[at + SLOT_ANSWER]!
-    const low = words[at + SLOT_RESULT]!
-    const high = words[at + SLOT_RESULT + 1]!
-    const owned = (answer & ANSWER_OWNED) !== 0
-    const chunkLow = owned ? words[at + SLOT_CHUNK]! : 0
-    const chunkHigh = owned ? words[at + SLOT_CHUNK + 1]! : 0
-    this.#freeSlot(slot)
-    const status = answer & ANSWER_STATUS
-    if (status !== 0) {
-      this.#returned[slot] = 1
-      throw readError(this.#fresh(), statusName(status), low, high)
-    }
-    const { result } = method
-    if (result.isCopy) {
-      this.#returned[slot] = 1
-      return result.isNothing ? undefined : result.cell.read(this.#fresh(), low, high)
-    }
-    const value = result.cell.read(this.#fresh(), low, high)
-    if (owned) ResultHold.put(value, new ResultHold(this, slot, this.#sequence[slot]!, chunkLow, chunkHigh))
-    return value
-  }
-
-  /** The region through which a result is read, with a fresh budget. */
-  #fresh(): HeapSet['region'] {
-    this.heaps.refill()
-    return this.heaps.heaps[0]!.region
-  }
-
-  #freeSlot(slot: number): void {
-    const scope = this.#scopes[slot]!
-    if (scope !== null) {
-      this.#scopes[slot] = null
-      scope.reset()
-      this.#scopePool.push(scope)
-    }
+  #freeSlot(slot: number, scope: CallScope | null): void {
+    if (scope !== null) this.#recycle(scope)
     this.#sequence[slot] = (this.#sequence[slot]! + 2) | 0
-    this.#state[slot] = FREE
     this.#free.give(slot)
   }
 
-  // ---- synchronous waiting ----
+  #takePipelined(slot: number): CallScope | null {
+    const scope = this.#pipelined.get(slot) ?? null
+    this.#pipelined.delete(slot)
+    return scope
+  }
 
-  #block(slot: number, expected: number, timeoutMs: number, method: ClientMethod): void {
+  // ---- waiting on this thread ----
+
+  #block(slot: number, expected: number, timeoutMs: number, method: ClientMethod, scope: CallScope | null): void {
+    if (this.#blockUntil(slotWord(slot), expected, timeoutMs)) return
+    if (this.#gone !== undefined) throw this.#goneError(method)
+    this.#abandon(slot, scope)
+    throw this.#error('DEADLINE_EXCEEDED', `no answer within ${timeoutMs} ms`, method)
+  }
+
+  /** Spins, yields and sleeps until the word is there. False when the time is over or the server is gone. */
+  #blockUntil(at: number, expected: number, timeoutMs: number): boolean {
     const deadline = performance.now() + timeoutMs
-    const at = slotWord(slot)
     const { words } = this
-    if (this.policy.syncSpins > 0 && this.#yieldToPeer(at, expected)) return
+    if (this.policy.syncSpins > 0 && this.#yieldToPeer(at, expected)) return true
     for (let spins = this.policy.syncSpins; spins > 0; spins -= SYNC_STEP) {
-      for (let i = 0; i < SYNC_STEP; i++) if (Atomics.load(words, at) === expected) return
-      if (spins === Infinity) {
-        if (performance.now() > deadline) break
-        if (!this.doorbell.block(0)) break
-      }
+      for (let i = 0; i < SYNC_STEP; i++) if (Atomics.load(words, at) === expected) return true
+      if (spins === Infinity && (performance.now() > deadline || !this.doorbell.block(0))) break
     }
     while (Atomics.load(words, at) !== expected) {
       const left = deadline - performance.now()
-      if (this.#gone !== undefined) {
-        this.#state[slot] = QUARANTINED
-        throw this.#goneError(method)
-      }
-      if (left <= 0) {
-        this.#abandon(slot)
-        throw this.#error('DEADLINE_EXCEEDED', `no answer within ${timeoutMs} ms`, method)
-      }
-      const wasAsleep = this.asleep
-      Atomics.store(words, this.line, 1)
-      this.asleep = true
-      if (Atomics.load(words, at) !== expected) this.doorbell.block(Math.min(left, BLOCK_MS))
-      this.awake()
-      // Calls in flight that relied on the doorbell are polled for again.
-      if (wasAsleep && this.#waiting > 0) this.poller.add(this)
+      if (left <= 0 || this.#gone !== undefined) return false
+      this.#sleepUntilRung(at, expected, Math.min(left, BLOCK_MS))
     }
+    return true
+  }
+
+  #sleepUntilRung(at: number, expected: number, timeoutMs: number): void {
+    const { words } = this
+    Atomics.store(words, this.line, WAITING_ASLEEP)
+    this.asleep = true
+    if (Atomics.load(words, at) !== expected) this.doorbell.block(timeoutMs)
+    this.awake()
+    // Calls that somebody awaits relied on the doorbell, too.
+    if (this.#waiting > 0) this.poller.add(this)
   }
 
   /** When both ends run on one CPU, spinning only keeps the server from answering. True when it has answered. */
@@ -500,34 +457,24 @@ export class ClientEnd extends End implements ResultOwner {
 
   // ---- deadlines, cancellation, the end ----
 
-  #timeout(options: CallOptions | undefined, method: ClientMethod): number {
-    const timeoutMs = options?.timeoutMs
-    if (timeoutMs === undefined) return this.options.defaultTimeoutMs
+  #timeout(options: CallOptions, method: ClientMethod): number {
+    const { timeoutMs } = options
+    if (timeoutMs === undefined) return 0
     if (!(timeoutMs > 0)) throw this.#error('INVALID_ARGUMENT', `timeoutMs must be a positive number, not ${timeoutMs}`, method)
     return Math.min(Math.ceil(timeoutMs), TIMEOUT_MS_MAX)
   }
 
-  #makeWaiter(
-    method: ClientMethod, options: CallOptions | undefined, timeoutMs: number,
-    resolve: (value: unknown) => void, reject: (error: RpcError) => void,
-  ): Waiter {
-    const signal = options?.signal
-    if (timeoutMs === 0 && signal === undefined) {
-      return { resolve, reject, timer: undefined, signal: undefined, onAbort: undefined }
+  #patience(options: CallOptions, method: ClientMethod, scope: CallScope | null): Patience | null {
+    try {
+      const timeoutMs = this.#timeout(options, method)
+      if (options.signal?.aborted === true) throw this.#error('CANCELLED', 'the signal was aborted before the call', method)
+      if (timeoutMs === 0 && options.signal === undefined) return null
+      return new Patience(timeoutMs, options.signal, (patience, code) => this.#giveUp(patience, this.#error(code,
+        code === 'CANCELLED' ? 'the call was aborted by its signal' : `no answer within ${timeoutMs} ms`, method)))
+    } catch (error) {
+      this.#recycle(scope)
+      throw error
     }
-    const giveUp = (code: 'DEADLINE_EXCEEDED' | 'CANCELLED', message: string): void => {
-      this.#giveUp(waiter, this.#error(code, message, method))
-    }
-    const waiter: Waiter = {
-      resolve,
-      reject,
-      timer: timeoutMs === 0 ? undefined
-        : setTimeout(() => giveUp('DEADLINE_EXCEEDED', `no answer within ${timeoutMs} ms`), timeoutMs),
-      signal,
-      onAbort: signal === undefined ? undefined : (): void => giveUp('CANCELLED', 'the call was aborted by its signal'),
-    }
-    if (waiter.onAbort !== undefined) signal!.addEventListener('abort', waiter.onAbort, { once: true })
-    return waiter
   }
 
   #enqueue(call: QueuedCall): void {
@@ -535,54 +482,55 @@ export class ClientEnd extends End implements ResultOwner {
       this.#queue.push(call)
       return
     }
-    this.#recycle(call.scope)
-    this.#settleWaiter(call.waiter)
-    call.waiter.reject(this.#error('RESOURCE_EXHAUSTED',
-      `${QUEUE_MAX} calls wait for a slot already; await some before making more`, call.method))
+    const { waiter } = call
+    this.#recycle(waiter.scope)
+    waiter.patience?.stop()
+    waiter.reject(this.#error('RESOURCE_EXHAUSTED',
+      `${QUEUE_MAX} calls wait for a slot already; await some before making more`, waiter.method))
   }
 
-  #settleWaiter(waiter: Waiter): void {
-    if (waiter.timer !== undefined) clearTimeout(waiter.timer)
-    if (waiter.onAbort !== undefined) waiter.signal!.removeEventListener('abort', waiter.onAbort)
-  }
-
-  #giveUp(waiter: Waiter, error: RpcError): void {
-    const queued = this.#queue.findIndex((call) => call.waiter === waiter)
-    this.#settleWaiter(waiter)
+  #giveUp(patience: Patience, error: RpcError): void {
+    patience.stop()
+    const queued = this.#queue.findIndex(({ waiter }) => waiter.patience === patience)
     if (queued >= 0) {
-      this.#recycle(this.#queue.splice(queued, 1)[0]!.scope)
-    } else {
-      const slot = this.#waiters.indexOf(waiter)
-      if (slot < 0) return
-      if (this.isAnswered(slot)) {
-        this.#inFlight.keep((one) => one !== slot)
-        this.#complete(slot)
-        return
-      }
-      this.#waiters[slot] = null
-      this.#waiting--
-      this.#inFlight.keep((one) => one !== slot)
-      this.#abandon(slot)
+      const { waiter } = this.#queue.splice(queued, 1)[0]!
+      this.#recycle(waiter.scope)
+      waiter.reject(error)
+      return
     }
+    const slot = this.#waiters.findIndex((waiter) => waiter?.patience === patience)
+    if (slot >= 0) this.#giveUpSlot(slot, error)
+  }
+
+  #giveUpSlot(slot: number, error: RpcError): void {
+    const waiter = this.#waiters[slot]!
+    this.#inFlight.keep((one) => one !== slot)
+    if (this.isAnswered(slot)) {
+      this.#complete(slot)
+      return
+    }
+    this.#waiters[slot] = null
+    this.#waiting--
+    this.#abandon(slot, waiter.scope)
     waiter.reject(error)
   }
 
   /** Nobody waits for the slot any more. It is used again when the server has answered. */
-  #abandon(slot: number): void {
-    this.#state[slot] = QUARANTINED
-    this.#quarantine.add(slot)
+  #abandon(slot: number, scope: CallScope | null): void {
+    this.#quarantine.set(slot, scope)
     const { words } = this
     Atomics.store(words, slotWord(slot) + SLOT_CANCELLED, this.#sequence[slot]!)
     Atomics.add(words, this.line + LINE_CANCELS, 1)
     this.wakePeer()
+    if (this.#tickTimer === undefined) this.#startTicks()
   }
 
   #reclaim(): void {
-    for (const slot of this.#quarantine) {
+    for (const [slot, scope] of this.#quarantine) {
       if (!this.isAnswered(slot)) continue
       this.#quarantine.delete(slot)
-      this.#returned[slot] = 1
-      this.#freeSlot(slot)
+      this.#returned[slot] = REQUEST_RETURNS_RESULT
+      this.#freeSlot(slot, scope)
     }
   }
 
@@ -593,43 +541,55 @@ export class ClientEnd extends End implements ResultOwner {
 
   #onTick(): void {
     this.#tick++
-    if (this.#quarantine.size > 0) this.#reclaim()
-    if (this.#waiting === 0 && this.#queue.length === 0 && this.#quarantine.size === 0) {
+    if (this.#quarantine.size > 0) {
+      this.#reclaim()
+      if (this.#queue.length > 0) this.#sendQueued()
+    }
+    if (this.outstanding === 0 && this.#quarantine.size === 0) {
       clearInterval(this.#tickTimer)
       this.#tickTimer = undefined
       return
     }
     const ticks = Math.ceil(this.options.defaultTimeoutMs / TICK_MS)
-    for (let slot = 0; slot < this.#state.length; slot++) {
-      const waiter = this.#waiters[slot] ?? null
-      if (waiter === null || waiter.timer !== undefined || this.#tick - this.#ticks[slot]! <= ticks) continue
-      this.#giveUp(waiter, this.#error('DEADLINE_EXCEEDED',
-        `no answer within the connection's default of ${this.options.defaultTimeoutMs} ms`, this.#methods[slot]!))
+    for (let slot = 0; slot < this.#waiters.length; slot++) {
+      const waiter = this.#waiters[slot]!
+      if (waiter === null || (waiter.patience?.timeoutMs ?? 0) > 0 || this.#tick - this.#ticks[slot]! <= ticks) continue
+      this.#giveUpSlot(slot, this.#error('DEADLINE_EXCEEDED',
+        `no answer within the connection's default of ${this.options.defaultTimeoutMs} ms`, waiter.method))
     }
   }
 
   #fail(error: RpcError): void {
     this.#gone = error
+    this.#syncRefused = true
     this.poller.remove(this)
-    if (this.#tickTimer !== undefined) clearInterval(this.#tickTimer)
-    for (let slot = 0; slot < this.#waiters.length; slot++) {
-      const waiter = this.#waiters[slot] ?? null
-      if (waiter === null) continue
-      this.#waiters[slot] = null
-      this.#settleWaiter(waiter)
-      waiter.reject(this.#goneError(this.#methods[slot]!))
-    }
-    for (const { waiter, method } of this.#queue.splice(0)) {
-      this.#settleWaiter(waiter)
-      waiter.reject(this.#goneError(method))
-    }
+    clearInterval(this.#tickTimer)
+    const waiters = [...this.#waiters, ...this.#queue.splice(0).map((call) => call.waiter)]
+    this.#waiters.fill(null)
     this.#waiting = 0
+    for (const waiter of waiters) {
+      if (waiter === null) continue
+      waiter.patience?.stop()
+      waiter.reject(this.#goneError(waiter.method))
+    }
+  }
+
+  // ---- errors ----
+
+  #refuseSync(method: ClientMethod): never {
+    if (this.#gone !== undefined) throw this.#goneError(method)
+    throw this.#error('FAILED_PRECONDITION',
+      'the server lives on this thread and cannot answer while it waits; use "await", or a worker thread', method)
+  }
+
+  #noSlot(scope: CallScope | null, method: ClientMethod): never {
+    this.#recycle(scope)
+    throw this.#error('RESOURCE_EXHAUSTED',
+      `all ${this.options.slots} slots of the connection are in flight; await some, or ask for more slots when connecting`, method)
   }
 
   #goneError(method: ClientMethod): RpcError {
-    const { code, cause } = this.#gone!
-    const sentence = this.#gone!.sentence
-    return new RpcError(code, sentence, { channel: this.options.channel, method: method.name, ...(cause === undefined ? {} : { cause }) })
+    return this.#located(this.#gone, method)
   }
 
   #error(code: RpcError['code'], sentence: string, method: ClientMethod): RpcError {
@@ -638,7 +598,9 @@ export class ClientEnd extends End implements ResultOwner {
 
   /** The same error, naming channel and method. */
   #located(error: unknown, method: ClientMethod): RpcError {
+    const place = { channel: this.options.channel, method: method.name }
+    if (error instanceof WildPointerError) return new WildPointerError(error.sentence, place)
     if (!RpcError.is(error)) return this.#error('INTERNAL', `the library failed: ${String(error)}`, method)
-    return new RpcError(error.code, error.sentence, { channel: this.options.channel, method: method.name, cause: error.cause })
+    return error.method === undefined ? new RpcError(error.code, error.sentence, { ...place, cause: error.cause }) : error
   }
 }

@@ -1,5 +1,5 @@
 import { RpcError, type StatusName } from '../base/errors.js'
-import type { Allocator, Region } from '../memory/index.js'
+import type { Region } from '../memory/index.js'
 import { cellOf, HOLD, text, type Hold } from '../objects/index.js'
 
 /** Who gives a result's memory back. */
@@ -34,20 +34,20 @@ export class ResultHold implements Hold {
   }
 }
 
-const errorText = cellOf(text)
+/** How the sentence of an error travels. */
+export const errorCell = cellOf(text)
 /** Characters of a message that travel: a sentence or two, whatever a handler throws. */
 const MESSAGE_MAX = 2000
 
-/** Writes an error's sentence as the cell of an answer. @returns whether memory was taken. */
-export function writeError(allocator: Allocator, sentence: string, out: Int32Array, index: number): void {
-  errorText.write(allocator, sentence.slice(0, MESSAGE_MAX), out, index)
+export function errorSentence(error: RpcError): string {
+  return error.sentence.slice(0, MESSAGE_MAX)
 }
 
 /** The error that an answer carries. */
 export function readError(region: Region, code: StatusName, low: number, high: number): RpcError {
   let sentence: string
   try {
-    sentence = String(errorText.read(region, low, high)).slice(0, MESSAGE_MAX)
+    sentence = String(errorCell.read(region, low, high)).slice(0, MESSAGE_MAX)
   } catch {
     sentence = ''
   }

@@ -3,17 +3,16 @@ import {
   ANSWER_OWNED, CLIENT_LINE_WORD, REQUEST_HAS_TIMEOUT, REQUEST_NEXT_SHIFT, REQUEST_RETURNS_RESULT, SERVER_LINE_WORD,
   SLOT_ANSWER, SLOT_ARGUMENT, SLOT_CANCELLED, SLOT_CHUNK, SLOT_METHOD, SLOT_REQUEST, SLOT_RESULT, SLOT_TIMEOUT, slotWord,
 } from '../layout/control-layout.js'
-import { CallScope, type HeapSet } from '../memory/index.js'
+import { CallScope, type HeapSet, type Region } from '../memory/index.js'
+import type { Cell } from '../objects/index.js'
 import { End } from './end.js'
 import type { HotSet } from './hot-set.js'
 import type { ServerMethod } from './method.js'
 import type { Poller } from './poller.js'
-import { writeError } from './results.js'
+import { errorCell, errorSentence } from './results.js'
 import { type CallerIdentity, type CallHost, ServerCall } from './server-call.js'
 import type { WaitingPolicy } from './waiting.js'
 
-/** Messages taken from one connection before the others get their turn. */
-const POLL_MAX = 64
 /** Requests that may arrive just while a connection outside the hot set goes to sleep, before it waits for its turn. */
 const CROSSINGS_MAX = 64
 /** Methods with smaller numbers are found by index. */
@@ -64,6 +63,8 @@ export class ServerEnd extends End {
   readonly #watched = new Set<ServerCall>()
   readonly #mask: number
   readonly #host: CallHost
+  readonly #methods: MethodTable
+  readonly #reading: Region
   /** The slot that the client has announced for its next request, or -1. */
   #expected = 0
   #inHandlers = 0
@@ -79,6 +80,8 @@ export class ServerEnd extends End {
     super(words, SERVER_LINE_WORD, CLIENT_LINE_WORD, doorbellFd, poller, options.policy, options.policy.serverHotMs)
     const { slots } = options
     this.#mask = slots - 1
+    this.#methods = options.methods
+    this.#reading = heaps.heaps[0]!.region
     this.#sequence = new Int32Array(slots).fill(1)
     this.#state = new Uint8Array(slots)
     this.#replies = new Array<CallScope | null>(slots).fill(null)
@@ -99,18 +102,20 @@ export class ServerEnd extends End {
   }
 
   poll(): number {
-    const { words } = this
+    const slot = this.#expected
+    if (slot < 0) return this.#pollUnannounced()
+    if (Atomics.load(this.words, slotWord(slot)) !== this.#sequence[slot]) return 0
+    this.#take(slot)
+    return 1
+  }
+
+  /** Requests whose slots were not announced: the client had none free. */
+  #pollUnannounced(): number {
     let handled = 0
-    while (handled < POLL_MAX) {
-      const slot = this.#expected
-      if (slot < 0) {
-        const found = this.#findRequest()
-        if (found < 0) break
-        this.#take(found)
-      } else {
-        if (Atomics.load(words, slotWord(slot)) !== this.#sequence[slot]) break
-        this.#take(slot)
-      }
+    while (this.#expected < 0 && handled <= this.#mask) {
+      const slot = this.#findRequest()
+      if (slot < 0) break
+      this.#take(slot)
       handled++
     }
     return handled
@@ -206,26 +211,21 @@ export class ServerEnd extends End {
       this.#lent[slot] = 0
       if ((request & REQUEST_RETURNS_RESULT) === 0) this.#replies[slot]!.detach()
     }
-    const method = this.options.methods.get(id)
+    const method = this.#methods.get(id)
     if (method === undefined || this.#closing) {
       this.#refuse(slot, method === undefined
         ? new RpcError('UNIMPLEMENTED', `the server has no method with number ${id >>> 0}`)
         : new RpcError('UNAVAILABLE', 'the server is shutting down; connect again'))
       return
     }
-    const timeout = (request & REQUEST_HAS_TIMEOUT) === 0 ? 0 : words[at + SLOT_TIMEOUT]! & 0x7fff_ffff
-    this.#run(slot, method, low, high, timeout)
-  }
-
-  #run(slot: number, method: ServerMethod, low: number, high: number, timeoutMs: number): void {
     const { handler } = method
-    const context = handler.takes === 'call' ? new ServerCall(this.#host, method.name, slot, timeoutMs) : undefined
+    const context = handler.takes === 'call' ? this.#context(slot, method, request) : undefined
     let result: unknown
     try {
       let argument: unknown
       if (!method.argument.isNothing) {
         this.heaps.refill()
-        argument = method.argument.cell.read(this.heaps.heaps[0]!.region, low, high)
+        argument = method.argument.cell.read(this.#reading, low, high)
       }
       if (handler.takes === 'argument') result = handler.run(argument)
       else if (handler.takes === 'heap') result = handler.run(argument, this.options.heap)
@@ -234,8 +234,14 @@ export class ServerEnd extends End {
       this.#answerError(slot, error, method.name, context)
       return
     }
-    if (isPromise(result)) this.#finishLater(slot, method, result, context)
+    if (typeof result === 'object' && result !== null && isPromise(result)) this.#finishLater(slot, method, result, context)
+    else if (method.result.isNothing) this.#publish(slot, 0, context)
     else this.#answer(slot, method, result, context)
+  }
+
+  #context(slot: number, method: ServerMethod, request: number): ServerCall {
+    const timeoutMs = (request & REQUEST_HAS_TIMEOUT) === 0 ? 0 : this.words[slotWord(slot) + SLOT_TIMEOUT]! & 0x7fff_ffff
+    return new ServerCall(this.#host, method.name, slot, timeoutMs)
   }
 
   #finishLater(slot: number, method: ServerMethod, result: PromiseLike<unknown>, context: ServerCall | undefined): void {
@@ -250,7 +256,9 @@ export class ServerEnd extends End {
     }
     result.then(
       (value) => {
-        if (settled()) this.#answer(slot, method, value, context)
+        if (!settled()) return
+        if (method.result.isNothing) this.#publish(slot, 0, context)
+        else this.#answer(slot, method, value, context)
       },
       (error: unknown) => {
         if (settled()) this.#answerError(slot, error, method.name, context)
@@ -260,40 +268,35 @@ export class ServerEnd extends End {
 
   #answer(slot: number, method: ServerMethod, value: unknown, context: ServerCall | undefined): void {
     const at = slotWord(slot)
-    const { words } = this
     let answer: number = Status.OK
-    const { cell, isNothing } = method.result
-    if (!isNothing) {
-      try {
-        if (cell.isImmediate) {
-          cell.write(this.heaps, value, words, at + SLOT_RESULT)
-        } else if (this.#writeReply(slot, (scope) => cell.write(scope, value, words, at + SLOT_RESULT))) {
-          answer |= ANSWER_OWNED
-        }
-      } catch (error) {
-        this.#answerError(slot, error, method.name, context)
-        return
-      }
+    try {
+      const { cell } = method.result
+      if (cell.isImmediate) cell.write(this.heaps, value, this.words, at + SLOT_RESULT)
+      else if (this.#writeReply(slot, cell, value)) answer |= ANSWER_OWNED
+    } catch (error) {
+      this.#answerError(slot, error, method.name, context)
+      return
     }
     this.#publish(slot, answer, context)
   }
 
   /** Builds a reply in the slot's scope, in one chunk. @returns whether it took any memory there. */
-  #writeReply(slot: number, write: (scope: CallScope) => void): boolean {
-    const scope = (this.#replies[slot] ??= new CallScope(this.heaps))
+  #writeReply(slot: number, cell: Cell, value: unknown): boolean {
+    const { words } = this
+    const at = slotWord(slot)
+    const scope = this.#replies[slot] ?? (this.#replies[slot] = new CallScope(this.heaps))
     scope.reset()
-    write(scope)
+    cell.write(scope, value, words, at + SLOT_RESULT)
     if (scope.isEmpty) return false
     if (!scope.isOneChunk) {
       // The client gives a result back as one chunk: build it again where it fits.
       const bytes = scope.totalBytes
       scope.close()
       scope.reserve(bytes)
-      write(scope)
+      cell.write(scope, value, words, at + SLOT_RESULT)
     }
-    const at = slotWord(slot)
-    this.words[at + SLOT_CHUNK] = scope.firstRegion.lowOf(scope.firstWord)
-    this.words[at + SLOT_CHUNK + 1] = scope.firstRegion.high
+    words[at + SLOT_CHUNK] = scope.firstRegion.lowOf(scope.firstWord)
+    words[at + SLOT_CHUNK + 1] = scope.firstRegion.high
     this.#lent[slot] = 1
     return true
   }
@@ -316,8 +319,7 @@ export class ServerEnd extends End {
     const at = slotWord(slot)
     let answer: number = error.status
     try {
-      const owned = this.#writeReply(slot, (scope) => writeError(scope, error.sentence, this.words, at + SLOT_RESULT))
-      if (owned) answer |= ANSWER_OWNED
+      if (this.#writeReply(slot, errorCell, errorSentence(error))) answer |= ANSWER_OWNED
     } catch {
       // No room even for the message: the status alone tells.
       this.words[at + SLOT_RESULT] = 0
@@ -354,7 +356,6 @@ export class ServerEnd extends End {
   }
 }
 
-function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return value instanceof Promise ||
-    (typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function')
+function isPromise(value: object): value is PromiseLike<unknown> {
+  return value instanceof Promise || ('then' in value && typeof value.then === 'function')
 }

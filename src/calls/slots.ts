@@ -62,6 +62,11 @@ export class InFlight {
     if (++this.#head === this.#tail) this.#head = this.#tail = 0
   }
 
+  some(predicate: (slot: number) => boolean): boolean {
+    for (let i = this.#head; i < this.#tail; i++) if (predicate(this.#slots[i]!)) return true
+    return false
+  }
+
   /** Keeps the slots for which the predicate holds, in order, and moves them to the front. */
   keep(predicate: (slot: number) => boolean): void {
     let kept = 0

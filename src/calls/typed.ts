@@ -12,6 +12,8 @@ export type Connection<M extends Methods> = AsyncMethods<M> & ClientConnection &
   readonly sync: SyncMethods<M>
 }
 
+type HandlerFunction = (this: unknown, argument: unknown, call?: ServerCall) => unknown
+
 /**
  * Serves a service on a channel.
  * @param channel hierarchical, such as `rack1/users/search`
@@ -33,8 +35,8 @@ export async function serve<M extends Methods>(
       argument: passing(argument),
       result: passing(result),
       handler: handler.length > 1
-        ? { takes: 'call', run: (handler as (argument: unknown, call: ServerCall) => unknown).bind(handlers) }
-        : { takes: 'argument', run: (handler as (argument: unknown) => unknown).bind(handlers) },
+        ? { takes: 'call', run: (value, call): unknown => (handler as HandlerFunction).call(handlers, value, call) }
+        : { takes: 'argument', run: (value): unknown => (handler as HandlerFunction).call(handlers, value) },
     })
   }
   for (const name of Object.keys(handlers)) {

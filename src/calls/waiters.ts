@@ -1,0 +1,46 @@
+import type { RpcError } from '../base/errors.js'
+import type { CallScope } from '../memory/index.js'
+import type { ClientMethod } from './method.js'
+
+/** A call that somebody awaits. */
+export interface Waiter {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: RpcError) => void
+  readonly method: ClientMethod
+  /** What the argument was built in, when it took memory. */
+  readonly scope: CallScope | null
+  /** Its own deadline and signal; null for a call without options. */
+  readonly patience: Patience | null
+}
+
+/** The deadline and the signal of one call. */
+export class Patience {
+  readonly #timer: NodeJS.Timeout | undefined
+  readonly #signal: AbortSignal | undefined
+  readonly #onAbort: (() => void) | undefined
+
+  /** Calls `onEnd` once, when the time is over or the signal fires, unless {@link stop} comes first. */
+  constructor(
+    readonly timeoutMs: number, signal: AbortSignal | undefined,
+    onEnd: (patience: Patience, code: 'DEADLINE_EXCEEDED' | 'CANCELLED') => void,
+  ) {
+    if (timeoutMs > 0) this.#timer = setTimeout(() => onEnd(this, 'DEADLINE_EXCEEDED'), timeoutMs)
+    if (signal === undefined) return
+    this.#signal = signal
+    this.#onAbort = (): void => onEnd(this, 'CANCELLED')
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort)
+  }
+}
+
+/** A call that waits for a free slot, its argument built already. */
+export interface QueuedCall {
+  readonly low: number
+  readonly high: number
+  readonly timeoutMs: number
+  readonly waiter: Waiter
+}
