@@ -1,0 +1,51 @@
+import { setInterval } from 'node:timers'
+import { serveCompatibility } from '../../apps/compat-lookup/server.js'
+import { listeningPeer } from '../peers/index.js'
+import { loadHandler, type PeerName } from '../peers/peer.js'
+import { nowNs } from '../support/clock.js'
+import { program } from '../support/program.js'
+import { PLAIN_HANDLER } from './plain-data.js'
+
+/** Pause between two garbage collections of a process that waits to be measured. */
+const COLLECT_MS = 200
+
+/** Keeps a waiting process at what it holds: without this, memory would be a matter of when its collector ran last. */
+export function collectWhileWaiting(): void {
+  const { gc } = globalThis
+  if (gc === undefined) throw new Error('start this process with --expose-gc')
+  void gc()
+  setInterval(() => void gc(), COLLECT_MS).unref()
+}
+
+export interface Served {
+  readonly address: string
+  /** From the start of loading to the first possible answer. */
+  readonly loadNs: number
+}
+
+/** The application's own server. */
+export const serveRpcool = program<{ readonly channel: string; readonly measured: boolean }, Served>(
+  import.meta.url,
+  'serveRpcool',
+  async ({ channel, measured }, control) => {
+    const start = nowNs()
+    await using served = await serveCompatibility(channel)
+    if (measured) collectWhileWaiting()
+    control.ready({ address: served.server.channel, loadNs: nowNs() - start })
+    await control.finish
+  },
+)
+
+/** A peer's server with the data as plain objects. */
+export const servePeer = program<{ readonly peer: PeerName; readonly directory: string; readonly measured: boolean }, Served>(
+  import.meta.url,
+  'servePeer',
+  async ({ peer, directory, measured }, control) => {
+    const start = nowNs()
+    const handler = await loadHandler(PLAIN_HANDLER)
+    await using listener = await listeningPeer(peer).listen(directory, handler)
+    if (measured) collectWhileWaiting()
+    control.ready({ address: listener.address, loadNs: nowNs() - start })
+    await control.finish
+  },
+)

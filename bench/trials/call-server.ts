@@ -1,0 +1,49 @@
+import { createServer, type Server as NetServer } from 'node:net'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { Rpc, serve, u32 } from 'rpcool'
+import { lateness, type LatenessFigures } from '../support/lateness.js'
+import { program } from '../support/program.js'
+import { CallService } from './call-service.js'
+
+export const TYPED_CHANNEL = 'bench/typed'
+export const RAW_CHANNEL = 'bench/raw'
+/** Number of the low-level function that adds one. */
+export const INCREMENT = 7
+
+export interface ServerReady {
+  readonly pid: number
+  /** A socket that echoes what it gets: what the server's event loop serves beside the calls. */
+  readonly echo: string
+}
+
+/** The library's serving side: typed and low-level channels with every default on, a 1 ms timer and a socket echo. */
+export const callServer = program<{ readonly directory: string }, ServerReady, LatenessFigures>(
+  import.meta.url,
+  'callServer',
+  async ({ directory }, control) => {
+    const server = await serve(TYPED_CHANNEL, CallService, {
+      noop() {},
+      typed: (sample) => ({ id: sample.id + 1, weight: sample.weight * 2, flags: sample.flags }),
+      increment: (value) => value + 1,
+    })
+    const rpc = new Rpc().open(RAW_CHANNEL).add(INCREMENT, u32, u32, (_connection, value) => (value + 1) >>> 0)
+    const accepting = rpc.accept()
+    const echo = join(directory, 'echo.sock')
+    const echoing = await echoOn(echo)
+    const timer = lateness()
+    control.ready({ pid: process.pid, echo })
+    await control.finish
+    const figures = timer.stop()
+    echoing.close()
+    await server.close(0)
+    await accepting.then(() => rpc.close())
+    return figures
+  },
+)
+
+async function echoOn(path: string): Promise<NetServer> {
+  const server = createServer((socket) => socket.pipe(socket)).listen(path)
+  await once(server, 'listening')
+  return server
+}
