@@ -115,9 +115,19 @@ int zeroRange(Entry* entry) {
 // on the thread of the isolate that owns it.
 struct Attachment {
   uint64_t address;
+  uint64_t length;
   bool released;
   uint8_t references;
 };
+
+// V8 counts an external buffer's bytes as memory that a collection would give back, and collects when many are new; but a
+// mapping is address space, and goes when it is unmapped. The count is taken back while the buffer exists: after it was
+// made and before it goes, so that V8's low-water mark stays where it is. A buffer of more than some 60 MiB still costs one
+// collection when it is made.
+void discount(napi_env env, uint64_t length, int sign) {
+  int64_t ignored;
+  napi_adjust_external_memory(env, sign * static_cast<int64_t>(length), &ignored);
+}
 
 // Called with the table locked.
 void dropAttachment(uint64_t address) {
@@ -130,9 +140,10 @@ void unreference(Attachment* attachment) {
 }
 
 // Runs when the ArrayBuffer has gone: collected, detached, or with its worker.
-void finalizeBuffer(napi_env, void*, void* hint) {
+void finalizeBuffer(napi_env env, void*, void* hint) {
   Attachment* attachment = static_cast<Attachment*>(hint);
   if (!attachment->released) {
+    discount(env, attachment->length, 1);
     attachment->released = true;
     Locked locked;
     dropAttachment(attachment->address);
@@ -232,7 +243,7 @@ napi_value mapFile(napi_env env, napi_callback_info info) {
     if (error != 0) return throwErrno(env, error, "mmap", where);
   }
   Attachment* attachment = static_cast<Attachment*>(malloc(sizeof(Attachment)));
-  *attachment = {address, false, 1};
+  *attachment = {address, length, false, 1};
   napi_value pair, buffer, holder;
   napi_status status = napi_create_external_arraybuffer(env, at(address), length, finalizeBuffer, attachment, &buffer);
   if (status != napi_ok) {
@@ -241,6 +252,7 @@ napi_value mapFile(napi_env env, napi_callback_info info) {
     free(attachment);
     return throwErrno(env, EOPNOTSUPP, "napi_create_external_arraybuffer", where);
   }
+  discount(env, length, -1);
   if (napi_create_external(env, attachment, finalizeHolder, nullptr, &holder) != napi_ok) return nullptr;
   attachment->references++;
   napi_create_array_with_length(env, 2, &pair);
@@ -259,7 +271,9 @@ napi_value unmap(napi_env env, napi_callback_info info) {
   }
   Attachment* attachment = static_cast<Attachment*>(raw);
   if (attachment->released) return makeUndefined(env);
+  discount(env, attachment->length, 1);
   bool detached = napi_detach_arraybuffer(env, args.value(0)) == napi_ok;
+  if (!detached) discount(env, attachment->length, -1);
   Locked locked;
   if (detached) {
     attachment->released = true;

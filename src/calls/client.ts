@@ -11,12 +11,13 @@ import { ObjectHeap } from './object-heap.js'
 import type { ServiceDescription } from './service.js'
 import { type Waiting, waitingPolicy } from './waiting.js'
 
-export const HEAP_BYTES_DEFAULT = 64 << 20
+/** Below what V8 takes for so much new memory that it collects at once (see native/memory.cc). */
+export const HEAP_BYTES_DEFAULT = 32 << 20
 const CONNECT_MS = 10_000
 const CALL_MS = 30_000
 
 export interface ConnectOptions {
-  /** Bytes of the connection's own heap: address space; memory is used as objects fill it. 64 MiB by default. */
+  /** Bytes of the connection's own heap: address space; memory is used as objects fill it. 32 MiB by default. */
   readonly heapBytes?: number
   /** Calls in flight at once: a power of two, 64 by default. Further calls wait in this process. */
   readonly slots?: number
