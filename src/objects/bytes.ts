@@ -31,7 +31,7 @@ function spanOf(region: Region, lo: number, hi: number): Span | undefined {
 
 function copyOf(region: Region, lo: number, hi: number): Uint8Array {
   const span = spanOf(region, lo, hi)
-  if (span === undefined) return new Uint8Array(0)
+  if (span === undefined || span.length === 0) return new Uint8Array(0)
   const copy = new Uint8Array(span.length)
   copy.set(span.region.u8.subarray(span.start, span.start + span.length))
   return copy
@@ -40,7 +40,7 @@ function copyOf(region: Region, lo: number, hi: number): Uint8Array {
 /** @internal The bytes at position `p` themselves. */
 export function liveBytes(region: Region, p: number): Uint8Array {
   const span = spanOf(region, region.i32[p]! | 0, region.i32[p + 1]! | 0)
-  return span === undefined ? new Uint8Array(0) : span.region.u8.subarray(span.start, span.start + span.length)
+  return span === undefined || span.length === 0 ? new Uint8Array(0) : span.region.u8.subarray(span.start, span.start + span.length)
 }
 
 /** Writes a record and returns its word in the source's region, or -1 for no bytes. */

@@ -124,11 +124,14 @@ class ListCodec extends Codec {
     })
   }
 
-  /** Puts values in the place of elements `from` to `to`; the new ones are complete before the old ones go. */
-  #replace(region: Region, p: number, from: number, to: number, values: readonly unknown[]): void {
+  /** Puts values in the place of elements `first` to `end`; the new ones are complete before the old ones go. */
+  #replace(region: Region, p: number, first: number, end: number, values: readonly unknown[]): void {
     const allocator = allocatorOf(region, this.type.label)
     const elements = this.#elements()
     const list = this.#open(region, p)
+    // A peer may have changed the length since the caller read it.
+    const from = Math.min(first, list.length)
+    const to = Math.min(end, list.length)
     const length = list.length - (to - from) + values.length
     if (length > MAX_LIST_LENGTH) throw new RpcError('OUT_OF_RANGE', `${this.type.label}: a list has at most ${MAX_LIST_LENGTH} elements`)
     const staged = borrowStaging(elements.bytesFor(values.length))

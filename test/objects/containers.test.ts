@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { RpcError } from '../../src/base/errors.js'
+import { array, build, f64, list, map, nothing, optional, plain, ref, release, same, struct, text, u16, u32, u64, u8, union, type AnyType } from '../../src/objects/index.js'
+import { Arena } from '../support/arena.js'
+
+const Item = struct('Item', { id: u32, name: text })
+const Lists = struct('Lists', { bytes: list(u8), shorts: list(u16), doubles: list(f64), texts: list(text), items: list(Item), nested: list(list(text)), refs: list(ref(Item)) })
+
+type Step =
+  | { readonly do: 'push', readonly values: readonly number[] }
+  | { readonly do: 'pop' }
+  | { readonly do: 'set', readonly at: number, readonly value: number }
+  | { readonly do: 'splice', readonly start: number, readonly count: number, readonly values: readonly number[] }
+  | { readonly do: 'clear' }
+
+const small = fc.integer({ min: 0, max: 255 })
+const steps: fc.Arbitrary<readonly Step[]> = fc.array(fc.oneof(
+  fc.record({ do: fc.constant('push' as const), values: fc.array(small, { maxLength: 4 }) }),
+  fc.record({ do: fc.constant('pop' as const) }),
+  fc.record({ do: fc.constant('set' as const), at: fc.nat(30), value: small }),
+  fc.record({ do: fc.constant('splice' as const), start: fc.integer({ min: -10, max: 30 }), count: fc.integer({ min: -1, max: 10 }), values: fc.array(small, { maxLength: 4 }) }),
+  fc.record({ do: fc.constant('clear' as const) }),
+), { maxLength: 40 })
+
+const conversions: ReadonlyArray<readonly [name: keyof typeof Lists.fields & string, convert: (n: number) => unknown]> = [
+  ['bytes', (n) => n],
+  ['shorts', (n) => n * 250],
+  ['doubles', (n) => n / 3],
+  ['texts', (n) => 'x'.repeat(n % 20)],
+  ['items', (n) => ({ id: n, name: `the name of item ${n}` })],
+  ['nested', (n) => Array.from({ length: n % 4 }, (_, i) => `text number ${i}`)],
+]
+
+interface AnyList extends Iterable<unknown> {
+  readonly length: number
+  [index: number]: unknown
+  at(index: number): unknown
+  set(index: number, value: unknown): void
+  push(...values: readonly unknown[]): number
+  pop(): unknown
+  splice(start: number, count: number, ...values: readonly unknown[]): void
+  clear(): void
+  map<R>(convert: (value: unknown) => R): R[]
+  slice(start?: number, end?: number): unknown[]
+}
+
+for (const [name, convert] of conversions) {
+  test(`a list of ${name} does what an array does, and frees what it drops`, () => {
+    fc.assert(fc.property(steps, (run) => {
+      const arena = new Arena(1 << 16)
+      const holder = build(Lists, arena, {})
+      const shared = holder[name] as unknown as AnyList
+      const model: unknown[] = []
+      for (const step of run) {
+        if (step.do === 'push') assert.equal(shared.push(...step.values.map(convert)), model.push(...step.values.map(convert)))
+        else if (step.do === 'pop') assert.deepEqual(shared.pop(), model.pop())
+        else if (step.do === 'splice') {
+          shared.splice(step.start, step.count, ...step.values.map(convert))
+          model.splice(step.start, step.count, ...step.values.map(convert))
+        } else if (step.do === 'clear') {
+          shared.clear()
+          model.length = 0
+        } else if (step.at < model.length) {
+          shared.set(step.at, convert(step.value))
+          model[step.at] = convert(step.value)
+        } else assert.throws(() => shared.set(step.at, convert(step.value)), { code: 'OUT_OF_RANGE' })
+        assert.deepEqual(plain(shared), model)
+        assert.equal(shared.length, model.length)
+      }
+      assert.deepEqual(plain(shared.at(-1)), model.at(-1))
+      assert.deepEqual(shared.slice(-3, 2).map((value) => plain(value)), model.slice(-3, 2))
+      release(arena, holder)
+      arena.assertEmpty()
+    }), { numRuns: 100 })
+  })
+}
+
+test('lists follow the protocols of Array', () => {
+  const arena = new Arena()
+  const { doubles, refs } = build(Lists, arena, { doubles: new Float64Array([3, 1, 2, NaN]), refs: [{ id: 1, name: 'one' }, null] })
+  assert.deepEqual([...doubles], [3, 1, 2, NaN])
+  assert.deepEqual([...doubles.entries()].slice(0, 2), [[0, 3], [1, 1]])
+  assert.deepEqual([...doubles.keys()], [0, 1, 2, 3])
+  assert.equal(doubles[1], 1)
+  assert.equal(doubles[9], undefined)
+  doubles[1] = 7
+  assert.equal(doubles.at(1), 7)
+  assert.throws(() => { (doubles as unknown as Record<string, number>)['extra'] = 1 }, TypeError)
+  assert.deepEqual([doubles.indexOf(2), doubles.includes(NaN), doubles.indexOf(NaN), doubles.find((x) => x < 3), doubles.findIndex((x) => x === 7)], [2, true, -1, 2, 1])
+  assert.deepEqual([doubles.some((x) => x > 6), doubles.every((x) => x > 2), doubles.filter((x) => x > 2), doubles.map((x) => x * 2).slice(0, 3)], [true, false, [3, 7], [6, 14, 4]])
+  assert.equal(doubles.slice(0, 3).reduce((sum, x) => sum + x, 0), doubles.reduce((sum, x) => Number.isNaN(x) ? sum : sum + x, 0))
+  assert.equal(doubles.join('-'), '3-7-2-NaN')
+  assert.equal(refs.indexOf(refs.at(0)!), 0)
+  assert.ok(refs.includes(refs.at(0)!) && refs.includes(null))
+  const seen: number[] = []
+  for (const value of doubles) {
+    seen.push(value)
+    if (seen.length === 2) doubles.push(9)
+  }
+  assert.deepEqual(seen, [3, 7, 2, NaN, 9])
+  assert.throws(() => doubles.push('x' as never), { code: 'INVALID_ARGUMENT' })
+})
+
+const Maps = struct('Maps', { byText: map(text, text), byNumber: map(u32, Item), byBig: map(u64, list(u32)) })
+const keys = fc.oneof(fc.constantFrom('a', 'b', 'c', 'a longer key', 'ein Schlüssel', 'κλειδί', '__proto__', ''), fc.string({ maxLength: 12 }))
+
+test('a map does what Map does, and frees what it drops', () => {
+  const change = fc.oneof(
+    fc.record({ do: fc.constantFrom('set' as const, 'delete' as const, 'get' as const), key: keys, value: fc.string({ maxLength: 20 }) }),
+    fc.record({ do: fc.constant('clear' as const), key: fc.constant(''), value: fc.constant('') }),
+  )
+  fc.assert(fc.property(fc.array(change, { maxLength: 120 }), (run) => {
+    const arena = new Arena(1 << 17)
+    const holder = build(Maps, arena, {})
+    const shared = holder.byText
+    const model = new Map<string, string>()
+    for (const { do: what, key, value } of run) {
+      if (what === 'set') {
+        shared.set(key, value)
+        model.set(key, value)
+      } else if (what === 'delete') assert.equal(shared.delete(key), model.delete(key))
+      else if (what === 'clear') {
+        shared.clear()
+        model.clear()
+      }
+      assert.deepEqual([shared.get(key), shared.has(key), shared.size], [model.get(key), model.has(key), model.size])
+    }
+    assert.deepEqual([...shared], [...model])
+    assert.deepEqual([...shared.keys()], [...model.keys()])
+    assert.deepEqual([...shared.values()], [...model.values()])
+    assert.deepEqual(plain(shared), model)
+    release(arena, holder)
+    arena.assertEmpty()
+  }), { numRuns: 200 })
+})
+
+test('iterating while changing follows the rules of Map', () => {
+  const touch = fc.record({ do: fc.constantFrom('set' as const, 'delete' as const, 'clear' as const, 'nothing' as const), key: fc.nat(40) })
+  fc.assert(fc.property(fc.array(fc.nat(40), { maxLength: 20 }), fc.array(touch, { maxLength: 60 }), (start, touches) => {
+    const arena = new Arena(1 << 17)
+    const holder = build(Maps, arena, {})
+    const shared = holder.byNumber
+    const model = new Map<number, object>()
+    for (const key of start) {
+      shared.set(key, { id: key, name: 'n' })
+      model.set(key, {})
+    }
+    const queue = [...touches]
+    const theirs: number[] = []
+    const mine: number[] = []
+    const iterator = model.keys()
+    for (const key of shared.keys()) {
+      theirs.push(key)
+      const next = iterator.next()
+      if (next.done !== true) mine.push(next.value)
+      const step = queue.shift()
+      if (step?.do === 'set') {
+        shared.set(step.key, { id: 0, name: 'a new name for it' })
+        model.set(step.key, {})
+      } else if (step?.do === 'delete') {
+        shared.delete(step.key)
+        model.delete(step.key)
+      } else if (step?.do === 'clear') {
+        shared.clear()
+        model.clear()
+      }
+      if (theirs.length > 500) break
+    }
+    assert.deepEqual(theirs, mine)
+    release(arena, holder)
+    arena.assertEmpty()
+  }), { numRuns: 300 })
+})
+
+test('maps with integer keys, values by value, and many entries', () => {
+  const arena = new Arena(8 << 20)
+  const holder = build(Maps, arena, { byBig: new Map([[2n ** 64n - 1n, [1, 2]], [0n, []]]) })
+  assert.deepEqual([...holder.byBig.get(2n ** 64n - 1n)!], [1, 2])
+  holder.byBig.get(0n)!.push(5)
+  assert.deepEqual(plain(holder.byBig), new Map([[2n ** 64n - 1n, [1, 2]], [0n, [5]]]))
+  for (let i = 0; i < 5000; i++) holder.byNumber.set(i, { id: i, name: `number ${i}` })
+  for (let i = 0; i < 5000; i += 2) holder.byNumber.delete(i)
+  holder.byNumber.get(4999)!.name = 'the last of them all'
+  assert.equal(holder.byNumber.size, 2500)
+  assert.equal(holder.byNumber.get(4999)!.name, 'the last of them all')
+  assert.equal(holder.byNumber.get(4998), undefined)
+  assert.throws(() => holder.byNumber.set(-1, { id: 1, name: '' }), { code: 'INVALID_ARGUMENT' })
+  assert.throws(() => holder.byText.get(5 as never), { code: 'INVALID_ARGUMENT' })
+  const { live } = arena
+  assert.throws(() => holder.byNumber.set(1, { id: 1, name: 5 as never }), RpcError)
+  assert.equal(arena.live, live)
+  holder.byNumber = new Map() as never
+  release(arena, holder)
+  arena.assertEmpty()
+})
+
+test('whatever allocation fails while a map grows, the map is as before', () => {
+  const arena = new Arena()
+  const holder = build(Maps, arena, {})
+  for (let i = 0; i < 100; i++) {
+    const before = plain(holder.byText)
+    const { live } = arena
+    for (const failing of [0, 1, 2]) {
+      arena.failAfter(failing)
+      try {
+        holder.byText.set(`key number ${i}`, `value number ${i}`)
+        break
+      } catch (error) {
+        assert.ok(RpcError.is(error))
+        assert.deepEqual(plain(holder.byText), before)
+        assert.equal(arena.live, live)
+      }
+    }
+    arena.failAfter(Infinity)
+    holder.byText.set(`key number ${i}`, `value number ${i}`)
+    assert.equal(holder.byText.size, i + 1)
+  }
+  release(arena, holder)
+  arena.assertEmpty()
+})
+
+test('unions, optionals and fixed arrays', () => {
+  const Box = struct('Box', {
+    any: union({ number: f64, text, item: Item, items: list(Item), link: ref(Item), empty: nothing, grid: array(u8, 3) }),
+    maybe: optional(u8), word: optional(text), item: optional(Item), grid: array(array(u8, 3), 2), names: array(text, 2),
+  })
+  const arena = new Arena()
+  const box = build(Box, arena, { grid: [[1, 2, 3], [4, 5, 6]], names: ['a', 'a text with memory'], item: { id: 1, name: 'an item with a name' } })
+  assert.deepEqual(plain(box.any), { kind: 'none', value: undefined })
+  const link = build(Item, arena, { id: 9, name: 'linked' })
+  box.any = { kind: 'link', value: link }
+  assert.ok(box.any.kind === 'link' && same(box.any.value, link))
+  const values: ReadonlyArray<Parameters<typeof setAny>[0]> = [
+    { kind: 'number', value: 0.5 }, { kind: 'text', value: 'a text that is long' }, { kind: 'item', value: { id: 1, name: 'also long enough' } },
+    { kind: 'items', value: [{ id: 1, name: 'a name in a list' }] }, { kind: 'empty', value: undefined }, { kind: 'grid', value: [7, 8, 9] }, { kind: 'link', value: null },
+  ]
+  function setAny(value: { readonly kind: string, readonly value: unknown }): void {
+    box.any = value as never
+  }
+  for (const value of values) {
+    setAny(value)
+    assert.deepEqual(plain(box.any), value)
+  }
+  assert.throws(() => setAny({ kind: 'number', value: 'x' }), /Box\.any \(number\): expected a number/)
+  assert.equal(box.maybe, undefined)
+  box.maybe = 5
+  assert.equal(box.maybe, 5)
+  box.maybe = undefined
+  box.word = 'a word with memory'
+  box.word = 'another word with memory'
+  assert.equal(box.word, 'another word with memory')
+  box.item!.id = 4
+  assert.deepEqual(plain(box.item), { id: 4, name: 'an item with a name' })
+  assert.deepEqual(plain(box.grid), [[1, 2, 3], [4, 5, 6]])
+  box.grid.at(1)!.set(2, 60)
+  box.grid[0] = [9, 9, 9] as never
+  assert.deepEqual(plain(box.grid), [[9, 9, 9], [4, 5, 60]])
+  box.names.set(0, 'now with memory too')
+  assert.deepEqual([...box.names], ['now with memory too', 'a text with memory'])
+  assert.throws(() => { box.names = ['one'] as never }, /Box\.names: expected 2 elements/)
+  release(arena, box)
+  release(arena, link)
+  arena.assertEmpty()
+})
+
+test('containers stand by themselves, too', () => {
+  const arena = new Arena()
+  const made = [
+    build(list(text), arena, ['a', 'a text with memory']),
+    build(map(text, Item as AnyType), arena, [['k', { id: 1, name: 'a name with memory' }]] as never),
+    build(array(u32, 3), arena, [1, 2, 3]),
+  ] as const
+  assert.deepEqual(made.map((view) => plain(view)), [['a', 'a text with memory'], new Map([['k', { id: 1, name: 'a name with memory' }]]), [1, 2, 3]])
+  for (const view of made) release(arena, view as object)
+  arena.assertEmpty()
+  assert.throws(() => build(u32, arena, 1), { code: 'INVALID_ARGUMENT' })
+})

@@ -1,0 +1,205 @@
+// A peer writes anything anywhere in memory it may write: reading must end in a value or an RpcError, and soon.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { inspect } from 'node:util'
+import { RpcError } from '../../src/base/errors.js'
+import type { Region } from '../../src/memory/region.js'
+import {
+  array, bool, build, bytes, cellOf, copyGraph, f64, i64, list, locationOf, map, optional, plain, ref, release, safeU64, struct, text, u32, u8, union, unsafeBytes,
+  type View,
+} from '../../src/objects/index.js'
+import { Arena } from '../support/arena.js'
+
+const Part = struct('Part', { id: u8, size: safeU64, name: text, wide: i64 })
+const Thing = struct('Thing', {
+  name: text, wide: text, flag: bool, number: f64, parts: list(Part), raw: bytes, byName: map(text, Part), byId: map(u32, text), note: optional(text),
+  any: union({ part: Part, text, list: list(text), map: map(text, u32), n: f64 }), grid: array(text, 2), small: list(u8), get children() { return list(Thing) },
+  get next() { return ref(Thing) }, get others() { return list(ref(Thing)) },
+})
+type Thing = View<typeof Thing>
+
+const MAX_NODES = 3000
+const ALLOWANCE = 20_000
+
+function makeThing(depth: number): object {
+  const part = (id: number): object => ({ id, size: id * 1000, name: `the name of part ${id}`, wide: -5n })
+  return {
+    name: `thing number ${depth}`, wide: `κλειδί ${depth}`, flag: true, number: depth / 2, parts: [part(1), part(2)], raw: new Uint8Array(20).fill(depth),
+    byName: new Map([['first', part(3)], ['a key with memory', part(4)]]), byId: new Map([[1, 'one'], [2, 'the second value']]), note: 'a note with memory',
+    any: { kind: ['part', 'text', 'list', 'map'][depth % 4], value: [part(5), 'a text', ['x', 'another text'], new Map([['k', 1]])][depth % 4] },
+    grid: ['a', 'a second text'], small: [1, 2, 3, 4, 5], children: depth > 2 ? [makeThing(0)] : [], next: depth === 0 ? null : makeThing(depth - 1),
+    others: [null],
+  }
+}
+
+// Deterministic, so that a failure can be repeated by its seed.
+function randomSource(seed: number): (below: number) => number {
+  let state = seed * 2654435761 >>> 0 | 1
+  return (below) => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return (state >>> 0) % below
+  }
+}
+
+function spoil({ i32, u8: octets }: Region, used: number, random: (below: number) => number): void {
+  const changes = 1 + random(12)
+  for (let i = 0; i < changes; i++) {
+    const at = 2 + random(used - 2)
+    const other = i32[2 + random(used - 2)]!
+    switch (random(6)) {
+      case 0: octets[at * 4 + random(4)] = random(256); break
+      case 1: i32[at] = random(2) === 0 ? 0x7fff_ffff : -1; break
+      case 2: i32[at] = other; break
+      case 3: i32[at] = random(64); break
+      case 4: i32[at] = i32[at]! ^ 1 << random(32); break
+      default: i32[at] = random(0x1_0000_0000) | 0
+    }
+  }
+}
+
+function onlyRpcErrors(seed: number, what: string, work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    if (!RpcError.is(error)) throw new Error(`seed ${seed}, ${what}: ${inspect(error)}`, { cause: error })
+  }
+}
+
+const reads: ReadonlyArray<readonly [string, (thing: Thing) => void]> = [
+  ['plain', (thing) => plain(thing, { maxNodes: MAX_NODES })],
+  ['inspect', (thing) => inspect(thing, { depth: 4 })],
+  ['walk', (thing) => {
+    for (let n: Thing | null = thing; n !== null; n = n.next) assert.equal(typeof n.name, 'string')
+  }],
+  ['lists', (thing) => {
+    let left = MAX_NODES
+    for (const part of thing.parts) {
+      assert.equal(typeof part.id, 'number')
+      if (--left === 0) break
+    }
+    thing.small.at(-1)
+    thing.parts.at(1)?.name.length
+    thing.others.indexOf(thing)
+  }],
+  ['maps', (thing) => {
+    thing.byName.get('a key with memory')?.name.length
+    thing.byName.has('nobody has this key')
+    thing.byId.get(2)
+    let left = MAX_NODES
+    for (const [key, value] of thing.byId) {
+      assert.equal(typeof key + typeof value, 'numberstring')
+      if (--left === 0) break
+    }
+  }],
+  ['bytes', (thing) => thing.raw.length + unsafeBytes(thing, 'raw').length],
+  ['union', (thing) => thing.any.kind.length],
+  ['copy', (thing) => copyGraph(thing, new Arena(1 << 20), { maxNodes: MAX_NODES })],
+]
+
+const writes: ReadonlyArray<readonly [string, (thing: Thing, arena: Arena) => void]> = [
+  ['text', (thing) => { thing.name = 'a new name with memory' }],
+  ['push', (thing) => thing.parts.push({ id: 1, size: 2, name: 'a pushed part', wide: 0n })],
+  ['push small', (thing) => thing.small.push(1, 2, 3)],
+  ['splice', (thing) => thing.children.splice(0, 1)],
+  ['pop', (thing) => thing.others.pop()],
+  ['list', (thing) => { thing.parts = [] as never }],
+  ['map set', (thing) => thing.byName.set('a new key with memory', { id: 1, size: 2, name: 'new', wide: 0n })],
+  ['map delete', (thing) => thing.byId.delete(2)],
+  ['map clear', (thing) => thing.byName.clear()],
+  ['union', (thing) => { thing.any = { kind: 'text', value: 'a new text with memory' } }],
+  ['optional', (thing) => { thing.note = undefined }],
+  ['array', (thing) => thing.grid.set(1, 'another text in the grid')],
+  ['release', (thing, arena) => release(arena, thing)],
+  ['deep release', (thing, arena) => release(arena, thing, { deep: true })],
+]
+
+const template = new Arena(1 << 16)
+const root = build(Thing, template, makeThing(4) as never)
+const { region: original, word } = locationOf(root)
+const used = lastUsed(original)
+
+function lastUsed({ i32 }: Region): number {
+  let last = i32.length
+  while (i32[last - 1] === 0) last--
+  return last
+}
+
+test('any bytes are safe to read', () => {
+  for (let seed = 1; seed <= 3000; seed++) {
+    const arena = new Arena(1 << 16)
+    const { region } = arena
+    region.i32.set(original.i32)
+    spoil(region, used, randomSource(seed))
+    region.endless = false
+    region.allowance = ALLOWANCE
+    onlyRpcErrors(seed, 'open', () => {
+      const thing = cellOf(Thing).read(region, region.lowOf(word), region.high) as Thing
+      for (const [what, read] of reads) {
+        region.refill()
+        onlyRpcErrors(seed, what, () => read(thing))
+      }
+    })
+  }
+})
+
+test('bytes that change between any two reads are safe', () => {
+  for (let seed = 1; seed <= 300; seed++) {
+    const arena = new Arena(1 << 16)
+    const { region } = arena
+    region.i32.set(original.i32)
+    region.endless = false
+    region.allowance = ALLOWANCE
+    const random = randomSource(seed)
+    const restless = changing(region, () => {
+      if (random(40) === 0) spoil(region, used, random)
+    })
+    for (const [what, read] of reads) {
+      region.i32.set(original.i32)
+      region.refill()
+      onlyRpcErrors(seed, what, () => read(cellOf(Thing).read(restless, region.lowOf(word), region.high) as Thing))
+    }
+  }
+})
+
+test('assigning and releasing over any bytes ends in an error or not, and the allocator refuses what is not a live block', () => {
+  for (let seed = 1; seed <= 1500; seed++) {
+    const random = randomSource(seed)
+    const arena = new Arena(1 << 16)
+    const thing = build(Thing, arena, makeThing(4) as never)
+    const { region } = arena
+    spoil(region, used, random)
+    region.endless = false
+    region.allowance = ALLOWANCE
+    for (let i = 0; i < 4; i++) {
+      const [what, write] = writes[random(writes.length)]!
+      region.refill()
+      onlyRpcErrors(seed, what, () => write(thing, arena))
+    }
+  }
+})
+
+test('a map whose index is full of entries that are not meant ends its search', () => {
+  const Big = struct('Big', { m: map(u32, u32) })
+  const arena = new Arena(8 << 20)
+  const big = build(Big, arena, { m: new Map(Array.from({ length: 50_000 }, (_, i) => [i, i])) })
+  const { region, word: holder } = locationOf(big)
+  const start = region.resolve(region.i32[holder + 3]!, region.i32[holder + 2]!, 8)
+  region.i32.fill(1, start + 8, start + 8 + (1 << region.i32[start + 5]!))
+  assert.throws(() => big.m.get(77), { code: 'INVALID_ARGUMENT', message: /index/ })
+  assert.throws(() => big.m.set(100_000, 1), RpcError)
+})
+
+/** A region whose words are looked at through a proxy, which changes some of them before each look. */
+function changing(region: Region, change: () => void): Region {
+  const restless = Object.create(region) as { -readonly [K in keyof Region]: Region[K] }
+  restless.i32 = new Proxy(region.i32, {
+    get(target, key): unknown {
+      if (typeof key === 'string') change()
+      const value: unknown = Reflect.get(target, key, target)
+      return typeof value === 'function' ? (value as (...parameters: unknown[]) => unknown).bind(target) : value
+    },
+  })
+  return restless
+}
