@@ -11,10 +11,6 @@ export abstract class Sequence implements SequenceView<unknown> {
   declare readonly [WORD]: number;
   [index: number]: unknown
 
-  constructor(region: Region, word: number) {
-    place(this, region, word)
-  }
-
   abstract get length(): number
   abstract at(index: number): unknown
   abstract set(index: number, value: unknown): void
@@ -144,11 +140,6 @@ class Steps<T> implements IterableIterator<T> {
     }
     return { done: false, value: this.#read(this.#next++) }
   }
-}
-
-function place(sequence: { [REGION]: Region, [WORD]: number }, region: Region, word: number): void {
-  sequence[REGION] = region
-  sequence[WORD] = word
 }
 
 // `sequence[i]` is served by a Proxy at the far end of the prototype chain: names found before it, that is all methods,
