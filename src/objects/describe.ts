@@ -9,6 +9,7 @@ export interface TypeDescription {
   readonly structs: readonly StructDescription[]
 }
 
+/** A struct in a {@link TypeDescription}. */
 export interface StructDescription {
   readonly name: string
   /** In order of declaration. */

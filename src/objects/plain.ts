@@ -5,6 +5,7 @@ import type { Snapshot } from './types.js'
 import type { MapView, SequenceView } from './views.js'
 import { asView, REGION, TYPE, WORD, type Located } from './view.js'
 
+/** How far {@link plain} goes. */
 export interface PlainOptions {
   /** Objects and elements after which the conversion gives up with RESOURCE_EXHAUSTED. */
   readonly maxNodes?: number

@@ -80,6 +80,10 @@ export abstract class Sequence implements SequenceView<unknown> {
   slice(start = 0, end = this.length): unknown[] {
     const { length } = this
     const last = clamp(end, length)
+    const region = this[REGION]
+    // A peer's list may claim any length: copies of it come out of the budget.
+    region.budget -= Math.max(0, last - clamp(start, length))
+    if (region.budget < 0) region.spent()
     const taken: unknown[] = []
     for (let i = clamp(start, length); i < last; i++) taken.push(this.at(i))
     return taken

@@ -3,8 +3,11 @@ import type { FixedArrayView, ListView, MapView } from './views.js'
 
 export type { AnyType } from './codec.js'
 
+/** Integers that a JavaScript number holds exactly. */
 export type SmallIntegerKind = 'u8' | 'i8' | 'u16' | 'i16' | 'u32' | 'i32'
+/** All integers. */
 export type IntegerKind = SmallIntegerKind | 'u64' | 'i64' | 'safeU64' | 'safeI64'
+/** Values of fixed width that hold no pointer. */
 export type ScalarKind = IntegerKind | 'f32' | 'f64' | 'bool'
 
 /** A number, bigint or boolean of fixed width, stored inline. */

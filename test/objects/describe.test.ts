@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { array, bytes, compareDescriptions, describe, fingerprint, list, map, optional, ref, struct, text, u32, u64, union } from '../../src/objects/index.js'
 
 const Edge = struct('Edge', { from: u32, to: u32 })

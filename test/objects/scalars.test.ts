@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { RpcError } from '../../src/base/errors.js'
 import { bool, build, cellOf, f32, f64, i16, i32, i64, i8, list, release, safeI64, safeU64, struct, u16, u32, u64, u8, type AnyType } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'

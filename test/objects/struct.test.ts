@@ -47,8 +47,8 @@ test('fields take their natural place, and padding is zero', () => {
   const { region, word } = locationOf(view)
   const b = new Uint8Array(region.u8.slice(word * 4, word * 4 + 32))
   assert.equal(b[4], 1)
-  assert.deepEqual([...b.slice(5, 12)], [0, 3, 2, 4, 0, 0, 0])
-  assert.deepEqual([...b.slice(12, 32)], [5, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
+  assert.deepEqual(b.slice(5, 12), [0, 3, 2, 4, 0, 0, 0])
+  assert.deepEqual(b.slice(12, 32), [5, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
   assert.equal(region.i32[word]! & 0xffff, 8)
 })
 
@@ -109,8 +109,8 @@ test('an older object reads through a newer struct, with empty values for what i
   assert.ok(isView(view))
   const newer = newest(arena)
   newer.peer = view
-  assert.equal(newer.peer!.name, 'still an older object')
-  assert.equal(newer.peer!.balance, 0)
+  assert.equal(newer.peer.name, 'still an older object')
+  assert.equal(newer.peer.balance, 0)
   release(arena, view)
   release(arena, newer)
   arena.assertEmpty()
@@ -131,7 +131,7 @@ test('an older object at the very end of a region is not out of bounds', () => {
   const { region, word } = locationOf(old)
   region.words = word + 4
   holder.peer = old as unknown as typeof holder
-  assert.equal(holder.peer!.id, 3)
+  assert.equal(holder.peer.id, 3)
   region.words = word + 3
   assert.throws(() => holder.peer, WildPointerError)
 })

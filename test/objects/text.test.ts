@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { WildPointerError } from '../../src/base/errors.js'
 import { build, bytes, cellOf, locationOf, release, struct, text, unsafeBytes } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
