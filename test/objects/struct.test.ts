@@ -47,8 +47,8 @@ test('fields take their natural place, and padding is zero', () => {
   const { region, word } = locationOf(view)
   const b = new Uint8Array(region.u8.slice(word * 4, word * 4 + 32))
   assert.equal(b[4], 1)
-  assert.deepEqual(b.slice(5, 12), [0, 3, 2, 4, 0, 0, 0])
-  assert.deepEqual(b.slice(12, 32), [5, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
+  assert.deepEqual(Array.from(b.slice(5, 12)), [0, 3, 2, 4, 0, 0, 0])
+  assert.deepEqual(Array.from(b.slice(12, 32)), [5, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0])
   assert.equal(region.i32[word]! & 0xffff, 8)
 })
 
