@@ -63,6 +63,12 @@ export class ServerCall {
     return this.#controller.signal
   }
 
+  /** @internal Why the handler was told to stop, if it was. */
+  get abortReason(): RpcError | undefined {
+    const reason: unknown = this.#controller?.signal.reason
+    return RpcError.is(reason) ? reason : undefined
+  }
+
   /** @internal */
   abort(reason: RpcError): void {
     this.#controller?.abort(reason)

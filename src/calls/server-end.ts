@@ -333,8 +333,10 @@ export class ServerEnd extends End {
       context.finish()
       this.#watched.delete(context)
     }
-    if (RpcError.is(error)) {
-      this.#refuse(slot, error)
+    // A handler that was told to stop, and fails therefore, has not failed.
+    const known = RpcError.is(error) ? error : context?.abortReason
+    if (known !== undefined) {
+      this.#refuse(slot, known)
       return
     }
     // What went wrong inside a handler is the server's business; its client learns the message only.
