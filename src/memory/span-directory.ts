@@ -1,7 +1,10 @@
 import {
-  DIRECTORY_WORD, type HeapGeometry, KIND_CHUNK, KIND_CONTINUED, KIND_LARGE, KIND_MASK, KIND_SHIFT, MEMBER_MASK, REMOTE_FREED,
-  CLASS_BYTES,
+  CLASS_BYTES, DIRECTORY_WORD, type HeapGeometry, KIND_CHUNK, KIND_CONTINUED, KIND_LARGE, KIND_MASK, KIND_SHIFT, MEMBER_MASK,
+  REMOTE_FREED,
 } from '../layout/heap-layout.js'
+
+// Of this module, because reading what another exports costs a check each time.
+const FIRST_AUX = DIRECTORY_WORD + 1
 
 export function makeEntry(member: number, kind: number): number {
   return member | (kind << KIND_SHIFT)
@@ -11,21 +14,34 @@ export function entryKind(entry: number): number {
   return (entry >>> KIND_SHIFT) & KIND_MASK
 }
 
+/** The kind without the chunk flag: a size class counted from 1, KIND_LARGE or KIND_CONTINUED. */
+export function shapeOf(kind: number): number {
+  return kind & ~KIND_CHUNK
+}
+
+/** A large block: a head and `count - 1` spans behind it, which all carry the entry `continued` of the member that made it. */
+export interface Run {
+  readonly count: number
+  readonly continued: number
+}
+
 export interface AdoptedSpan {
   readonly index: number
   readonly kind: number
-  /** Spans in the run of a large block; 1 otherwise. */
-  readonly count: number
+  /** Of a large block. */
+  readonly run: Run | undefined
 }
 
 /**
  * The shared table that says who owns which span. Everything read here is a hint: a peer may have written it. What it can
- * do by lying is hand out memory twice inside this heap, which spoils the heap's own data and nothing else.
+ * do by lying is hand out memory twice inside this heap, which spoils the heap's own data and nothing else; what this member
+ * owns already it is never given again, whatever the table says.
  */
 export class SpanDirectory {
   #cursor: number
 
-  constructor(readonly words: Int32Array, readonly geometry: HeapGeometry) {
+  /** @param kinds what this member owns, privately: a kind per span, 0 = not ours. The caller keeps it up to date. */
+  constructor(readonly words: Int32Array, readonly geometry: HeapGeometry, readonly kinds: Uint8Array) {
     this.#cursor = geometry.firstSpan
   }
 
@@ -35,6 +51,17 @@ export class SpanDirectory {
 
   setAux(index: number, value: number): void {
     Atomics.store(this.words, DIRECTORY_WORD + index * 2 + 1, value)
+  }
+
+  /** Tells the owner to look at the span's remote-free bits, one of which was set before. Pairs with {@link takeAux}. */
+  raiseAux(index: number): void {
+    const at = DIRECTORY_WORD + index * 2 + 1
+    if (Atomics.load(this.words, at) === 0) Atomics.store(this.words, at, 1)
+  }
+
+  /** Whether {@link raiseAux} was called since the last {@link takeAux}. A plain read: Atomics.load is a call of some 8 ns. */
+  isRaised(index: number): boolean {
+    return this.words[FIRST_AUX + index * 2] !== 0
   }
 
   /** Whether blocks were freed remotely since the last time; resets the flag before the caller looks at the bits. */
@@ -75,9 +102,9 @@ export class SpanDirectory {
   #claimAt(start: number, count: number, entry: number, continued: number): number {
     for (let i = 0; i < count; i++) {
       const at = DIRECTORY_WORD + (start + i) * 2
-      const free = Atomics.load(this.words, at) === 0
+      const free = this.kinds[start + i] === 0 && Atomics.load(this.words, at) === 0
       if (free && Atomics.compareExchange(this.words, at, 0, i === 0 ? entry : continued) === 0) continue
-      for (let back = 0; back < i; back++) this.release(start + back, back === 0 ? entry : continued)
+      if (i > 0) this.releaseRun(start, entry, { count: i, continued })
       return start + i
     }
     return -1
@@ -92,37 +119,41 @@ export class SpanDirectory {
     if (index < this.#cursor) this.#cursor = index
   }
 
-  releaseRun(head: number, count: number): void {
-    const member = this.entry(head) & MEMBER_MASK
-    // The head last: until then an adopter of a dead releaser still knows the run.
-    for (let i = count - 1; i > 0; i--) this.release(head + i, makeEntry(member, KIND_CONTINUED))
-    this.release(head, makeEntry(member, KIND_LARGE))
+  /**
+   * Frees a run whose head carries `entry`. Heads are claimed first and freed last, so that a `continued` span always follows
+   * its head, and whoever owns the head owns the run: those of a dead member are never freed on their own.
+   */
+  releaseRun(head: number, entry: number, { count, continued }: Run): void {
+    this.setAux(head, 0)
+    for (let i = count - 1; i > 0; i--) this.release(head + i, continued)
+    this.release(head, entry)
   }
 
-  /** Takes over every span of a dead member. Spans whose run was never completed are freed. */
+  /**
+   * Takes over every span of a dead member, one compare-and-swap each; the caller notes them as its own. A large block whose
+   * claim or release the death interrupted, or that somebody had freed, is given back to everybody.
+   */
   adopt(dead: number, member: number): AdoptedSpan[] {
     const adopted: AdoptedSpan[] = []
     const { firstSpan, spanCount } = this.geometry
-    for (let index = firstSpan; index < spanCount; ) {
+    for (let index = firstSpan; index < spanCount; index++) {
       const entry = this.entry(index)
-      if ((entry & MEMBER_MASK) !== dead) {
-        index++
-        continue
-      }
       const kind = entryKind(entry)
-      const count = kind === KIND_LARGE ? this.#runLength(index, dead) : 1
-      const classIndex = (kind & (KIND_CHUNK - 1)) - 1
-      const usable = kind === KIND_LARGE || (kind !== KIND_CONTINUED && classIndex >= 0 && CLASS_BYTES[classIndex]! <= this.geometry.smallMax)
-      if (!usable || (entry & REMOTE_FREED) !== 0) {
-        for (let i = count - 1; i >= 0; i--) this.release(index + i, this.entry(index + i) & ~REMOTE_FREED)
-      } else if (Atomics.compareExchange(this.words, DIRECTORY_WORD + index * 2, entry, makeEntry(member, kind)) === entry) {
-        for (let i = 1; i < count; i++) {
-          const at = DIRECTORY_WORD + (index + i) * 2
-          Atomics.compareExchange(this.words, at, makeEntry(dead, KIND_CONTINUED), makeEntry(member, KIND_CONTINUED))
-        }
-        adopted.push({ index, kind, count })
+      if ((entry & MEMBER_MASK) !== dead || shapeOf(kind) === KIND_CONTINUED || this.kinds[index] !== 0) continue
+      // Somebody may free the block between look and swap: then the second look sees the flag.
+      const freed = this.#exchange(index, entry, makeEntry(member, kind)) ? entry & REMOTE_FREED
+        : this.#exchange(index, entry | REMOTE_FREED, makeEntry(member, kind)) ? REMOTE_FREED : -1
+      if (freed < 0) continue
+      if (shapeOf(kind) === KIND_LARGE) {
+        const promised = Atomics.load(this.words, DIRECTORY_WORD + index * 2 + 1)
+        const run = this.#runAt(index, promised)
+        if (freed === 0 && run.count === promised) adopted.push({ index, kind, run })
+        else this.releaseRun(index, makeEntry(member, kind), run)
+      } else if (this.#isClass(kind)) {
+        adopted.push({ index, kind, run: undefined })
+      } else {
+        this.release(index, makeEntry(member, kind))
       }
-      index += count
     }
     return adopted
   }
@@ -145,12 +176,23 @@ export class SpanDirectory {
     return count
   }
 
-  /** Spans of a dead member's large run: as many as the head promises and really continue it. */
-  #runLength(head: number, dead: number): number {
-    const promised = Atomics.load(this.words, DIRECTORY_WORD + head * 2 + 1)
+  #exchange(index: number, from: number, to: number): boolean {
+    return Atomics.compareExchange(this.words, DIRECTORY_WORD + index * 2, from, to) === from
+  }
+
+  #isClass(kind: number): boolean {
+    const bytes = CLASS_BYTES[shapeOf(kind) - 1]
+    return bytes !== undefined && bytes <= this.geometry.smallMax
+  }
+
+  /** The spans that really follow a head: as many as were promised, or all when the promise was not (or no longer) made. */
+  #runAt(head: number, promised: number): Run {
+    const continued = head + 1 < this.geometry.spanCount ? this.entry(head + 1) : 0
     let count = 1
-    while (count < promised && head + count < this.geometry.spanCount &&
-           (this.entry(head + count) & ~REMOTE_FREED) === makeEntry(dead, KIND_CONTINUED)) count++
-    return count
+    if (shapeOf(entryKind(continued)) === KIND_CONTINUED) {
+      const end = Math.min(this.geometry.spanCount, head + (promised >= 1 ? promised : this.geometry.spanCount))
+      while (head + count < end && this.kinds[head + count] === 0 && this.entry(head + count) === continued) count++
+    }
+    return { count, continued }
   }
 }
