@@ -94,7 +94,11 @@ export class DaemonClient {
     if (this.#held.removeChannel(name) === undefined) {
       throw new RpcError('NOT_FOUND', `this isolate has registered no channel ${JSON.stringify(name)}`)
     }
-    if (this.#session?.isOpen === true) await this.#request({ type: 'unregister', channel: name }, undefined, () => undefined)
+    // A daemon that ends forgets the name by itself, and another one never heard of it.
+    const session = this.#session
+    await session?.request({ type: 'unregister', channel: name }, DEFAULT_TIMEOUT_MS, () => undefined).catch((error: unknown) => {
+      if (session.isOpen) throw error
+    })
   }
 
   /**

@@ -10,13 +10,7 @@ export interface Failure {
 /** An error as it travels: the receiver makes an RpcError of it again. What is no RpcError is UNKNOWN. */
 export function failureOf(error: unknown): Failure {
   if (!RpcError.is(error)) return { code: 'UNKNOWN', message: cut(error instanceof Error ? error.message : String(error)) }
-  const where = error.method === undefined ? error.channel : `${error.channel ?? ''}#${error.method}`
-  const prefix = `${error.code}: `
-  const suffix = where === undefined ? '' : ` [${where}]`
-  let text = error.message
-  if (text.startsWith(prefix)) text = text.slice(prefix.length)
-  if (suffix !== '' && text.endsWith(suffix)) text = text.slice(0, -suffix.length)
-  return { code: error.code === 'OK' ? 'UNKNOWN' : error.code, message: cut(text) }
+  return { code: error.code === 'OK' ? 'UNKNOWN' : error.code, message: cut(error.sentence) }
 }
 
 function cut(text: string): string {

@@ -46,15 +46,14 @@ test('a daemon that nobody needs ends, and leaves no socket', async (t) => {
   assert.notEqual(await space.daemonPid(space.client()), pid)
 })
 
-test('a link does not keep its process alive', (t) => {
+test('a link does not keep its process alive', async (t) => {
   const index = new URL('../../src/control/index.js', import.meta.url).href
   const program = `import { DaemonClient } from ${JSON.stringify(index)}; await DaemonClient.shared().connect()`
-  const space = new Workspace(t)
+  await using space = new Workspace(t)
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', program], {
     env: { ...process.env, RPCOOL_RUNTIME_DIR: space.directory, NODE_OPTIONS: '' }, encoding: 'utf8',
   })
   assert.equal(status, 0, stderr)
-  return space[Symbol.asyncDispose]()
 })
 
 test('an unfit runtime directory is refused with what to do', async (t) => {
@@ -87,7 +86,7 @@ test('a client killed is told to its server, a server killed to its client, and 
   const [server, client] = [await space.child(), await space.child()]
   await server.do('register', 'a')
   await client.do('open', 'a')
-  assert.equal(memoryFiles(pid), 0)
+  await space.until('the daemon to close what both ends have', () => memoryFiles(pid) === 0)
   await client.kill()
   await space.until('the server to hear of the client\'s death', () => server.events.includes('server peerDied') && server.events.includes('server memberGone 1'))
   const second = await space.child()
@@ -118,7 +117,7 @@ test('a shared heap\'s file is held while its channel lives, also by nobody else
   const [server, client] = [await space.child(), await space.child()]
   const address = await server.do('register', 'a', 'accept', String(16 * PAGE))
   assert.equal(await client.do('open', 'a'), address)
-  assert.equal(memoryFiles(pid), 1)
+  await space.until('the daemon to hold the shared heap only', () => memoryFiles(pid) === 1)
   await client.kill()
   await space.until('the server to hear of the member', () => server.events.includes('channel memberGone 2'))
   await server.kill()
@@ -142,7 +141,7 @@ test('without descriptors the daemon answers, and goes on when it has some again
   await late
   const { control, heap } = await open()
   closeGrants(control, heap)
-  assert.equal(memoryFiles(pid), 0)
+  await space.until('the daemon to close what both ends have', () => memoryFiles(pid) === 0)
 })
 
 test('a worker thread is a participant of its own, and its end is its death', async (t) => {

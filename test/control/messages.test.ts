@@ -1,7 +1,7 @@
 // What a hostile process may send: any bytes are either a checked message or a ProtocolError, never anything else.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { decodeHello, decodeNotice, decodeRequest, encode, type Request } from '../../src/control/messages.js'
 import { ProtocolError } from '../../src/control/validate.js'
 import type { HeapId } from '../../src/control/types.js'

@@ -1,8 +1,8 @@
 // Random histories of participants: whatever they do and whenever they die, addresses stay unique and nothing is left behind.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
-import type { ConnectionId, HeapId } from '../../src/control/types.js'
+import * as fc from 'fast-check'
+import type { HeapId } from '../../src/control/types.js'
 import { World, type ModelParticipant } from './model.js'
 
 const NAMES = ['a', 'a/b', 'rack1/users/search', 'bad//name']
@@ -31,7 +31,7 @@ function act(world: World, { kind, who, what }: Step): void {
     case 3: return void world.ask(participant, { type: 'unregister', channel: name })
     case 4: case 5: return void world.ask(participant, { type: 'open', channel: name, heapBytes: byteLength, controlBytes: 8192, info: '1', timeoutMs: 1 + what })
     case 6: case 7: return decide(world, participant, what)
-    case 8: return void world.ask(participant, { type: 'grow', connection: pick(participant.ends, what)?.id ?? (7 as ConnectionId), end: pick(participant.ends, what)?.end ?? 'client', byteLength })
+    case 8: return void world.ask(participant, { type: 'grow', connection: pick(participant.ends, what)?.id ?? 7, end: pick(participant.ends, what)?.end ?? 'client', byteLength })
     case 9: return void world.ask(participant, { type: 'growChannel', channel: name, byteLength })
     case 10: {
       const memory = pick(participant.memory, what)
