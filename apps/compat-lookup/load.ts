@@ -3,7 +3,9 @@ import type {
   BrowserStatement, CompatData, CompatStatement, Identifier, SimpleSupportStatement, SupportBlock, SupportStatement,
 } from '@mdn/browser-compat-data/types'
 import type { Plain } from 'rpcool'
-import { Browser, Catalog, Compat, Feature, Flag, Release, Statement, Status, Support, type BrowserName } from './schema.js'
+import {
+  Browser, type BrowserName, type Catalog, Compat, type Feature, Flag, Release, Statement, Status, Support,
+} from './schema.js'
 
 /** The data as a plain value of {@link Catalog}. Throws where the schema would lose something of it. */
 export function plainCatalog(data: CompatData): Plain<typeof Catalog> {
@@ -136,11 +138,11 @@ function someOrNone<T>(value: readonly T[] | undefined, where: string): readonly
 
 function versionOrFalse(version: unknown, where: string): string | undefined {
   if (version === false) return undefined
-  if (typeof version !== 'string') throw new Error(`${where}: version_added is ${String(version)}, not a version or false`)
+  if (typeof version !== 'string') throw new Error(`${where}: version_added is ${JSON.stringify(version)}, not a version or false`)
   return version
 }
 
 function trueOrAbsent(value: unknown, where: string): boolean {
-  if (value !== undefined && value !== true) throw new Error(`${where}: partial_implementation is ${String(value)}, not true`)
+  if (value !== undefined && value !== true) throw new Error(`${where}: partial_implementation is ${JSON.stringify(value)}, not true`)
   return value === true
 }

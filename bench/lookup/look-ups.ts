@@ -30,11 +30,13 @@ export interface LookupPlan {
 /** What each way to ask takes, by `fact/WAY` and `record/WAY`. */
 export type LookupFigures = Readonly<Record<string, BatchSummary>>
 
+type Ask = (feature: string) => number | Promise<number>
+
 /** One way to ask: when a browser got the feature, and when every browser did. Answers are reduced to a number. */
 interface Way {
   readonly name: string
-  fact(feature: string): number | Promise<number>
-  record(feature: string): number | Promise<number>
+  readonly fact: Ask
+  readonly record: Ask
 }
 
 /** Something of each answer, so that all ways can be seen to give the same. */
@@ -86,7 +88,7 @@ function peerWay(name: PeerName, client: PeerClient): Way {
 }
 
 /** Asks for one feature after the other, each answer awaited. */
-function oneByOne(features: readonly string[], ask: (feature: string) => number | Promise<number>): Loop {
+function oneByOne(features: readonly string[], ask: Ask): Loop {
   let next = 0
   return async (count) => {
     for (let i = 0; i < count; i++) {

@@ -1,5 +1,5 @@
 // The peers' side of the comparison: the same data as plain objects, used as one would use them.
-import type { CompatData, CompatStatement, Identifier, SupportStatement } from '@mdn/browser-compat-data/types'
+import type { CompatData, CompatStatement, Identifier, SimpleSupportStatement, SupportStatement } from '@mdn/browser-compat-data/types'
 import type { BrowserName } from '../../apps/compat-lookup/schema.js'
 import { compatJson } from '../../apps/compat-lookup/server.js'
 import type { CreateHandler } from '../peers/peer.js'
@@ -12,9 +12,8 @@ export const factRequest = (feature: string, browser: BrowserName): string => `$
 /** The server of every peer: parses the package's JSON once, and finds a feature by one look in a Map. */
 export const createHandler: CreateHandler = () => {
   const data = JSON.parse(compatJson()) as CompatData
-  const { __meta, browsers, ...tree } = data
   const index = new Map<string, CompatStatement | undefined>()
-  for (const [name, feature] of Object.entries(tree)) addTo(index, name, feature)
+  for (const [name, feature] of featuresOf(data)) addTo(index, name, feature)
   return (request) => {
     if (request === ALL) return data
     const [feature = '', browser] = request.split(' ')
@@ -24,6 +23,11 @@ export const createHandler: CreateHandler = () => {
 }
 
 export const PLAIN_HANDLER = import.meta.url
+
+/** The top of the tree of features: everything but what is said about the data and the browsers. */
+function featuresOf(data: CompatData): [string, Identifier][] {
+  return Object.entries<unknown>(data).filter(([name]) => name !== '__meta' && name !== 'browsers') as [string, Identifier][]
+}
 
 function addTo(index: Map<string, CompatStatement | undefined>, path: string, { __compat, ...children }: Identifier): void {
   index.set(path, __compat)
@@ -35,15 +39,14 @@ export function versionAdded({ support }: CompatStatement, browser: BrowserName)
   return newest(support[browser])?.version_added || undefined
 }
 
-function newest(support: SupportStatement | undefined): Exclude<SupportStatement, readonly unknown[]> | undefined {
-  return Array.isArray(support) ? support[0] : support as Exclude<SupportStatement, readonly unknown[]> | undefined
+function newest(support: SupportStatement | undefined): SimpleSupportStatement | undefined {
+  return Array.isArray(support) ? support[0] : support
 }
 
 /** The walk of apps/compat-lookup/walk.ts, over plain objects. Of the ways to loop over an object's entries the fastest here. */
 export function countSupportedPlain(data: CompatData, browser: BrowserName): number {
-  const { __meta, browsers, ...tree } = data
   let count = 0
-  for (const feature of Object.values(tree)) count += countBelow(feature, browser)
+  for (const [, feature] of featuresOf(data)) count += countBelow(feature, browser)
   return count
 }
 

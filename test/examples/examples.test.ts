@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Ended, run, Running } from './programs.js'
+
+const printed = (...lines: readonly string[]): Ended => ({ stdout: lines.map((line) => `${line}\n`).join(''), stderr: '', code: 0 })
+
+test('ping-pong: the paper\'s own interface between two processes', async () => {
+  await using server = new Running('ping-pong/server.ts')
+  assert.deepEqual(await onceServed('ping-pong/client.ts'), printed('sent ping, received pong'))
+  assert.deepEqual(await server.ended(), printed('received ping', 'the client has gone'))
+})
+
+for (const variant of ['', '-without-using']) {
+  test(`timeline${variant}: a typed service between two processes`, async () => {
+    await using server = new Running(`timeline/server${variant}.ts`)
+    await server.spoken()
+    const client = await run(`timeline/client${variant}.ts`)
+    assert.deepEqual(client, printed('grace: No bytes were serialized. (2)', 'ada: Hello, shared memory! (1)'))
+    assert.deepEqual(await server.stop(), printed('serving demo/timeline'))
+  })
+}
+
+test('worker-threads: a worker serves, the main thread calls', async () => {
+  assert.deepEqual(await run('worker-threads/main.ts'), printed('zeros: 3', 'the worker has ended'))
+})
+
+test('deadlines: calls that end in time, too late, and not at all', async () => {
+  assert.deepEqual(await run('deadlines/main.ts'), printed('dinner is ready', 'DEADLINE_EXCEEDED', 'CANCELLED'))
+})
+
+/** Runs a client whose server says nothing when it is ready: a client that was too early tries again, as a person would. */
+async function onceServed(client: string): Promise<Ended> {
+  for (;;) {
+    const ended = await run(client)
+    if (!ended.stderr.includes('NOT_FOUND')) return ended
+  }
+}

@@ -1,0 +1,60 @@
+// Runs compiled examples as a person would, each in a process of its own.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+const EXAMPLES = new URL('../../examples/', import.meta.url)
+
+/** What a program printed, and how it ended. */
+export interface Ended {
+  readonly stdout: string
+  readonly stderr: string
+  readonly code: number | null
+}
+
+/** A running example. Whoever starts it owns it; disposing kills what has not ended by itself. */
+export class Running implements AsyncDisposable {
+  readonly #child: ChildProcess
+  readonly #closed: Promise<unknown>
+  #stdout = ''
+  #stderr = ''
+
+  constructor(path: string) {
+    const program = fileURLToPath(new URL(path.replace(/\.ts$/, '.js'), EXAMPLES))
+    this.#child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#closed = once(this.#child, 'close')
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stdout += text
+    })
+    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      this.#stderr += text
+    })
+  }
+
+  /** Resolves when the program has printed something. */
+  async spoken(): Promise<void> {
+    const { stdout } = this.#child
+    if (this.#stdout === '' && stdout !== null) await Promise.race([once(stdout, 'data'), this.#closed])
+  }
+
+  async ended(): Promise<Ended> {
+    await this.#closed
+    return { stdout: this.#stdout, stderr: this.#stderr, code: this.#child.exitCode }
+  }
+
+  /** Asks the program to end, as a service manager does. */
+  async stop(): Promise<Ended> {
+    this.#child.kill('SIGTERM')
+    return await this.ended()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#closed
+  }
+}
+
+export async function run(path: string): Promise<Ended> {
+  await using program = new Running(path)
+  return await program.ended()
+}
