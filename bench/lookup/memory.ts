@@ -12,10 +12,10 @@ import { pssBytes } from '../support/process-usage.js'
 import { program } from '../support/program.js'
 import { BROWSER } from './look-ups.js'
 import { ALL, countSupportedPlain } from './plain-data.js'
-import { collectWhileWaiting, servePeer, serveRpcool } from './servers.js'
+import { COLLECT, collectOnDemand, servePeer, serveRpcool } from './servers.js'
 
-/** Enough for every process to have collected its garbage since the last client was ready. */
-const SETTLE_MS = 600
+/** Enough for every process to collect its garbage. */
+const COLLECT_MS = 800
 
 /** Memory of one server and its clients, in bytes. */
 export interface MemoryFigures {
@@ -37,7 +37,7 @@ export const holdShared = program<string>(import.meta.url, 'holdShared', async (
   await using connection = await connect(channel, Compatibility)
   const catalog = connection.sync.catalog()
   if (catalog === null || countSupported(catalog, BROWSER) === 0) throw new Error('the server has no data')
-  collectWhileWaiting()
+  collectOnDemand()
   control.ready()
   await control.finish
 })
@@ -49,7 +49,7 @@ export const holdCopy = program<string>(import.meta.url, 'holdCopy', async (addr
     data = await client.lookup(ALL) as CompatData
   }
   if (countSupportedPlain(data, BROWSER) === 0) throw new Error('the server has no data')
-  collectWhileWaiting()
+  collectOnDemand()
   control.ready()
   await control.finish
   // The data must have been reachable until here.
@@ -57,7 +57,7 @@ export const holdCopy = program<string>(import.meta.url, 'holdCopy', async (addr
 })
 
 export const holdNothing = program<null>(import.meta.url, 'holdNothing', async (_, control) => {
-  collectWhileWaiting()
+  collectOnDemand()
   control.ready()
   await control.finish
 })
@@ -92,7 +92,9 @@ async function measured(count: number, start: () => Child<void, void>, server: n
       clients.push(client)
       await client.ready()
     }
-    await sleep(SETTLE_MS)
+    const pids = [...clients.map(({ pid }) => pid), ...(server === undefined ? [] : [server])]
+    for (const pid of pids) process.kill(pid, COLLECT)
+    await sleep(COLLECT_MS)
     const each = clients.map(({ pid }) => pssBytes(pid))
     const ofClients = each.reduce((sum, bytes) => sum + bytes, 0)
     const ofServer = server === undefined ? 0 : pssBytes(server)

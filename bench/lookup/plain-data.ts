@@ -26,7 +26,7 @@ export const PLAIN_HANDLER = import.meta.url
 
 /** The top of the tree of features: everything but what is said about the data and the browsers. */
 function featuresOf(data: CompatData): [string, Identifier][] {
-  return Object.entries<unknown>(data).filter(([name]) => name !== '__meta' && name !== 'browsers') as [string, Identifier][]
+  return Object.entries(data).filter(([name]) => name !== '__meta' && name !== 'browsers') as [string, Identifier][]
 }
 
 function addTo(index: Map<string, CompatStatement | undefined>, path: string, { __compat, ...children }: Identifier): void {

@@ -1,4 +1,3 @@
-import { setInterval } from 'node:timers'
 import { serveCompatibility } from '../../apps/compat-lookup/server.js'
 import { listeningPeer } from '../peers/index.js'
 import { loadHandler, type PeerName } from '../peers/peer.js'
@@ -6,15 +5,14 @@ import { nowNs } from '../support/clock.js'
 import { program } from '../support/program.js'
 import { PLAIN_HANDLER } from './plain-data.js'
 
-/** Pause between two garbage collections of a process that waits to be measured. */
-const COLLECT_MS = 200
+/** On this signal a process that {@link collectOnDemand} prepared collects its garbage. */
+export const COLLECT = 'SIGUSR2'
 
-/** Keeps a waiting process at what it holds: without this, memory would be a matter of when its collector ran last. */
-export function collectWhileWaiting(): void {
+/** Lets the process be measured by what it holds: otherwise memory would be a matter of when its collector ran last. */
+export function collectOnDemand(): void {
   const { gc } = globalThis
   if (gc === undefined) throw new Error('start this process with --expose-gc')
-  void gc()
-  setInterval(() => void gc(), COLLECT_MS).unref()
+  process.on(COLLECT, () => void gc())
 }
 
 export interface Served {
@@ -30,7 +28,7 @@ export const serveRpcool = program<{ readonly channel: string; readonly measured
   async ({ channel, measured }, control) => {
     const start = nowNs()
     await using served = await serveCompatibility(channel)
-    if (measured) collectWhileWaiting()
+    if (measured) collectOnDemand()
     control.ready({ address: served.server.channel, loadNs: nowNs() - start })
     await control.finish
   },
@@ -44,7 +42,7 @@ export const servePeer = program<{ readonly peer: PeerName; readonly directory: 
     const start = nowNs()
     const handler = await loadHandler(PLAIN_HANDLER)
     await using listener = await listeningPeer(peer).listen(directory, handler)
-    if (measured) collectWhileWaiting()
+    if (measured) collectOnDemand()
     control.ready({ address: listener.address, loadNs: nowNs() - start })
     await control.finish
   },
