@@ -233,7 +233,7 @@ export class ClientEnd extends End implements ResultOwner {
     const waiter = { resolve, reject, method, scope, patience }
     const slot = this.#next >= 0 ? this.#next : this.#takeSlot()
     if (slot < 0) {
-      this.#enqueue({ low: this.#cell[0]!, high: this.#cell[1]!, timeoutMs: patience?.timeoutMs ?? 0, waiter })
+      this.#enqueue({ low: this.#cell[0]!, high: this.#cell[1]!, timeoutMs: patience?.timeoutMs ?? 0, tick: this.#tick, waiter })
       return
     }
     this.#send(slot, waiter, patience === null ? 0 : patience.timeoutMs)
@@ -349,6 +349,13 @@ export class ClientEnd extends End implements ResultOwner {
       this.#send(slot, waiter, timeoutMs)
     }
     this.#queue.splice(0, sent)
+  }
+
+  /** Slots have come back outside the poll loop. */
+  #resumeQueue(): void {
+    if (this.#queue.length === 0) return
+    this.#sendQueued()
+    if (this.#waiting > 0) this.#expectAnswer()
   }
 
   /** An answer to a call that somebody awaits. */
@@ -480,6 +487,7 @@ export class ClientEnd extends End implements ResultOwner {
   #enqueue(call: QueuedCall): void {
     if (this.#queue.length < QUEUE_MAX) {
       this.#queue.push(call)
+      if (this.#tickTimer === undefined) this.#startTicks()
       return
     }
     const { waiter } = call
@@ -507,6 +515,7 @@ export class ClientEnd extends End implements ResultOwner {
     this.#inFlight.keep((one) => one !== slot)
     if (this.isAnswered(slot)) {
       this.#complete(slot)
+      this.#resumeQueue()
       return
     }
     this.#waiters[slot] = null
@@ -543,20 +552,37 @@ export class ClientEnd extends End implements ResultOwner {
     this.#tick++
     if (this.#quarantine.size > 0) {
       this.#reclaim()
-      if (this.#queue.length > 0) this.#sendQueued()
+      this.#resumeQueue()
     }
     if (this.outstanding === 0 && this.#quarantine.size === 0) {
       clearInterval(this.#tickTimer)
       this.#tickTimer = undefined
       return
     }
-    const ticks = Math.ceil(this.options.defaultTimeoutMs / TICK_MS)
+    const overdue = this.#tick - Math.ceil(this.options.defaultTimeoutMs / TICK_MS)
     for (let slot = 0; slot < this.#waiters.length; slot++) {
       const waiter = this.#waiters[slot]!
-      if (waiter === null || (waiter.patience?.timeoutMs ?? 0) > 0 || this.#tick - this.#ticks[slot]! <= ticks) continue
-      this.#giveUpSlot(slot, this.#error('DEADLINE_EXCEEDED',
-        `no answer within the connection's default of ${this.options.defaultTimeoutMs} ms`, waiter.method))
+      if (waiter === null || (waiter.patience?.timeoutMs ?? 0) > 0 || this.#ticks[slot]! >= overdue) continue
+      this.#giveUpSlot(slot, this.#overdueError(waiter.method))
     }
+    this.#giveUpQueued((call) => call.timeoutMs === 0 && call.tick < overdue)
+  }
+
+  #giveUpQueued(isOverdue: (call: QueuedCall) => boolean): void {
+    const late = this.#queue.filter(isOverdue)
+    if (late.length === 0) return
+    const patient = this.#queue.filter((call) => !isOverdue(call))
+    this.#queue.length = 0
+    for (const call of patient) this.#queue.push(call)
+    for (const { waiter } of late) {
+      waiter.patience?.stop()
+      this.#recycle(waiter.scope)
+      waiter.reject(this.#overdueError(waiter.method))
+    }
+  }
+
+  #overdueError(method: ClientMethod): RpcError {
+    return this.#error('DEADLINE_EXCEEDED', `no answer within the connection's default of ${this.options.defaultTimeoutMs} ms`, method)
   }
 
   #fail(error: RpcError): void {

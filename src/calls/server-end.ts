@@ -15,6 +15,8 @@ import type { WaitingPolicy } from './waiting.js'
 
 /** Requests that may arrive just while a connection outside the hot set goes to sleep, before it waits for its turn. */
 const CROSSINGS_MAX = 64
+/** Polls of an announced slot in vain before all slots are looked at, at least: the announcement may be stale, or a lie. */
+const SCAN_POLLS_MIN = 64
 /** Methods with smaller numbers are found by index. */
 const METHODS_INDEXED = 4096
 
@@ -48,6 +50,8 @@ export class MethodTable {
   }
 }
 
+const CANCELLED_SENTENCE = 'the client cancelled the call'
+
 const AWAITED = 0
 /** A handler that returned a promise works on it. */
 const IN_HANDLER = 1
@@ -67,6 +71,10 @@ export class ServerEnd extends End {
   readonly #reading: Region
   /** The slot that the client has announced for its next request, or -1. */
   #expected = 0
+  /** Polls of the announced slot since something was there. */
+  #misses = 0
+  /** Where the search for a request that was not announced begins: behind the last one found, so that all have their turn. */
+  #cursor = 0
   #inHandlers = 0
   #cancels = 0
   #closing = false
@@ -104,21 +112,36 @@ export class ServerEnd extends End {
   poll(): number {
     const slot = this.#expected
     if (slot < 0) return this.#pollUnannounced()
-    if (Atomics.load(this.words, slotWord(slot)) !== this.#sequence[slot]) return 0
-    this.#take(slot)
-    return 1
+    if (Atomics.load(this.words, slotWord(slot)) === this.#sequence[slot]) {
+      this.#misses = 0
+      this.#take(slot)
+      return 1
+    }
+    // One load a poll on average, however many slots there are.
+    if (++this.#misses < SCAN_POLLS_MIN || this.#misses <= this.#mask) return 0
+    this.#misses = 0
+    return this.#pollUnannounced()
   }
 
-  /** Requests whose slots were not announced: the client had none free. */
+  /**
+   * Requests whose slots were not announced: the client had none free. They are found in the order of the slots, not of the
+   * calls, so that what they announce may have been taken already.
+   */
   #pollUnannounced(): number {
     let handled = 0
-    while (this.#expected < 0 && handled <= this.#mask) {
+    do {
       const slot = this.#findRequest()
       if (slot < 0) break
+      this.#cursor = slot + 1
       this.#take(slot)
       handled++
-    }
+    } while (this.#expected < 0 && handled <= this.#mask)
     return handled
+  }
+
+  override stayHot(now: number): void {
+    if (this.#watched.size > 0) this.#lookForCancellations()
+    super.stayHot(now)
   }
 
   override rest(now: number): boolean {
@@ -147,13 +170,14 @@ export class ServerEnd extends End {
   }
 
   watchCancellation(call: ServerCall): void {
-    this.#watched.add(call)
-    this.#lookForCancellations()
+    // A handler may ask for its signal long after the call was cancelled, or the client has gone.
+    if (this.#gone) call.abort(new RpcError('CANCELLED', 'the client is gone'))
+    else if (this.#isCancelled(call)) call.abort(new RpcError('CANCELLED', CANCELLED_SENTENCE))
+    else this.#watched.add(call)
   }
 
   protected override ready(): boolean {
-    const slot = this.#expected
-    return slot < 0 ? this.#findRequest() >= 0 : Atomics.load(this.words, slotWord(slot)) === this.#sequence[slot]
+    return this.#findRequest() >= 0
   }
 
   protected override expecting(): boolean {
@@ -191,7 +215,9 @@ export class ServerEnd extends End {
 
   /** A slot with a new request, where none was announced; -1 when there is none. */
   #findRequest(): number {
-    for (let slot = 0; slot <= this.#mask; slot++) {
+    const mask = this.#mask
+    for (let i = 0; i <= mask; i++) {
+      const slot = (this.#cursor + i) & mask
       if (this.#state[slot] === AWAITED && Atomics.load(this.words, slotWord(slot)) === this.#sequence[slot]) return slot
     }
     return -1
@@ -200,7 +226,7 @@ export class ServerEnd extends End {
   #take(slot: number): void {
     const { words } = this
     const at = slotWord(slot)
-    const id = words[at + SLOT_METHOD]!
+    const id = words[at + SLOT_METHOD]! >>> 0
     const request = words[at + SLOT_REQUEST]!
     const low = words[at + SLOT_ARGUMENT]!
     const high = words[at + SLOT_ARGUMENT + 1]!
@@ -214,7 +240,7 @@ export class ServerEnd extends End {
     const method = this.#methods.get(id)
     if (method === undefined || this.#closing) {
       this.#refuse(slot, method === undefined
-        ? new RpcError('UNIMPLEMENTED', `the server has no method with number ${id >>> 0}`)
+        ? new RpcError('UNIMPLEMENTED', `the server has no method with number ${id}`)
         : new RpcError('UNAVAILABLE', 'the server is shutting down; connect again'))
       return
     }
@@ -334,14 +360,14 @@ export class ServerEnd extends End {
       this.#watched.delete(context)
     }
     // A handler that was told to stop, and fails therefore, has not failed.
-    const known = RpcError.is(error) ? error : context?.abortReason
+    const known = RpcError.is(error) && error.status !== Status.OK ? error : context?.abortReason
     if (known !== undefined) {
       this.#refuse(slot, known)
       return
     }
     // What went wrong inside a handler is the server's business; its client learns the message only.
     this.options.onHandlerError(error, method)
-    this.#refuse(slot, new RpcError('UNKNOWN', error instanceof Error ? error.message : String(error)))
+    this.#refuse(slot, new RpcError('UNKNOWN', messageOf(error)))
   }
 
   /** Compares the slots' cancel words when the client says that there are new ones. */
@@ -350,11 +376,23 @@ export class ServerEnd extends End {
     if (cancels === this.#cancels) return
     this.#cancels = cancels
     for (const call of this.#watched) {
-      const at = slotWord(call.slot)
-      if (Atomics.load(this.words, at + SLOT_CANCELLED) !== this.#sequence[call.slot]) continue
+      if (!this.#isCancelled(call)) continue
       this.#watched.delete(call)
-      call.abort(new RpcError('CANCELLED', 'the client cancelled the call'))
+      call.abort(new RpcError('CANCELLED', CANCELLED_SENTENCE))
     }
+  }
+
+  #isCancelled(call: ServerCall): boolean {
+    return Atomics.load(this.words, slotWord(call.slot) + SLOT_CANCELLED) === this.#sequence[call.slot]
+  }
+}
+
+/** A handler may throw anything, also what cannot be printed. */
+function messageOf(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error)
+  } catch {
+    return 'the handler threw a value that cannot be printed'
   }
 }
 

@@ -42,5 +42,7 @@ export interface QueuedCall {
   readonly low: number
   readonly high: number
   readonly timeoutMs: number
+  /** When it was made, by the connection's coarse clock. */
+  readonly tick: number
   readonly waiter: Waiter
 }
