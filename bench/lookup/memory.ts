@@ -14,8 +14,11 @@ import { BROWSER } from './look-ups.js'
 import { ALL, countSupportedPlain } from './plain-data.js'
 import { COLLECT, collectOnDemand, servePeer, serveRpcool } from './servers.js'
 
-/** Enough for every process to collect its garbage. */
-const COLLECT_MS = 800
+/** Between asking for a collection and looking. */
+const COLLECT_MS = 300
+/** Two sums in a row that differ by less: everybody has collected, and the kernel has its pages back. */
+const SETTLED = 0.01
+const LOOKS_MAX = 20
 
 /** Memory of one server and its clients, in bytes. */
 export interface MemoryFigures {
@@ -92,21 +95,30 @@ async function measured(count: number, start: () => Child<void, void>, server: n
       clients.push(client)
       await client.ready()
     }
-    const pids = [...clients.map(({ pid }) => pid), ...(server === undefined ? [] : [server])]
-    for (const pid of pids) process.kill(pid, COLLECT)
-    await sleep(COLLECT_MS)
-    const each = clients.map(({ pid }) => pssBytes(pid))
-    const ofClients = each.reduce((sum, bytes) => sum + bytes, 0)
+    const pids = clients.map(({ pid }) => pid)
+    const sum = await settledSum(server === undefined ? pids : [server, ...pids])
     const ofServer = server === undefined ? 0 : pssBytes(server)
     const daemon = daemonPid()
     return {
       server: ofServer,
-      per_client: ofClients / count,
-      sum: ofServer + ofClients,
+      per_client: (sum - ofServer) / count,
+      sum,
       ...(daemon === undefined ? {} : { daemon: pssBytes(daemon) }),
     }
   } finally {
     await Promise.all(clients.map((client) => client[Symbol.asyncDispose]()))
+  }
+}
+
+/** What the processes hold together once they have collected their garbage. */
+async function settledSum(pids: readonly number[]): Promise<number> {
+  let before = 0
+  for (let look = 0; ; look++) {
+    for (const pid of pids) process.kill(pid, COLLECT)
+    await sleep(COLLECT_MS)
+    const sum = pids.reduce((total, pid) => total + pssBytes(pid), 0)
+    if (Math.abs(sum - before) < sum * SETTLED || look === LOOKS_MAX) return sum
+    before = sum
   }
 }
 

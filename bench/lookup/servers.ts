@@ -12,7 +12,9 @@ export const COLLECT = 'SIGUSR2'
 export function collectOnDemand(): void {
   const { gc } = globalThis
   if (gc === undefined) throw new Error('start this process with --expose-gc')
-  process.on(COLLECT, () => void gc())
+  process.on(COLLECT, () => {
+    gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+  })
 }
 
 export interface Served {

@@ -27,19 +27,20 @@ export function printLookup(output: Output, result: LookupResult): void {
 function printLookUps(output: Output, { look_ups, walks }: LookupResult): void {
   const mean = (key: string): number => look_ups[key]?.mean_ns ?? Number.NaN
   const cells = (kind: 'fact' | 'record', way: string): Cell[] =>
-    [formatNs(mean(`${kind}/${way}`)), `${formatRatio(mean(`${kind}/${way}`) / mean(`${kind}/rpcool_await`))} ×`]
+    [formatNs(mean(`${kind}/${way}`)), formatRatio(mean(`${kind}/${way}`) / mean(`${kind}/rpcool_await`))]
   output.table(
     `Look-ups in ${walks.features.toLocaleString('en')} features, each answer awaited`,
-    ['', `since when ${BROWSER}?`, '', 'since when, every browser?', ''],
+    ['', `since when ${BROWSER}?`, '÷ await', 'since when, every browser?', '÷ await'],
     WAYS.map(([way, label]) => [label, ...cells('fact', way), ...cells('record', way)]),
   )
-  output.note('× against await; the peers\' servers pick the fact, or send the feature\'s record as JSON, which their client parses;\n' +
-    'RPCool\'s server answers a pointer in either case, and the client reads what it wants')
+  output.note('The peers\' servers pick the one fact, or send the feature\'s whole record as JSON, which their client parses. RPCool\'s\n' +
+    'server answers a pointer either way, and the client reads what it wants.')
 }
 
 function printWalks(output: Output, { load_ns, walks }: LookupResult): void {
+  const first = formatNs(walks.plain_first_walk_ns)
   const walk = formatNs(walks.plain.mean_ns)
-  const rows = LOOKUP_PEERS.map((peer) => [PEER_LABELS[peer] ?? peer, formatNs(walks.fetch_ns[peer] ?? Number.NaN), '', walk])
+  const rows = LOOKUP_PEERS.map((peer) => [PEER_LABELS[peer] ?? peer, formatNs(walks.fetch_ns[peer] ?? Number.NaN), first, walk])
   output.table(
     `Walks over everything: which features does ${BROWSER} support? (${walks.supported.toLocaleString('en')})`,
     ['', 'until the data is there', 'first walk', 'each walk'],

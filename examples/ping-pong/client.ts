@@ -7,4 +7,4 @@ const PING = 100
 await using connection = await new Rpc().open('demo/ping-pong').connect()
 using ping = connection.newString('ping')
 using pong = connection.callString(PING, ping)
-console.log(`sent ${ping}, received ${pong}`)
+console.log(`sent ${String(ping)}, received ${String(pong)}`)

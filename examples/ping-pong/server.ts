@@ -9,7 +9,7 @@ rpc.open('demo/ping-pong')
 // A function has a number. Its argument is a string in the connection's shared heap, and so is its answer:
 // what travels between the processes is a pointer.
 rpc.add(PING, (connection, message) => {
-  console.log(`received ${message}`)
+  console.log(`received ${String(message)}`)
   return connection.newString('pong')
 })
 
