@@ -140,20 +140,21 @@ export class Held {
    */
   async claim(session: Session, timeoutMs: number): Promise<void> {
     const ask = (question: Question, fds: readonly number[] = []): Promise<void> => session.request(question, timeoutMs, () => undefined, fds)
-    await inGroups([...this.#heaps], async ([key, held]) => {
+    // Before the first answer: what comes later comes from the new daemon.
+    const [heaps, channels, connections, heapsOf] = [[...this.#heaps], [...this.channels.values()], [...this.#connections.values()], this.#heapsByOwner()]
+    await inGroups(heaps, async ([key, held]) => {
       if (this.#heaps.get(key) !== held) return
       const { heap, member, kind, address, byteLength } = held.memory
       await ask({ type: 'claimHeap', heap, kind, address, byteLength, member, highestMember: held.highestMember })
         .catch((error: unknown) => this.#refused(session, error, () => this.#loseOwner(held.owner, error)))
     })
-    await inGroups([...this.channels.values()], async (channel) => {
+    await inGroups(channels, async (channel) => {
       if (this.channels.get(channel.name) !== channel) return
       const heaps = channel.heaps.map(({ memory: { heap, member, byteLength } }) => ({ heap, member, byteLength }))
       await ask({ type: 'claimChannel', channel: channel.name, info: channel.info, heaps }, channel.heaps.map(({ fd }) => fd))
         .catch((error: unknown) => this.#refused(session, error, () => this.#loseOwner(channel, error)))
     })
-    const heapsOf = this.#heapsByOwner()
-    await inGroups([...this.#connections.values()], async (connection) => {
+    await inGroups(connections, async (connection) => {
       const { id, end, channel, token, control } = connection
       if (this.connection(connection) !== connection) return
       const heaps = (heapsOf.get(connection) ?? []).filter((memory) => memory !== control && this.#heaps.has(heapKey(memory))).map(attachmentOf)
