@@ -1,0 +1,159 @@
+// What a call that fails tells its caller, and what a server says of its own mistakes.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { connect, method, nothing, RpcError, serve, service, type Service, Status, type StatusName, struct, text, u32 } from '../../src/index.js'
+import { Everything, everyHandler, Gates } from '../support/everything.js'
+import { errorOf, Ground } from '../support/ground.js'
+
+test('a handler answers with any status, by throwing an RpcError', async (t) => {
+  await using ground = await Ground.open(t)
+  const server = await ground.serve()
+  const conn = await ground.connect()
+  for (const code of Object.keys(Status) as StatusName[]) {
+    if (code === 'OK') continue
+    const failure = { code, message: `because of ${code}, which is a reason that takes more than a cell` }
+    for (const call of [() => conn.sync.fail(failure), () => conn.fail(failure)]) {
+      const error = await errorOf(call)
+      assert.deepEqual([error.code, error.status, error.sentence, error.method, error.channel], [code, Status[code], failure.message, 'fail', ground.channel])
+    }
+  }
+  assert.deepEqual((await ground.info(server)).errors, [], 'an answer is no mistake of the server')
+})
+
+test('an error names channel and method in its message and its stack, and the stack names the caller', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect()
+  async function theCaller(): Promise<void> {
+    await conn.fail({ code: 'ABORTED', message: 'no' })
+  }
+  function theSyncCaller(): void {
+    conn.sync.fail({ code: 'ABORTED', message: 'no' })
+  }
+  for (const call of [theCaller, theSyncCaller]) {
+    const error = await errorOf(call)
+    const where = `[${ground.channel}#fail]`
+    assert.ok(error.message.includes(where), error.message)
+    assert.ok(error.stack?.includes(where))
+  }
+  assert.match((await errorOf(theSyncCaller)).stack ?? '', /theSyncCaller/)
+})
+
+test('what else a handler throws is UNKNOWN to the client, and told to the server', async (t) => {
+  await using ground = await Ground.open(t)
+  const server = await ground.serve()
+  const conn = await ground.connect()
+  for (const call of [() => conn.sync.failOrdinary('a mistake in the handler'), () => conn.failOrdinary('a mistake in the handler')]) {
+    const error = await errorOf(call)
+    assert.equal(error.code, 'UNKNOWN')
+    assert.equal(error.sentence, 'a mistake in the handler')
+  }
+  assert.deepEqual((await ground.info(server)).errors, Array.from({ length: 2 }, () => 'failOrdinary: a mistake in the handler'))
+})
+
+test('a handler may throw anything at all', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect()
+  for (const how of ['null', 'undefined', 'object', 'number', 'status']) {
+    const error = await errorOf(conn.failStrangely(how, { timeoutMs: 5000 }))
+    assert.ok(['UNKNOWN', 'INTERNAL'].includes(error.code), `${how}: ${error.message}`)
+  }
+  assert.equal(conn.sync.nothing(), undefined)
+})
+
+test('a message of any length arrives, cut to a sensible one', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect()
+  const error = await errorOf(conn.failOrdinary('ü'.repeat(1_000_000)))
+  assert.match(error.sentence, /^ü{1000,3000}$/)
+  assert.equal((await errorOf(conn.fail({ code: 'ABORTED', message: '' }))).code, 'ABORTED')
+})
+
+test('a result that is not what the method promises is the server\'s mistake, told to both', async (t) => {
+  await using ground = await Ground.open(t)
+  const errors: string[] = []
+  const Wrong = service('wrong', { count: method(1, nothing, u32), name: method(2, nothing, text) })
+  ground.owns(await serve(ground.channel, Wrong, { count: () => 'three' as unknown as number, name: () => 3 as unknown as string }, {
+    onError: (error) => errors.push(String(error)),
+  }))
+  const conn = await ground.connectTo(Wrong)
+  assert.ok(['INVALID_ARGUMENT', 'INTERNAL', 'UNKNOWN'].includes((await errorOf(conn.count())).code))
+  assert.ok(['INVALID_ARGUMENT', 'INTERNAL', 'UNKNOWN'].includes((await errorOf(conn.name())).code))
+})
+
+test('names: unknown channels, taken ones, bad ones', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const missing = await errorOf(connect(`${ground.channel}x`, Everything))
+  assert.equal(missing.code, 'NOT_FOUND')
+  assert.ok(missing.message.includes(ground.channel), `it names what is similar: ${missing.message}`)
+  const taken = await errorOf(serve(ground.channel, Everything, everyHandler(new Gates())))
+  assert.equal(taken.code, 'ALREADY_EXISTS')
+  for (const bad of ['', '/', 'a//b', 'a b', '../x', 'x'.repeat(300), 'a/\0']) {
+    assert.equal((await errorOf(connect(bad, Everything))).code, 'INVALID_ARGUMENT', JSON.stringify(bad))
+    assert.equal((await errorOf(serve(bad, Everything, everyHandler(new Gates())))).code, 'INVALID_ARGUMENT', JSON.stringify(bad))
+  }
+})
+
+test('services and methods are checked where they are declared', async (t) => {
+  await using ground = await Ground.open(t)
+  const codes = [
+    await errorOf(() => service('', {})), await errorOf(() => service('x', { a: method(1, nothing, nothing), b: method(1, nothing, nothing) })),
+    await errorOf(() => service('x', { sync: method(1, nothing, nothing) })), await errorOf(() => method(-1, nothing, nothing)),
+    await errorOf(() => method(1.5, nothing, nothing)), await errorOf(() => method(2 ** 32, nothing, nothing)),
+    await errorOf(serve(ground.channel, Everything, {} as ReturnType<typeof everyHandler>)),
+    await errorOf(serve(ground.channel, Everything, { ...everyHandler(new Gates()), more: () => undefined } as ReturnType<typeof everyHandler>)),
+    await errorOf(connect(ground.channel, Everything, { slots: 3 })), await errorOf(connect(ground.channel, Everything, { waiting: 'x' as 'spin' })),
+  ]
+  for (const error of codes) assert.equal(error.code, 'INVALID_ARGUMENT', error.message)
+})
+
+test('method numbers up to 2^32 - 1', async (t) => {
+  await using ground = await Ground.open(t)
+  const Wide = service('wide', { zero: method(0, nothing, u32), middle: method(2 ** 31, nothing, u32), last: method(2 ** 32 - 1, nothing, u32) })
+  ground.owns(await serve(ground.channel, Wide, { zero: () => 1, middle: () => 2, last: () => 3 }))
+  const conn = await ground.connectTo(Wide)
+  assert.deepEqual([await conn.zero(), await conn.middle(), await conn.last()], [1, 2, 3])
+})
+
+const Old = struct('Old', { a: u32 })
+const New = struct('Old', { a: u32, b: text })
+const Other = struct('Old', { a: text })
+
+test('a service that has more methods, or structs with more fields, fits an older one, both ways', async (t) => {
+  await using ground = await Ground.open(t)
+  const older = service('evolving', { one: method(1, Old, Old) })
+  const newer = service('evolving', { one: method(1, New, New), two: method(2, nothing, u32) })
+  const oldServer = ground.owns(await serve(ground.channel, older, { one: ({ a }) => ({ a: a + 1 }) }))
+  const newClient = await ground.connectTo(newer)
+  const answer = await newClient.one({ a: 1, b: 'not known there' })
+  assert.deepEqual([answer.a, answer.b], [2, ''])
+  assert.equal((await errorOf(newClient.two())).code, 'UNIMPLEMENTED')
+  await newClient.close()
+  await oldServer.close()
+  ground.owns(await serve(ground.channel, newer, { one: ({ a, b }) => ({ a: a + b.length + 1, b: 'new' }), two: () => 2 }))
+  const oldClient = await ground.connectTo(older)
+  assert.equal((await oldClient.one({ a: 1 })).a, 2)
+})
+
+test('any other difference between services is refused at connect, and named', async (t) => {
+  await using ground = await Ground.open(t)
+  ground.owns(await serve(ground.channel, service('evolving', { one: method(1, Old, Old) }), { one: ({ a }) => ({ a }) }))
+  const others = [
+    [service('another', { one: method(1, Old, Old) }), /another/], [service('evolving', { uno: method(1, Old, Old) }), /uno/],
+    [service('evolving', { one: method(1, Other, Old) }), /argument of one.*\ba\b/s], [service('evolving', { one: method(1, Old, Other) }), /result of one.*\ba\b/s],
+    [service('evolving', { one: method(1, u32, Old) }), /argument of one/],
+  ] as const
+  for (const [other, message] of others) {
+    const error = await errorOf(connect(ground.channel, other as Service))
+    assert.equal(error.code, 'FAILED_PRECONDITION')
+    assert.match(error.message, message)
+  }
+})
+
+test('RpcError.is knows the errors of calls, and nothing else', () => {
+  assert.ok(RpcError.is(new RpcError('ABORTED', 'x')))
+  for (const value of [null, undefined, 1, {}, new Error('x')]) assert.ok(!RpcError.is(value))
+})

@@ -1,0 +1,130 @@
+// Calls in flight: out of order, more than there are slots, too many, and to oneself.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Worker } from 'node:worker_threads'
+import { serve } from '../../src/index.js'
+import { QUEUE_MAX } from '../../src/calls/client-end.js'
+import { Everything, everyHandler, Gates } from '../support/everything.js'
+import { errorOf, Ground } from '../support/ground.js'
+
+test('answers come out of order, each to its own call', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect({ slots: 16 })
+  const order: number[] = []
+  const calls = [90, 10, 60, 0, 30].map(async (ms) => {
+    assert.equal(await conn.sleep(ms), ms)
+    order.push(ms)
+  })
+  await Promise.all(calls)
+  assert.deepEqual(order, [0, 10, 30, 60, 90])
+})
+
+test('a call overtakes one that is held, sync or not', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect()
+  const held = conn.hold('held')
+  assert.equal(conn.sync.number(1), 1)
+  assert.equal(await conn.number(2), 2)
+  conn.sync.free('held')
+  assert.equal(await held, 'held')
+})
+
+test('more calls than slots wait in order and are all answered', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  for (const slots of [2, 8, 64]) {
+    const conn = await ground.connect({ slots })
+    const answers = await Promise.all(Array.from({ length: 3000 }, (_, i) => i % 3 === 0 ? conn.sleep(0).then(() => i) : conn.add({ x: i, y: 0, label: '' })))
+    assert.deepEqual(answers, Array.from({ length: 3000 }, (_, i) => i))
+    await conn.close()
+  }
+})
+
+test('with every slot in flight a sync call is refused, and works when one is free', async (t) => {
+  await using ground = await Ground.open(t)
+  const server = await ground.serve()
+  const conn = await ground.connect({ slots: 2 })
+  const held = [conn.hold('a'), conn.hold('b')]
+  for (let i = 0; i < 100; i++) {
+    const error = await errorOf(() => conn.sync.add({ x: 1, y: 2, label: 'refused' }))
+    assert.equal(error.code, 'RESOURCE_EXHAUSTED')
+    assert.match(error.message, /slots/)
+  }
+  await server.ask('free', 'a')
+  assert.equal(await held[0], 'a')
+  assert.equal(conn.sync.number(3), 3)
+  await server.ask('free', 'b')
+  assert.equal(await held[1], 'b')
+})
+
+test('a queue beyond its limit is refused, and what waits is answered', async (t) => {
+  await using ground = await Ground.open(t)
+  const server = await ground.serve()
+  const conn = await ground.connect({ slots: 2 })
+  const held = [conn.hold('a'), conn.hold('b')]
+  let answered = 0
+  const queued = Array.from({ length: QUEUE_MAX }, () => conn.nothing().then(() => answered++))
+  for (let i = 0; i < 10; i++) assert.equal((await errorOf(conn.add({ x: 1, y: 1, label: 'x' }))).code, 'RESOURCE_EXHAUSTED')
+  await server.ask('free', 'a')
+  await server.ask('free', 'b')
+  await Promise.all([...held, ...queued])
+  assert.equal(answered, QUEUE_MAX)
+})
+
+test('a sync call to oneself on the same thread is refused, and an async one works', async (t) => {
+  await using ground = await Ground.open(t)
+  const gates = new Gates()
+  ground.owns(await serve(ground.channel, Everything, everyHandler(gates)))
+  const conn = await ground.connect()
+  const error = await errorOf(() => conn.sync.number(1))
+  assert.equal(error.code, 'FAILED_PRECONDITION')
+  assert.match(error.message, /this thread/)
+  assert.equal(await conn.number(1), 1)
+  assert.deepEqual(await Promise.all(Array.from({ length: 500 }, (_, i) => conn.number(i))), Array.from({ length: 500 }, (_, i) => i))
+  const copy = await conn.copy({ x: 1, y: 2, label: 'to oneself' })
+  assert.equal(copy.label, 'to oneself')
+})
+
+test('a handler may call its own client\'s server, and others, while it handles', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve({}, `${ground.channel}/behind`)
+  const behind = await ground.connectTo(Everything, {}, `${ground.channel}/behind`)
+  const gates = new Gates()
+  ground.owns(await serve(ground.channel, Everything, {
+    ...everyHandler(gates), number: async (value) => await behind.number(value) + 1, add: (point) => behind.sync.add({ x: point.x, y: point.y, label: point.label }) + 1,
+  }))
+  const conn = await ground.connect()
+  assert.equal(await conn.number(1), 2)
+  assert.equal(await conn.add({ x: 1, y: 2, label: '' }), 4)
+})
+
+for (const where of ['server', 'client'] as const) {
+  test(`several ${where}s live in worker threads of one process`, async (t) => {
+    await using ground = await Ground.open(t)
+    const program = new URL('../support/worker-main.js', import.meta.url)
+    if (where === 'client') await ground.serve()
+    const workers = Array.from({ length: 3 }, (_, i) => new Worker(program, { workerData: { role: where, channel: where === 'client' ? ground.channel : `${ground.channel}/${i}` } }))
+    const messages = workers.map((worker) => new Promise((resolve, reject) => {
+      worker.once('message', resolve)
+      worker.once('error', reject)
+    }))
+    ground.waitsFor = `the ${where}s in worker threads`
+    if (where === 'client') {
+      for (const sum of await Promise.all(messages)) assert.equal(sum, 2 * 1999 * 2000 / 2)
+    } else {
+      await Promise.all(messages)
+      for (const i of workers.keys()) {
+        const conn = await ground.connectTo(Everything, {}, `${ground.channel}/${i}`)
+        assert.equal(conn.server.pid, process.pid)
+        assert.equal(conn.sync.number(i), i)
+        assert.equal(await conn.add({ x: i, y: 1, label: '' }), i + 1)
+        await conn.close()
+      }
+    }
+    const ended = workers.map((worker) => new Promise((resolve) => worker.once('exit', resolve)))
+    for (const worker of workers) worker.postMessage('end')
+    await Promise.all(ended)
+  })
+}

@@ -1,0 +1,48 @@
+// A server process: serves `Everything` on the channel it is given, and does what the test tells it by messages.
+import { serve, type ServerOptions } from '../../src/index.js'
+import { mappingCount } from '../../src/sys/index.js'
+import { Everything, everyHandler, Gates } from './everything.js'
+import { openCount } from './leaks.js'
+
+const [channel, json] = process.argv.slice(2) as [string, string]
+const gates = new Gates()
+const errors: string[] = []
+const closes: boolean[] = []
+const server = await serve(channel, Everything, everyHandler(gates), {
+  ...JSON.parse(json) as ServerOptions,
+  onError: (error, method) => errors.push(`${method}: ${error instanceof Error ? error.message : 'strange'}`),
+  onConnection: (connection) => {
+    connection.onClose = (crashed): void => {
+      closes.push(crashed)
+    }
+  },
+})
+
+const commands: Record<string, (argument: unknown) => unknown> = {
+  info: () => ({
+    open: openCount(), mappings: mappingCount(), connections: server.connectionCount, inHandlers: server.inHandlers, errors, closes,
+    reasons: gates.reasons,
+  }),
+  sharedStats: () => {
+    server.heap.collect()
+    return server.heap.stats()
+  },
+  free: (key) => gates.free(String(key)),
+  close: async (drainMs) => {
+    await server.close(typeof drainMs === 'number' ? drainMs : undefined)
+  },
+  spin: (ms) => {
+    const end = performance.now() + Number(ms)
+    while (performance.now() < end);
+  },
+  exit: () => {
+    gates.freeAll()
+    setImmediate(() => process.exit(0))
+  },
+}
+
+process.on('disconnect', () => process.exit(0))
+process.on('message', ({ id, command, argument }: { id: number, command: string, argument: unknown }) => {
+  void Promise.resolve(commands[command]?.(argument)).then((result) => process.send?.({ id, result: result ?? null }))
+})
+process.send?.({ id: 0, result: null })
