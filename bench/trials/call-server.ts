@@ -2,7 +2,7 @@ import { createServer, type Server as NetServer } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { Rpc, serve, u32 } from 'rpcool'
-import { lateness, type LatenessFigures } from '../support/lateness.js'
+import { lateness, NO_LATENESS, type LatenessFigures } from '../support/lateness.js'
 import { program } from '../support/program.js'
 import { CallService } from './call-service.js'
 
@@ -11,6 +11,12 @@ export const RAW_CHANNEL = 'bench/raw'
 /** Number of the low-level function that adds one. */
 export const INCREMENT = 7
 
+export interface ServerArgument {
+  readonly directory: string
+  /** What the event loop does beside the calls. */
+  readonly beside?: 'timer and echo' | 'nothing'
+}
+
 export interface ServerReady {
   readonly pid: number
   /** A socket that echoes what it gets: what the server's event loop serves beside the calls. */
@@ -18,10 +24,10 @@ export interface ServerReady {
 }
 
 /** The library's serving side: typed and low-level channels with every default on, a 1 ms timer and a socket echo. */
-export const callServer = program<{ readonly directory: string }, ServerReady, LatenessFigures>(
+export const callServer = program<ServerArgument, ServerReady, LatenessFigures>(
   import.meta.url,
   'callServer',
-  async ({ directory }, control) => {
+  async ({ directory, beside }, control) => {
     const server = await serve(TYPED_CHANNEL, CallService, {
       noop() {},
       typed: (sample) => ({ id: sample.id + 1, weight: sample.weight * 2, flags: sample.flags }),
@@ -30,14 +36,16 @@ export const callServer = program<{ readonly directory: string }, ServerReady, L
     const rpc = new Rpc().open(RAW_CHANNEL).add(INCREMENT, u32, u32, (_connection, value) => (value + 1) >>> 0)
     const accepting = rpc.accept()
     const echo = join(directory, 'echo.sock')
-    const echoing = await echoOn(echo)
-    const timer = lateness()
+    const idle = beside === 'nothing'
+    const echoing = idle ? undefined : await echoOn(echo)
+    const timer = idle ? undefined : lateness()
     control.ready({ pid: process.pid, echo })
     await control.finish
-    const figures = timer.stop()
-    echoing.close()
+    const figures = timer?.stop() ?? NO_LATENESS
+    echoing?.close()
     await server.close(0)
-    await accepting.then(() => rpc.close())
+    void accepting
+    await rpc.close()
     return figures
   },
 )
