@@ -16,7 +16,7 @@ export type {
 } from './objects/index.js'
 export {
   AcceptedConnection, type CallerIdentity, type CallOptions, ClientConnection, connect, type Connection, type ConnectOptions,
-  type Handlers, method, type Method, type Methods, type ObjectHeap, Pipeline, Rpc, RpcConnection, type RpcFunction, serve, type Server,
+  type Handlers, method, type Method, type Methods, type ObjectHeap, Pipeline, type Result, Rpc, RpcConnection, type RpcFunction, serve, type Server,
   type ServerCall, type ServerConnection, type ServerOptions, service, type Service, SharedString, type Waiting,
 } from './calls/index.js'
 export type { HeapStats } from './memory/index.js'

@@ -61,7 +61,7 @@ export class ClientEnd extends End implements ResultOwner {
   readonly #cell = new Int32Array(2)
   readonly #guard = new YieldGuard()
   readonly #reading: Region
-  /** The slot announced to the server as the next one, or -1. */
+  /** The slot announced to the server: the next request goes there, and nowhere else. */
   #next: number
   #waiting = 0
   #polls = 0
@@ -102,7 +102,7 @@ export class ClientEnd extends End implements ResultOwner {
     if (this.#syncRefused) this.#refuseSync(method)
     const timeoutMs = options === undefined ? 0 : this.#timeout(options, method)
     const scope = method.argument.isNothing ? null : this.#encode(method, value)
-    const slot = this.#next >= 0 ? this.#next : this.#takeSlot()
+    const slot = this.#free.count > 0 ? this.#next : this.#reclaimSlot()
     if (slot < 0) this.#noSlot(scope, method)
     this.#publish(slot, method, scope, timeoutMs)
     const { words } = this
@@ -125,7 +125,7 @@ export class ClientEnd extends End implements ResultOwner {
   submit(method: ClientMethod, value: unknown): number {
     if (this.#gone !== undefined) throw this.#goneError(method)
     const scope = method.argument.isNothing ? null : this.#encode(method, value)
-    const slot = this.#next >= 0 ? this.#next : this.#takeSlot()
+    const slot = this.#free.count > 0 ? this.#next : this.#reclaimSlot()
     if (slot < 0) {
       this.#recycle(scope)
       return -1
@@ -231,7 +231,7 @@ export class ClientEnd extends End implements ResultOwner {
     const scope = method.argument.isNothing ? null : this.#encode(method, value)
     const patience = options === undefined ? null : this.#patience(options, method, scope)
     const waiter = { resolve, reject, method, scope, patience }
-    const slot = this.#next >= 0 ? this.#next : this.#takeSlot()
+    const slot = this.#free.count > 0 ? this.#next : this.#reclaimSlot()
     if (slot < 0) {
       this.#enqueue({ low: this.#cell[0]!, high: this.#cell[1]!, timeoutMs: patience?.timeoutMs ?? 0, tick: this.#tick, waiter })
       return
@@ -282,13 +282,13 @@ export class ClientEnd extends End implements ResultOwner {
     this.#scopePool.push(scope)
   }
 
-  /** A free slot where none was announced, or -1. */
-  #takeSlot(): number {
-    if (this.#free.count === 0 && this.#quarantine.size > 0) this.#reclaim()
-    return this.#free.take()
+  /** The announced slot, when one in quarantine can take its place; else -1: every request must announce the next. */
+  #reclaimSlot(): number {
+    if (this.#quarantine.size > 0) this.#reclaim()
+    return this.#free.count > 0 ? this.#next : -1
   }
 
-  /** Publishes the argument in {@link #cell} in a slot that is the announced one, or free where none was announced. */
+  /** Publishes the argument in {@link #cell} in the announced slot, and announces another one. */
   #publish(slot: number, method: ClientMethod, scope: CallScope | null, timeoutMs: number): void {
     const { words } = this
     const at = slotWord(slot)
@@ -312,7 +312,7 @@ export class ClientEnd extends End implements ResultOwner {
     }
     const next = this.#free.take()
     this.#next = next
-    words[at + SLOT_REQUEST] = flags | ((next + 1) << REQUEST_NEXT_SHIFT)
+    words[at + SLOT_REQUEST] = flags | (next << REQUEST_NEXT_SHIFT)
     // Pairs with the server's load of the word it awaits.
     Atomics.store(words, at, this.#sequence[slot]!)
     this.wakePeer()
@@ -341,7 +341,7 @@ export class ClientEnd extends End implements ResultOwner {
   #sendQueued(): void {
     let sent = 0
     while (sent < this.#queue.length) {
-      const slot = this.#next >= 0 ? this.#next : this.#takeSlot()
+      const slot = this.#free.count > 0 ? this.#next : this.#reclaimSlot()
       if (slot < 0) break
       const { low, high, timeoutMs, waiter } = this.#queue[sent++]!
       this.#cell[0] = low
@@ -611,7 +611,7 @@ export class ClientEnd extends End implements ResultOwner {
   #noSlot(scope: CallScope | null, method: ClientMethod): never {
     this.#recycle(scope)
     throw this.#error('RESOURCE_EXHAUSTED',
-      `all ${this.options.slots} slots of the connection are in flight; await some, or ask for more slots when connecting`, method)
+      `all ${this.options.slots - 1} calls that the connection can carry are in flight; await some, or ask for more slots when connecting`, method)
   }
 
   #goneError(method: ClientMethod): RpcError {

@@ -29,8 +29,10 @@ export class ResultHold implements Hold {
 
   /** Ties a result's memory to its view: disposing of the view gives it back. */
   static put(value: unknown, hold: ResultHold): void {
-    if (typeof value === 'object' && value !== null) (value as { [HOLD]?: Hold })[HOLD] = hold
-    else hold.release()
+    if (typeof value !== 'object' || value === null) hold.release()
+    else if (Symbol.dispose in value) (value as { [HOLD]?: Hold })[HOLD] = hold
+    // The { kind, value } of a union is no view; what it holds lies in the same memory.
+    else Object.defineProperty(value, Symbol.dispose, { value: () => hold.release() })
   }
 }
 

@@ -3,6 +3,7 @@ import { struct, text, type AnyType, type Plain, type View } from '../objects/in
 import { ClientConnection, type ConnectOptions } from './client.js'
 import { type CallOptions, type ClientMethod, passing } from './method.js'
 import type { ObjectHeap } from './object-heap.js'
+import type { Result } from './service.js'
 import { Pipeline } from './pipeline.js'
 import { MethodTable } from './server-end.js'
 import { Server, type ServerConnection, type ServerOptions } from './server.js'
@@ -71,17 +72,17 @@ export class RpcConnection implements AsyncDisposable {
   }
 
   /** Calls and waits on this thread. */
-  call<A extends AnyType, R extends AnyType>(id: number, argument: A, result: R, value: Plain<A>, options?: CallOptions): View<R> {
-    return this.connection.end.callSync(this.#method(id, argument, result), value, options) as View<R>
+  call<A extends AnyType, R extends AnyType>(id: number, argument: A, result: R, value: Plain<A>, options?: CallOptions): Result<R> {
+    return this.connection.end.callSync(this.#method(id, argument, result), value, options) as Result<R>
   }
 
   /** Calls while the event loop goes on. */
-  callAsync<A extends AnyType, R extends AnyType>(id: number, argument: A, result: R, value: Plain<A>, options?: CallOptions): Promise<View<R>> {
-    return this.connection.end.call(this.#method(id, argument, result), value, options) as Promise<View<R>>
+  callAsync<A extends AnyType, R extends AnyType>(id: number, argument: A, result: R, value: Plain<A>, options?: CallOptions): Promise<Result<R>> {
+    return this.connection.end.call(this.#method(id, argument, result), value, options) as Promise<Result<R>>
   }
 
   /** Many calls of one function in flight. */
-  pipeline<A extends AnyType, R extends AnyType>(id: number, argument: A, result: R): Pipeline<Plain<A>, View<R>> {
+  pipeline<A extends AnyType, R extends AnyType>(id: number, argument: A, result: R): Pipeline<Plain<A>, Result<R>> {
     return new Pipeline(this.connection.end, this.#method(id, argument, result))
   }
 

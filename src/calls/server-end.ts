@@ -15,8 +15,6 @@ import type { WaitingPolicy } from './waiting.js'
 
 /** Requests that may arrive just while a connection outside the hot set goes to sleep, before it waits for its turn. */
 const CROSSINGS_MAX = 64
-/** Polls of an announced slot in vain before all slots are looked at, at least: the announcement may be stale, or a lie. */
-const SCAN_POLLS_MIN = 64
 /** Methods with smaller numbers are found by index. */
 const METHODS_INDEXED = 4096
 
@@ -69,12 +67,8 @@ export class ServerEnd extends End {
   readonly #host: CallHost
   readonly #methods: MethodTable
   readonly #reading: Region
-  /** The slot that the client has announced for its next request, or -1. */
+  /** The slot that the client has announced for its next request. */
   #expected = 0
-  /** Polls of the announced slot since something was there. */
-  #misses = 0
-  /** Where the search for a request that was not announced begins: behind the last one found, so that all have their turn. */
-  #cursor = 0
   #inHandlers = 0
   #cancels = 0
   #closing = false
@@ -111,37 +105,9 @@ export class ServerEnd extends End {
 
   poll(): number {
     const slot = this.#expected
-    if (slot < 0) return this.#pollUnannounced()
-    if (Atomics.load(this.words, slotWord(slot)) === this.#sequence[slot]) {
-      this.#misses = 0
-      this.#take(slot)
-      return 1
-    }
-    // One load a poll on average, however many slots there are.
-    if (++this.#misses < SCAN_POLLS_MIN || this.#misses <= this.#mask) return 0
-    this.#misses = 0
-    return this.#pollUnannounced()
-  }
-
-  /**
-   * Requests whose slots were not announced: the client had none free. They are found in the order of the slots, not of the
-   * calls, so that what they announce may have been taken already.
-   */
-  #pollUnannounced(): number {
-    let handled = 0
-    do {
-      const slot = this.#findRequest()
-      if (slot < 0) break
-      this.#cursor = slot + 1
-      this.#take(slot)
-      handled++
-    } while (this.#expected < 0 && handled <= this.#mask)
-    return handled
-  }
-
-  override stayHot(now: number): void {
-    if (this.#watched.size > 0) this.#lookForCancellations()
-    super.stayHot(now)
+    if (Atomics.load(this.words, slotWord(slot)) !== this.#sequence[slot]) return 0
+    this.#take(slot)
+    return 1
   }
 
   override rest(now: number): boolean {
@@ -177,7 +143,7 @@ export class ServerEnd extends End {
   }
 
   protected override ready(): boolean {
-    return this.#findRequest() >= 0
+    return Atomics.load(this.words, slotWord(this.#expected)) === this.#sequence[this.#expected]
   }
 
   protected override expecting(): boolean {
@@ -204,6 +170,13 @@ export class ServerEnd extends End {
     this.options.onGone(!closing)
   }
 
+  /** The client does not keep to the protocol: nothing it says can be relied on. */
+  #expel(): void {
+    this.doorbell.close()
+    this.#end('the client broke the protocol')
+    this.options.onGone(true)
+  }
+
   #end(reason: string): void {
     this.#gone = true
     this.hotSet.leave(this)
@@ -213,16 +186,6 @@ export class ServerEnd extends End {
     this.#drained?.()
   }
 
-  /** A slot with a new request, where none was announced; -1 when there is none. */
-  #findRequest(): number {
-    const mask = this.#mask
-    for (let i = 0; i <= mask; i++) {
-      const slot = (this.#cursor + i) & mask
-      if (this.#state[slot] === AWAITED && Atomics.load(this.words, slotWord(slot)) === this.#sequence[slot]) return slot
-    }
-    return -1
-  }
-
   #take(slot: number): void {
     const { words } = this
     const at = slotWord(slot)
@@ -230,9 +193,12 @@ export class ServerEnd extends End {
     const request = words[at + SLOT_REQUEST]!
     const low = words[at + SLOT_ARGUMENT]!
     const high = words[at + SLOT_ARGUMENT + 1]!
-    const next = (request >>> REQUEST_NEXT_SHIFT) - 1
-    // A lie here costs the liar the speed of a scan, nothing else.
-    this.#expected = next <= this.#mask && next !== slot && this.#state[next] === AWAITED ? next : -1
+    const next = request >>> REQUEST_NEXT_SHIFT
+    if (next > this.#mask || next === slot || this.#state[next] !== AWAITED) {
+      this.#expel()
+      return
+    }
+    this.#expected = next
     if (this.#lent[slot] === 1) {
       this.#lent[slot] = 0
       if ((request & REQUEST_RETURNS_RESULT) === 0) this.#replies[slot]!.detach()

@@ -47,7 +47,10 @@ export type ViewOf<T> = T extends AnyType ? View<T> : never
 type ClientFunction<M, R> = M extends Method<infer A>
   ? A extends { readonly kind: 'nothing' } ? (argument?: undefined, options?: CallOptions) => R : (argument: Plain<A>, options?: CallOptions) => R
   : never
-type ResultOf<M> = M extends Method<AnyType, infer R> ? View<R> : never
+/** A result: a copy for scalars, texts and bytes, otherwise a view whose disposal gives the result's memory back. */
+export type Result<R> = R extends AnyType ? R extends { readonly kind: 'bytes' } ? View<R> : Held<View<R>> : never
+type Held<V> = V extends object ? V & Disposable : V
+type ResultOf<M> = M extends Method<AnyType, infer R> ? Result<R> : never
 
 export type AsyncMethods<M extends Methods> = { readonly [K in keyof M]: ClientFunction<M[K], Promise<ResultOf<M[K]>>> }
 export type SyncMethods<M extends Methods> = { readonly [K in keyof M]: ClientFunction<M[K], ResultOf<M[K]>> }

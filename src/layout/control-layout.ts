@@ -16,7 +16,7 @@ import { fingerprintOf } from './header.js'
  *   +0   u32 word      2k+1: request k is here; 2k+2: its answer is here. Written last by either side.
  *        --- written by the client ---
  *   +4   u32 method
- *   +8   u32 request   bits 0-15 flags; bits 16-31 the slot of the next request + 1, 0 = not decided yet
+ *   +8   u32 request   bits 0-15 flags; bits 16-31 the slot of the next request, which the server polls from now on
  *   +12  u32 timeout   milliseconds the client waits; only with HAS_TIMEOUT
  *   +16  u64 argument  a cell: a scalar or a pointer
  *   +24  u64 scope     address of the first byte of the argument's scope; only with HAS_SCOPE
@@ -70,7 +70,10 @@ export const ANSWER_STATUS = 0xff
 /** The result's memory is the client's to give back. */
 export const ANSWER_OWNED = 0x100
 
-/** Slots of a connection: a power of two. The upper end is what fits into the next-slot hint. */
+/**
+ * Slots of a connection: a power of two. One of them is always announced for the next request, so that one call less can be
+ * in flight. The upper end is what fits into a request's word.
+ */
 export const SLOTS_DEFAULT = 64
 export const SLOTS_MIN = 2
 export const SLOTS_MAX = 32768
