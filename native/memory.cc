@@ -30,6 +30,7 @@ namespace {
 constexpr uint64_t kMagic = 0x6c6f6f6350523131ull;
 constexpr uint32_t kTableVersion = 1;
 constexpr uint64_t kTableBytes = 8ull << 20;
+constexpr int kJoinAttempts = 100;
 constexpr uint32_t kEntriesMax = (kTableBytes - 64) / 48;
 
 enum State : uint32_t { kFree = 0, kMapped = 1, kRevoked = 2 };
@@ -153,6 +154,13 @@ void finalizeBuffer(napi_env env, void*, void* hint) {
 
 void finalizeHolder(napi_env, void* data, void*) { unreference(static_cast<Attachment*>(data)); }
 
+// Reads what lies at the window's start, which may be unreadable, or nobody's table. False when it is no table.
+bool readTable(uint64_t address, Table* copy) {
+  iovec local = {copy, sizeof *copy}, remote = {at(address), sizeof *copy};
+  return process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == static_cast<ssize_t>(sizeof *copy) &&
+         copy->magic == kMagic;
+}
+
 // reserveWindow(address, length): true when this copy of the addon made the reservation, false when it joined one.
 napi_value reserveWindow(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -173,9 +181,12 @@ napi_value reserveWindow(napi_env env, napi_callback_info info) {
   if (got == MAP_FAILED) {
     if (errno != EEXIST) return throwErrno(env, errno, "mmap", where);
     Table copy;
-    iovec local = {&copy, sizeof copy}, remote = {at(address), sizeof copy};
-    bool ours = process_vm_readv(getpid(), &local, 1, &remote, 1, 0) == static_cast<ssize_t>(sizeof copy) &&
-                copy.magic == kMagic;
+    bool ours = readTable(address, &copy);
+    // Another thread may have reserved it a moment ago and not yet filled in the table.
+    for (int attempt = 0; attempt < kJoinAttempts && !ours; attempt++) {
+      usleep(1000);
+      ours = readTable(address, &copy);
+    }
     if (!ours || copy.windowLength != length) return throwErrno(env, EEXIST, "mmap", where);
     if (copy.version != kTableVersion) return throwErrno(env, EPROTOTYPE, "mmap", where);
     table = static_cast<Table*>(at(address));

@@ -4,6 +4,8 @@ import type { Region } from './region.js'
 
 /** A chunk of a call scope is at least this long, so that small arguments of different sizes reuse each other's. */
 const CHUNK_MIN_BYTES = 64
+/** A longer chunk is not kept between uses: one large argument must not hold its memory for ever. */
+const KEPT_MAX_BYTES = 64 * 1024
 
 interface Chunk {
   readonly region: Region
@@ -64,16 +66,23 @@ export class CallScope implements Allocator {
     return this.heaps.owns(region)
   }
 
-  /** Forgets the objects; the first chunk is kept for the next use, the others are freed. */
+  /** Forgets the objects; the latest chunk, which is the longest, is kept for the next use, the others are freed. */
   reset(): void {
-    if (this.#filled.length > 0) this.#freeAll()
     this.#used = 0
+    if (this.#capacity > KEPT_MAX_BYTES) this.close()
+    else this.#freeFilled()
   }
 
   /** Frees everything, when the scope's owner ends. */
   close(): void {
-    this.#freeAll()
+    const capacity = this.#capacity
+    this.#capacity = 0
     this.#used = 0
+    try {
+      if (capacity > 0) this.heaps.freeChunk(this.region, this.#word)
+    } finally {
+      this.#freeFilled()
+    }
   }
 
   /** Bytes of all chunks that hold objects: what a single chunk for the same value needs. */
@@ -105,8 +114,7 @@ export class CallScope implements Allocator {
       this.#adopt(word, wanted)
       return
     }
-    if (this.#capacity > 0) this.heaps.freeChunk(this.region, this.#word)
-    this.#capacity = 0
+    if (this.#capacity > 0) this.close()
     this.#adopt(this.heaps.allocateChunk(wanted), wanted)
   }
 
@@ -117,10 +125,14 @@ export class CallScope implements Allocator {
     this.#used = 0
   }
 
-  #freeAll(): void {
-    for (const { region, word } of this.#filled) this.heaps.freeChunk(region, word)
-    this.#filled.length = 0
-    if (this.#capacity > 0) this.heaps.freeChunk(this.region, this.#word)
-    this.#capacity = 0
+  /** The chunks are forgotten first: one that a peer has freed already throws, and must not be met again. */
+  #freeFilled(): void {
+    const chunk = this.#filled.pop()
+    if (chunk === undefined) return
+    try {
+      this.heaps.freeChunk(chunk.region, chunk.word)
+    } finally {
+      this.#freeFilled()
+    }
   }
 }

@@ -21,7 +21,8 @@ export function watch(fd: number, callback: WatchCallback): Watch {
   return hasLibuv ? new PollWatch(fd, callback) : new ThreadWatch(fd, callback)
 }
 
-class PollWatch implements Watch {
+/** By libuv. */
+export class PollWatch implements Watch {
   readonly #native: NativeWatch
   #readable = true
   #writable = false
@@ -69,8 +70,8 @@ function dispatch(id: number, events: number): void {
   watches.get(id)?.deliver(events)
 }
 
-// One epoll thread serves every watch of the isolate; each event must be armed again.
-class ThreadWatch implements Watch {
+/** Where there is no libuv: one epoll thread serves every watch of the isolate; each event must be armed again. */
+export class ThreadWatch implements Watch {
   readonly #id = nextId++
   readonly #poller: NativePoller
   #readable = true
