@@ -24,15 +24,20 @@ export interface Served {
   readonly loadNs: number
 }
 
+export interface ServedFromHeap extends Served {
+  /** What the data takes in the shared heap. */
+  readonly heapBytes: number
+}
+
 /** The application's own server. */
-export const serveRpcool = program<{ readonly channel: string; readonly measured: boolean }, Served>(
+export const serveRpcool = program<{ readonly channel: string; readonly measured: boolean }, ServedFromHeap>(
   import.meta.url,
   'serveRpcool',
   async ({ channel, measured }, control) => {
     const start = nowNs()
     await using served = await serveCompatibility(channel)
     if (measured) collectOnDemand()
-    control.ready({ address: served.server.channel, loadNs: nowNs() - start })
+    control.ready({ address: served.server.channel, loadNs: nowNs() - start, heapBytes: served.server.heap.stats().liveBytes })
     await control.finish
   },
 )

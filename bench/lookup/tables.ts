@@ -37,7 +37,7 @@ function printLookUps(output: Output, { look_ups, walks }: LookupResult): void {
     'server answers a pointer either way, and the client reads what it wants.')
 }
 
-function printWalks(output: Output, { load_ns, walks }: LookupResult): void {
+function printWalks(output: Output, { load_ns, heap_bytes, walks }: LookupResult): void {
   const first = formatNs(walks.plain_first_walk_ns)
   const walk = formatNs(walks.plain.mean_ns)
   const rows = LOOKUP_PEERS.map((peer) => [PEER_LABELS[peer] ?? peer, formatNs(walks.fetch_ns[peer] ?? Number.NaN), first, walk])
@@ -47,7 +47,8 @@ function printWalks(output: Output, { load_ns, walks }: LookupResult): void {
     [['RPCool, by pointer', formatNs(walks.rpcool_ready_ns), formatNs(walks.rpcool_first_walk_ns), formatNs(walks.rpcool.mean_ns)], ...rows],
   )
   output.note(`RPCool: connect and ask for the root; the peers: ask for everything, stringify, send, parse; then both walk objects.\n` +
-    `Before that the server loaded the package: ${formatNs(load_ns.rpcool)} into the heap, ${formatNs(load_ns.plain)} into plain objects`)
+    `Before that the server loaded the package: in ${formatNs(load_ns.rpcool)} into the heap, where it takes ${formatMb(heap_bytes)}\n` +
+    `(equal support statements are one object there); in ${formatNs(load_ns.plain)} into plain objects.`)
 }
 
 function printMemory(output: Output, { clients, memory }: LookupResult): void {

@@ -92,7 +92,7 @@ test('the comparison measures every way to ask, and says so in one JSON object',
   const { stdout, stderr, code } = await run('--quick', '--json', '--clients', '2')
   assert.equal(code, 0, stderr)
   const result = JSON.parse(stdout) as Record<string, unknown>
-  assert.deepEqual(Object.keys(result).sort(), ['clients', 'load_ns', 'look_ups', 'memory', 'quick', 'trial', 'walks'])
+  assert.deepEqual(Object.keys(result).sort(), ['clients', 'heap_bytes', 'load_ns', 'look_ups', 'memory', 'quick', 'trial', 'walks'])
   const ways = ['rpcool_sync', 'rpcool_await', 'rpcool_no_call', 'net_uds', 'thrift_uds', 'grpc_uds']
   assert.deepEqual(Object.keys(result['look_ups'] as object).sort(), ['fact', 'record'].flatMap((kind) => ways.map((way) => `${kind}/${way}`)).sort())
   for (const figure of numbersOf(result)) assert.ok(Number.isFinite(figure) && figure > 0, `${figure} in ${stdout}`)
