@@ -2,6 +2,7 @@
 #include "arguments.h"
 
 NAPI_MODULE_INIT() {
+  initDescriptors(env);
   registerMemory(env, exports);
   registerFiles(env, exports);
   registerSockets(env, exports);

@@ -45,6 +45,12 @@ class Args {
 // Throws an Error with code (errno's name), errno, syscall and argument. Returns nullptr for `return throwErrno(...)`.
 napi_value throwErrno(napi_env env, int error, const char* syscall, const char* argument);
 
+// Descriptors that this environment holds: what is still open when a worker is terminated is closed with it, so that the
+// other side sees its end. trackFd returns the descriptor.
+void initDescriptors(napi_env env);
+int trackFd(napi_env env, int fd);
+void untrackFd(napi_env env, int fd);
+
 napi_value makeNumber(napi_env env, double value);
 napi_value makeUndefined(napi_env env);
 void addFunction(napi_env env, napi_value exports, const char* name, napi_callback callback);

@@ -21,7 +21,7 @@ napi_value memfdCreate(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   int fd = memfd_create(name, MFD_CLOEXEC | static_cast<unsigned>(flags));
   if (fd < 0) return throwErrno(env, errno, "memfd_create", name);
-  return makeNumber(env, fd);
+  return makeNumber(env, trackFd(env, fd));
 }
 
 napi_value truncateFile(napi_env env, napi_callback_info info) {
@@ -75,6 +75,7 @@ napi_value closeFd(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   char what[32];
   describeFd(what, sizeof what, fd);
+  untrackFd(env, fd);
   if (close(fd) != 0) return throwErrno(env, errno, "close", what);
   return makeUndefined(env);
 }
@@ -87,7 +88,7 @@ napi_value lockFile(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return throwErrno(env, errno, "open", path);
-  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return makeNumber(env, fd);
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return makeNumber(env, trackFd(env, fd));
   int error = errno;
   close(fd);
   if (error == EWOULDBLOCK) return makeNumber(env, -1);

@@ -51,7 +51,7 @@ napi_value listenUnix(napi_env env, napi_callback_info info) {
     close(fd);
     return throwErrno(env, error, "bind", path);
   }
-  return makeNumber(env, fd);
+  return makeNumber(env, trackFd(env, fd));
 }
 
 // connectUnix(path, packets): a connected descriptor. EAGAIN when the listener's backlog is full.
@@ -71,7 +71,7 @@ napi_value connectUnix(napi_env env, napi_callback_info info) {
     close(fd);
     return throwErrno(env, error, "connect", path);
   }
-  return makeNumber(env, fd);
+  return makeNumber(env, trackFd(env, fd));
 }
 
 // acceptUnix(fd): a connected descriptor, or -1 when nobody waits.
@@ -80,7 +80,7 @@ napi_value acceptUnix(napi_env env, napi_callback_info info) {
   int fd = args.int32(0, "fd");
   if (!args.ok()) return nullptr;
   int got = accept4(fd, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-  if (got >= 0) return makeNumber(env, got);
+  if (got >= 0) return makeNumber(env, trackFd(env, got));
   if (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR) return makeNumber(env, -1);
   char what[32];
   describeFd(what, sizeof what, fd);
@@ -166,7 +166,7 @@ napi_value receiveMessage(napi_env env, napi_callback_info info) {
     for (size_t i = 0; i < count; i++) {
       int one;
       memcpy(&one, CMSG_DATA(header) + i * sizeof(int), sizeof one);
-      napi_set_element(env, args.value(2), have++, makeNumber(env, one));
+      napi_set_element(env, args.value(2), have++, makeNumber(env, trackFd(env, one)));
     }
   }
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return throwErrno(env, EMSGSIZE, "recvmsg", what);
@@ -201,7 +201,7 @@ napi_value peerPidfd(napi_env env, napi_callback_info info) {
   int pidfd = -1;
   socklen_t length = sizeof pidfd;
   if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) != 0) return makeNumber(env, -1);
-  return makeNumber(env, pidfd);
+  return makeNumber(env, trackFd(env, pidfd));
 }
 
 // ringDoorbell(fd): sends one byte. 0, or the errno: EAGAIN is harmless (unread bytes wake the peer already).

@@ -74,7 +74,7 @@ napi_value openPidfd(napi_env env, napi_callback_info info) {
   int32_t pid = args.int32(0, "pid");
   if (!args.ok()) return nullptr;
   long fd = syscall(SYS_pidfd_open, pid, 0);
-  if (fd >= 0) return makeNumber(env, static_cast<double>(fd));
+  if (fd >= 0) return makeNumber(env, trackFd(env, static_cast<int>(fd)));
   if (errno == ESRCH) return makeNumber(env, -1);
   char what[32];
   snprintf(what, sizeof what, "pid %d", pid);
