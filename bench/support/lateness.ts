@@ -12,25 +12,32 @@ export interface LatenessFigures {
 /** Of a process that ran none. */
 export const NO_LATENESS: LatenessFigures = { timer: tailsOf(new Float64Array(1)) }
 
-/** Runs a 1 ms timer and records how late it fires: what a busy poll loop costs everything else on the event loop. */
-export function lateness(): { stop(): LatenessFigures; reset(): void } {
-  const samples = new Float64Array(SAMPLES_MAX)
-  let count = 0
-  let asked = nowNs()
-  let timer = setTimeout(tick, 1)
-  function tick(): void {
-    const now = nowNs()
-    if (count < SAMPLES_MAX) samples[count++] = Math.max(0, now - asked - PERIOD_NS)
-    asked = now
-    timer = setTimeout(tick, 1)
+/** A 1 ms timer that records how late it fires: what a busy poll loop costs everything else on the event loop. */
+export class LatenessMeter {
+  readonly #samples = new Float64Array(SAMPLES_MAX)
+  #count = 0
+  #asked = 0
+  #timer: NodeJS.Timeout | undefined
+
+  start(): void {
+    this.#ask()
   }
-  return {
-    reset() {
-      count = 0
-    },
-    stop() {
-      clearTimeout(timer)
-      return { timer: tailsOf(samples.subarray(0, Math.max(1, count))) }
-    },
+
+  pause(): void {
+    clearTimeout(this.#timer)
+  }
+
+  /** Ends the meter. */
+  stop(): LatenessFigures {
+    this.pause()
+    return { timer: tailsOf(this.#samples.subarray(0, Math.max(1, this.#count))) }
+  }
+
+  #ask(): void {
+    this.#asked = nowNs()
+    this.#timer = setTimeout(() => {
+      if (this.#count < SAMPLES_MAX) this.#samples[this.#count++] = Math.max(0, nowNs() - this.#asked - PERIOD_NS)
+      this.#ask()
+    }, 1)
   }
 }

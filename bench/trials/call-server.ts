@@ -2,7 +2,7 @@ import { createServer, type Server as NetServer } from 'node:net'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { Rpc, serve, u32 } from 'rpcool'
-import { lateness, NO_LATENESS, type LatenessFigures } from '../support/lateness.js'
+import { LatenessMeter, NO_LATENESS, type LatenessFigures } from '../support/lateness.js'
 import { program } from '../support/program.js'
 import { CallService } from './call-service.js'
 
@@ -38,7 +38,8 @@ export const callServer = program<ServerArgument, ServerReady, LatenessFigures>(
     const echo = join(directory, 'echo.sock')
     const idle = beside === 'nothing'
     const echoing = idle ? undefined : await echoOn(echo)
-    const timer = idle ? undefined : lateness()
+    const timer = idle ? undefined : new LatenessMeter()
+    timer?.start()
     control.ready({ pid: process.pid, echo })
     await control.finish
     const figures = timer?.stop() ?? NO_LATENESS
