@@ -154,6 +154,8 @@ export class ServerEnd extends End {
     this.awake()
     if (this.#watched.size > 0) this.#lookForCancellations()
     let handled = this.poll()
+    // Handled outside the loop, but a sign of more to come all the same: the loop starts the end's hot time by it.
+    if (handled > 0) this.active = true
     if (this.hotMs > 0 && this.hotSet.enter(this)) return handled > 0
     // No place in the hot set: answer what is there and sleep again. When requests keep coming, others get their turn.
     for (let crossings = 0; !this.#gone && !this.sleep(); handled += this.poll()) {
