@@ -60,6 +60,6 @@ export class LargeBlocks {
 
   /** Frees the blocks that others have freed. */
   collect(): void {
-    for (const head of [...this.#runs.keys()]) if (this.isFreedRemotely(head)) this.give(head)
+    for (const head of this.#runs.keys()) if (this.isFreedRemotely(head)) this.give(head)
   }
 }

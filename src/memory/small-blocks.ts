@@ -69,7 +69,7 @@ export class SmallBlocks {
     this.#places = new Int32Array(spanCount)
     const none = new Int32Array(0)
     this.#stacks = Array.from({ length: KIND_MASK + 1 }, () => none)
-    const bins = new Array<Bin | undefined>(KIND_MASK + 1).fill(undefined)
+    const bins: (Bin | undefined)[] = Array.from({ length: KIND_MASK + 1 }, () => undefined)
     for (const [index, bytes] of CLASS_BYTES.entries()) {
       if (bytes > geometry.smallMax) break
       for (const kind of [index + 1, index + 1 + KIND_CHUNK]) {
@@ -169,7 +169,7 @@ export class SmallBlocks {
 
   /** Takes back all that others freed of a kind and returns all its empty spans. */
   collect(bin: Bin): void {
-    for (const span of [...bin.spans]) if (this.kinds[span] === bin.kind) this.#collectSpan(bin, span)
+    for (const span of bin.spans.slice()) if (this.kinds[span] === bin.kind) this.#collectSpan(bin, span)
     const fresh = bin.freshSpan
     if (bin.freshLeft > 0 && this.#live(fresh) === 1) {
       bin.freshLeft = 0

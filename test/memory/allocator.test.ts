@@ -1,7 +1,7 @@
 // One member alone: blocks never overlap, everything comes back, and a full heap is an error and not a loss.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { assertEmpty, capacity, codeOf, Draw, free, hasCode, KIB, member, MIB, Model, someSize } from './model.js'
 
 for (const byteLength of [256 * KIB, 8 * MIB, 48 * MIB]) {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { makeAddress } from '../../src/base/numbers.js'
-import { CallScope, Heap, HEAPS_MAX, HeapSet, Region } from '../../src/memory/index.js'
+import { CallScope, Heap, HEAPS_MAX, HeapSet, type Region } from '../../src/memory/index.js'
 import { HEAPS_BASE } from '../../src/sys/index.js'
 import { assertEmpty, Draw, hasCode, KIB, MIB } from './model.js'
 

@@ -2,7 +2,7 @@
 // endless loop, or the same memory twice.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { DIRECTORY_WORD, KIND_SHIFT, MEMBER_MASK, REMOTE_FREED } from '../../src/layout/heap-layout.js'
 import type { Heap } from '../../src/memory/index.js'
 import { codeOf, Draw, free, KIB, member, MIB, Model, someSize } from './model.js'
