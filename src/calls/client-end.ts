@@ -48,7 +48,7 @@ export interface ClientEndOptions {
 export class ClientEnd extends End implements ResultOwner {
   readonly #free: FreeSlots
   readonly #inFlight: InFlight
-  /** For each slot: the word that its current or next request carries. */
+  /** For each slot: the word that its next request carries while it is free, the word of its answer while it is in flight. */
   readonly #sequence: Int32Array
   readonly #waiters: (Waiter | null)[]
   readonly #ticks: Int32Array
@@ -107,7 +107,7 @@ export class ClientEnd extends End implements ResultOwner {
     this.#publish(slot, method, scope, timeoutMs)
     const { words } = this
     const at = slotWord(slot)
-    const expected = (this.#sequence[slot]! + 1) | 0
+    const expected = this.#sequence[slot]!
     let spins = this.policy.firstSpins
     while (spins > 0 && Atomics.load(words, at) !== expected) spins--
     if (spins === 0) this.#block(slot, expected, timeoutMs === 0 ? this.options.defaultTimeoutMs : timeoutMs, method, scope)
@@ -142,7 +142,7 @@ export class ClientEnd extends End implements ResultOwner {
 
   /** @internal Blocks until the answer of a pipelined call is there. */
   waitFor(slot: number, method: ClientMethod, timeoutMs = this.options.defaultTimeoutMs): void {
-    const expected = (this.#sequence[slot]! + 1) | 0
+    const expected = this.#sequence[slot]!
     if (!this.isAnswered(slot) && !this.#blockUntil(slotWord(slot), expected, timeoutMs)) {
       if (this.#gone !== undefined) throw this.#goneError(method)
       throw this.#error('DEADLINE_EXCEEDED', `no answer within ${timeoutMs} ms`, method)
@@ -151,7 +151,7 @@ export class ClientEnd extends End implements ResultOwner {
 
   /** @internal Whether the answer to the call in a slot is there. */
   isAnswered(slot: number): boolean {
-    return Atomics.load(this.words, slotWord(slot)) === ((this.#sequence[slot]! + 1) | 0)
+    return Atomics.load(this.words, slotWord(slot)) === this.#sequence[slot]
   }
 
   /** @internal */
@@ -189,7 +189,7 @@ export class ClientEnd extends End implements ResultOwner {
       this.#returned[hold.slot] = REQUEST_RETURNS_RESULT
       return
     }
-    // The slot was used again: the server has let go of the chunk, it is an ordinary block now.
+    // The slot is in use again, or was: the server lets, or has let, go of the chunk, it is an ordinary block now.
     const region = this.heaps.locate(hold.chunkHigh, hold.chunkLow, 8)
     if (region !== undefined) this.heaps.freeChunk(region, region.resolve(hold.chunkHigh, hold.chunkLow, 2))
   }
@@ -313,8 +313,10 @@ export class ClientEnd extends End implements ResultOwner {
     const next = this.#free.take()
     this.#next = next
     words[at + SLOT_REQUEST] = flags | (next << REQUEST_NEXT_SHIFT)
+    const sequence = this.#sequence[slot]!
+    this.#sequence[slot] = (sequence + 1) | 0
     // Pairs with the server's load of the word it awaits.
-    Atomics.store(words, at, this.#sequence[slot]!)
+    Atomics.store(words, at, sequence)
     this.wakePeer()
   }
 
@@ -410,7 +412,7 @@ export class ClientEnd extends End implements ResultOwner {
 
   #freeSlot(slot: number, scope: CallScope | null): void {
     if (scope !== null) this.#recycle(scope)
-    this.#sequence[slot] = (this.#sequence[slot]! + 2) | 0
+    this.#sequence[slot] = (this.#sequence[slot]! + 1) | 0
     this.#free.give(slot)
   }
 
@@ -533,7 +535,7 @@ export class ClientEnd extends End implements ResultOwner {
   #abandon(slot: number, scope: CallScope | null): void {
     this.#quarantine.set(slot, scope)
     const { words } = this
-    Atomics.store(words, slotWord(slot) + SLOT_CANCELLED, this.#sequence[slot]!)
+    Atomics.store(words, slotWord(slot) + SLOT_CANCELLED, (this.#sequence[slot]! - 1) | 0)
     Atomics.add(words, this.line + LINE_CANCELS, 1)
     this.wakePeer()
     if (this.#tickTimer === undefined) this.#startTicks()
