@@ -22,7 +22,9 @@ export const Status = {
   UNAUTHENTICATED: 16,
 } as const
 
+/** The name of a status, as in `RpcError.code`. */
 export type StatusName = keyof typeof Status
+/** The number of a status, as in `RpcError.status`. */
 export type StatusCode = (typeof Status)[StatusName]
 
 const namesByCode: ReadonlyMap<number, StatusName> = new Map(
@@ -34,6 +36,7 @@ export function statusName(code: number): StatusName {
   return namesByCode.get(code) ?? 'UNKNOWN'
 }
 
+/** Where an error happened, and what it was caused by. */
 export interface RpcErrorOptions {
   readonly cause?: unknown
   readonly channel?: string | undefined

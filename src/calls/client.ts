@@ -16,6 +16,7 @@ export const HEAP_BYTES_DEFAULT = 32 << 20
 const CONNECT_MS = 10_000
 const CALL_MS = 30_000
 
+/** How a client waits, how much memory and how many slots its connection has. */
 export interface ConnectOptions {
   /** Bytes of the connection's own heap: address space; memory is used as objects fill it. 32 MiB by default. */
   readonly heapBytes?: number

@@ -1,5 +1,5 @@
 import { RpcError } from '../base/errors.js'
-import { addon, watch } from '../sys/index.js'
+import { addon, watch, type Watch } from '../sys/index.js'
 
 /** Largest frame of the handshake: descriptions of large schemas, and a bound on what a stranger can make us keep. */
 const FRAME_BYTES_MAX = 1 << 20
@@ -66,7 +66,7 @@ export class FrameSocket {
     return new Promise((resolve, reject) => {
       const finish = (act: () => void): void => {
         clearTimeout(timer)
-        watching?.close()
+        wait.watch?.close()
         act()
       }
       const tryOnce = (): boolean => {
@@ -80,15 +80,13 @@ export class FrameSocket {
         }
         return true
       }
-      let watching: ReturnType<typeof watch> | undefined
+      const wait: { watch?: Watch } = {}
       const timer = setTimeout(
         () => finish(() => reject(new RpcError('DEADLINE_EXCEEDED', `the handshake took more than ${timeoutMs} ms`))), timeoutMs)
       if (tryOnce()) return
-      watching = watch(this.fd, () => void tryOnce())
-      if (writing) {
-        watching.setReadable(false)
-        watching.setWritable(true)
-      }
+      wait.watch = watch(this.fd, () => void tryOnce())
+      wait.watch.setReadable(!writing)
+      wait.watch.setWritable(writing)
     })
   }
 }

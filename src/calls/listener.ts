@@ -83,9 +83,8 @@ export class DoorbellListener {
     try {
       const hello = await socket.receive(HANDSHAKE_MS)
       expectation = this.#identify(fd, hello)
-      const { arrived } = expectation
       try {
-        arrived(fd, hello as Hello)
+        expectation.arrived(fd, hello as Hello)
       } catch (error) {
         const { code, sentence } = RpcError.is(error) ? error : new RpcError('INTERNAL', 'the server failed to accept the connection')
         await socket.send({ ok: false, code, message: sentence }, HANDSHAKE_MS)

@@ -105,6 +105,7 @@ export class RpcConnection implements AsyncDisposable {
   }
 }
 
+/** A function that an {@link Rpc} serves: it is given the connection and the argument. */
 export type RpcFunction<Argument, Result> = (connection: AcceptedConnection, argument: Argument) => Result | Promise<Result>
 
 /**

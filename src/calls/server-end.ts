@@ -86,7 +86,7 @@ export class ServerEnd extends End {
     this.#reading = heaps.heaps[0]!.region
     this.#sequence = new Int32Array(slots).fill(1)
     this.#state = new Uint8Array(slots)
-    this.#replies = new Array<CallScope | null>(slots).fill(null)
+    this.#replies = Array.from({ length: slots }, () => null)
     this.#lent = new Uint8Array(slots)
     this.#host = {
       channel: options.channel,

@@ -10,12 +10,13 @@ import { MethodTable, ServerEnd } from './server-end.js'
 import type { ServiceDescription } from './service.js'
 import { ObjectHeap } from './object-heap.js'
 import { type Waiting, type WaitingPolicy, waitingPolicy } from './waiting.js'
-import { addon } from '../sys/index.js'
+import { addon, type Mapping } from '../sys/index.js'
 
 /** Connections of one server; beyond it a client is told that the server is full. */
 export const CONNECTIONS_MAX = 8192
 const DRAIN_MS = 5000
 
+/** How a server waits, shares memory and reports. */
 export interface ServerOptions {
   /** How the server waits for requests; `adaptive` by default. */
   readonly waiting?: Waiting
@@ -160,27 +161,21 @@ export class Server implements AsyncDisposable {
     const own = request.heap === undefined ? undefined : new AttachedHeaps(daemon, request.heap, this.options.hugePages === true)
     const heaps = own ?? this.#sharedHeaps
     if (heaps === undefined) throw new RpcError('INTERNAL', 'the daemon sent a connection without a heap')
-    let connection: ServerConnection | undefined
-    let gone = false
+    let control: Mapping
+    try {
+      control = attachControl(request.control, slots)
+    } catch (error) {
+      own?.close()
+      throw error
+    }
+    const arriving = new ServerConnection(request, heaps)
     const closeMemory = (): void => {
-      if (gone) return
-      gone = true
-      if (connection !== undefined) this.#connections.delete(connection)
+      if (!this.#connections.delete(arriving)) return
       control.unmap()
       own?.close()
       daemon.closeConnection(request)
     }
-    const control = ((): ReturnType<typeof attachControl> => {
-      try {
-        return attachControl(request.control, slots)
-      } catch (error) {
-        own?.close()
-        throw error
-      }
-    })()
-    connection = new ServerConnection(request, heaps)
-    const arriving = connection
-    this.#connections.set(connection, closeMemory)
+    this.#connections.set(arriving, closeMemory)
     this.#listener.expect(request.token, {
       pid: request.client.pid,
       arrived: (fd, hello) => {

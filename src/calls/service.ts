@@ -15,6 +15,7 @@ export interface Method<Argument extends AnyType = AnyType, Result extends AnyTy
   readonly result: Result
 }
 
+/** A service's methods by name. */
 export type Methods = Readonly<Record<string, Method>>
 
 /** A named set of methods, the same value on both sides. */
@@ -60,6 +61,7 @@ export type HandlerResult<M> = M extends Method<AnyType, infer R>
   ? R extends { readonly kind: 'nothing' } ? void | Promise<void> : Plain<R> | Promise<Plain<R>>
   : never
 
+/** What `serve` is given: one function a method. */
 export type Handlers<M extends Methods> = {
   readonly [K in keyof M]: (argument: M[K] extends Method<infer A> ? View<A> : never, call: ServerCall) => HandlerResult<M[K]>
 }

@@ -51,7 +51,8 @@ export class WakeEnd extends End {
         this.words[MESSAGE] = message
         this.wakePeer()
         break
-      default:
+      case 'none':
+      case 'no-recheck':
         Atomics.store(this.words, MESSAGE, message)
         this.wakePeer()
     }
@@ -101,7 +102,8 @@ export class WakeEnd extends End {
         if (!this.ready()) return true
         this.awake()
         return false
-      default:
+      case 'none':
+      case 'look-before-publishing':
         return this.sleep()
     }
   }
