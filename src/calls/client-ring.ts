@@ -1,0 +1,285 @@
+import { RpcError, statusName, WildPointerError } from '../base/errors.js'
+import {
+  ANSWER_OWNED, ANSWER_STATUS, CLIENT_LINE_WORD, LINE_CANCELS, REQUEST_HAS_SCOPE, REQUEST_HAS_TIMEOUT,
+  REQUEST_NEXT_SHIFT, REQUEST_RETURNS_RESULT, SERVER_LINE_WORD, SLOT_ANSWER, SLOT_ARGUMENT, SLOT_CANCELLED, SLOT_CHUNK,
+  SLOT_METHOD, SLOT_REQUEST, SLOT_RESULT, SLOT_SCOPE, SLOT_TIMEOUT, SLOT_USED, slotWord, WAITING_ASLEEP,
+} from '../layout/control-layout.js'
+import { CallScope, type HeapSet, type Region } from '../memory/index.js'
+import { addon } from '../sys/index.js'
+import { End } from './end.js'
+import type { ClientMethod } from './method.js'
+import type { Poller } from './poller.js'
+import { readError, ResultHold, type ResultOwner } from './results.js'
+import { FreeSlots } from './slots.js'
+import type { WaitingPolicy } from './waiting.js'
+import { YieldGuard } from './yield-guard.js'
+
+/** Loads of the answer's word between looks at the CPU, the clock and the doorbell. */
+const SYNC_STEP = 64
+/** How long a blocked thread sleeps at once: an upper bound on how long a fault in waking could go unnoticed. */
+const BLOCK_MS = 100
+const YIELDS_MAX = 8
+
+export interface ClientEndOptions {
+  readonly channel: string
+  readonly slots: number
+  readonly defaultTimeoutMs: number
+  readonly policy: WaitingPolicy
+  /** The server lives on the same thread: it cannot answer a synchronous call. */
+  readonly sameThread: boolean
+  /** The doorbell has ended: once. */
+  onGone(crashed: boolean): void
+}
+
+/**
+ * The client's ring: arguments into slots, answers out of them, and waiting for one on this thread.
+ *
+ * A slot is free, announced as the next one, in flight, or in quarantine: timed out or cancelled, its argument untouched until
+ * the server has answered or is gone. All book-keeping is private: what a server scribbles in the ring cannot confuse it.
+ */
+export abstract class ClientRing extends End implements ResultOwner {
+  protected readonly free: FreeSlots
+
+  /** For each slot: the word that its next request carries while it is free, the word of its answer while it is in flight. */
+  protected readonly sequence: Int32Array
+
+  /** For each slot: REQUEST_RETURNS_RESULT when the next request gives back the result of the last one, else 0. */
+  protected readonly returned: Int32Array
+
+  readonly #scopePool: CallScope[] = []
+
+  protected readonly quarantine = new Map<number, CallScope | null>()
+
+  protected readonly cell = new Int32Array(2)
+
+  readonly #guard = new YieldGuard()
+
+  readonly #reading: Region
+
+  /** The slot announced to the server: the next request goes there, and nowhere else. */
+  protected next: number
+
+  #building = false
+
+  protected gone: RpcError | undefined
+
+  protected constructor(
+    words: Int32Array, readonly heaps: HeapSet, doorbellFd: number, poller: Poller, readonly options: ClientEndOptions,
+  ) {
+    super(words, CLIENT_LINE_WORD, SERVER_LINE_WORD, doorbellFd, poller, options.policy, options.policy.clientHotMs)
+    const { slots } = options
+    this.free = new FreeSlots(slots)
+    this.sequence = new Int32Array(slots).fill(1)
+    this.returned = new Int32Array(slots)
+    this.#reading = heaps.heaps[0]!.region
+    // The server looks at slot 0 first.
+    this.next = this.free.take()
+  }
+
+  /** Slots that wait for the server's answer to a call nobody waits for any more. */
+  get quarantined(): number {
+    return this.quarantine.size
+  }
+
+  /** @internal Whether the answer to the call in a slot is there. */
+  isAnswered(slot: number): boolean {
+    return Atomics.load(this.words, slotWord(slot)) === this.sequence[slot]
+  }
+
+  /** @internal */
+  throwIfGone(method: ClientMethod): void {
+    if (this.gone !== undefined) throw this.goneError(method)
+  }
+
+  /** Gives back a result's memory. */
+  release(hold: ResultHold): void {
+    if (this.gone !== undefined) return
+    if (this.sequence[hold.slot] === hold.sequence) {
+      this.returned[hold.slot] = REQUEST_RETURNS_RESULT
+      return
+    }
+    // The slot is in use again, or was: the server lets, or has let, go of the chunk, it is an ordinary block now.
+    const region = this.heaps.locate(hold.chunkHigh, hold.chunkLow, 8)
+    if (region !== undefined) this.heaps.freeChunk(region, region.resolve(hold.chunkHigh, hold.chunkLow, 2))
+  }
+
+  /** Writes the argument to a scope and its cell to {@link cell}. Returns the scope when it holds anything, else null. */
+  protected encode(method: ClientMethod, value: unknown): CallScope | null {
+    const { cell } = method.argument
+    if (this.#building) {
+      throw this.error('FAILED_PRECONDITION', 'a getter of the argument makes another call on the same connection', method)
+    }
+    this.#building = true
+    const scope = cell.isImmediate ? null : this.#scopePool.pop() ?? new CallScope(this.heaps)
+    try {
+      cell.write(scope ?? this.heaps, value, this.cell, 0)
+    } catch (error) {
+      this.recycle(scope)
+      throw this.located(error, method)
+    } finally {
+      this.#building = false
+    }
+    if (scope === null || !scope.isEmpty) return scope
+    this.#scopePool.push(scope)
+    return null
+  }
+
+  protected recycle(scope: CallScope | null): void {
+    if (scope === null) return
+    scope.reset()
+    this.#scopePool.push(scope)
+  }
+
+  /** The announced slot, when one in quarantine can take its place; else -1: every request must announce the next. */
+  protected reclaimSlot(): number {
+    if (this.quarantine.size > 0) this.reclaim()
+    return this.free.count > 0 ? this.next : -1
+  }
+
+  /** Publishes the argument in {@link cell} in the announced slot, and announces another one. */
+  protected publish(slot: number, method: ClientMethod, scope: CallScope | null, timeoutMs: number): void {
+    const { words } = this
+    const at = slotWord(slot)
+    let flags = this.returned[slot]!
+    this.returned[slot] = 0
+    words[at + SLOT_METHOD] = method.id
+    if (!method.argument.isNothing) {
+      words[at + SLOT_ARGUMENT] = this.cell[0]!
+      words[at + SLOT_ARGUMENT + 1] = this.cell[1]!
+      if (scope !== null) {
+        flags |= REQUEST_HAS_SCOPE
+        const region = scope.firstRegion
+        words[at + SLOT_SCOPE] = region.lowOf(scope.firstWord)
+        words[at + SLOT_SCOPE + 1] = region.high
+        words[at + SLOT_USED] = scope.usedBytes
+      }
+    }
+    if (timeoutMs > 0) {
+      flags |= REQUEST_HAS_TIMEOUT
+      words[at + SLOT_TIMEOUT] = timeoutMs
+    }
+    const next = this.free.take()
+    this.next = next
+    words[at + SLOT_REQUEST] = flags | (next << REQUEST_NEXT_SHIFT)
+    const sequence = this.sequence[slot]!
+    this.sequence[slot] = (sequence + 1) | 0
+    // Pairs with the server's load of the word it awaits.
+    Atomics.store(words, at, sequence)
+    this.wakePeer()
+  }
+
+  /**
+   * Reads an answer and frees its slot. Throws what the server answered as an error.
+   * @param collected a result that is never disposed of is given back when it is garbage.
+   */
+  protected takeAnswer(slot: number, method: ClientMethod, scope: CallScope | null, collected: boolean): unknown {
+    const { words } = this
+    const at = slotWord(slot)
+    const answer = words[at + SLOT_ANSWER]!
+    const { result } = method
+    if (answer === 0 && result.isNothing) {
+      this.freeSlot(slot, scope)
+      return undefined
+    }
+    const low = words[at + SLOT_RESULT]!
+    const high = words[at + SLOT_RESULT + 1]!
+    const chunkLow = words[at + SLOT_CHUNK]!
+    const chunkHigh = words[at + SLOT_CHUNK + 1]!
+    this.freeSlot(slot, scope)
+    this.heaps.refill()
+    if ((answer & ANSWER_STATUS) !== 0) {
+      this.returned[slot] = REQUEST_RETURNS_RESULT
+      throw this.located(readError(this.#reading, statusName(answer & ANSWER_STATUS), low, high), method)
+    }
+    if (result.isCopy) this.returned[slot] = REQUEST_RETURNS_RESULT
+    try {
+      const value = result.cell.read(this.#reading, low, high)
+      if (!result.isCopy && (answer & ANSWER_OWNED) !== 0) {
+        const hold = new ResultHold(this, slot, this.sequence[slot]!, chunkLow, chunkHigh)
+        if (collected) ResultHold.putCollected(value, hold)
+        else ResultHold.put(value, hold)
+      }
+      return value
+    } catch (error) {
+      throw this.located(error, method)
+    }
+  }
+
+  protected freeSlot(slot: number, scope: CallScope | null): void {
+    if (scope !== null) this.recycle(scope)
+    this.sequence[slot] = (this.sequence[slot]! + 1) | 0
+    this.free.give(slot)
+  }
+
+  /** Spins, yields and sleeps until the word is there. False when the time is over or the server is gone. */
+  protected blockUntil(at: number, expected: number, timeoutMs: number): boolean {
+    const deadline = performance.now() + timeoutMs
+    const { words } = this
+    if (this.policy.syncSpins > 0 && this.#yieldToPeer(at, expected)) return true
+    for (let spins = this.policy.syncSpins; spins > 0; spins -= SYNC_STEP) {
+      for (let i = 0; i < SYNC_STEP; i++) if (Atomics.load(words, at) === expected) return true
+      if (spins === Infinity && (performance.now() > deadline || !this.doorbell.block(0))) break
+    }
+    while (Atomics.load(words, at) !== expected) {
+      const left = deadline - performance.now()
+      if (left <= 0 || this.gone !== undefined) return false
+      this.#sleepUntilRung(at, expected, Math.min(left, BLOCK_MS))
+    }
+    return true
+  }
+
+  #sleepUntilRung(at: number, expected: number, timeoutMs: number): void {
+    const { words } = this
+    Atomics.store(words, this.line, WAITING_ASLEEP)
+    this.asleep = true
+    if (Atomics.load(words, at) !== expected) this.doorbell.block(timeoutMs)
+    this.awake()
+    // Calls that somebody awaits relied on the doorbell, too.
+    if (this.expecting()) this.poller.add(this)
+  }
+
+  /** When both ends run on one CPU, spinning only keeps the server from answering. True when it has answered. */
+  #yieldToPeer(at: number, expected: number): boolean {
+    const cpu = addon.currentCpu()
+    this.publishCpu(cpu)
+    if (this.peerCpu() !== cpu) return false
+    for (let yields = 0; yields < YIELDS_MAX && this.#guard.yield(); yields++) {
+      if (Atomics.load(this.words, at) === expected) return true
+    }
+    return false
+  }
+
+  /** Nobody waits for the slot any more. It is used again when the server has answered. */
+  protected abandon(slot: number, scope: CallScope | null): void {
+    this.quarantine.set(slot, scope)
+    const { words } = this
+    Atomics.store(words, slotWord(slot) + SLOT_CANCELLED, (this.sequence[slot]! - 1) | 0)
+    Atomics.add(words, this.line + LINE_CANCELS, 1)
+    this.wakePeer()
+  }
+
+  protected reclaim(): void {
+    for (const [slot, scope] of this.quarantine) {
+      if (!this.isAnswered(slot)) continue
+      this.quarantine.delete(slot)
+      this.returned[slot] = REQUEST_RETURNS_RESULT
+      this.freeSlot(slot, scope)
+    }
+  }
+
+  protected goneError(method: ClientMethod): RpcError {
+    return this.located(this.gone, method)
+  }
+
+  protected error(code: RpcError['code'], sentence: string, method: ClientMethod): RpcError {
+    return new RpcError(code, sentence, { channel: this.options.channel, method: method.name })
+  }
+
+  /** The same error, naming channel and method. */
+  protected located(error: unknown, method: ClientMethod): RpcError {
+    const place = { channel: this.options.channel, method: method.name }
+    if (error instanceof WildPointerError) return new WildPointerError(error.sentence, place)
+    if (!RpcError.is(error)) return this.error('INTERNAL', `the library failed: ${String(error)}`, method)
+    return error.method === undefined ? new RpcError(error.code, error.sentence, { ...place, cause: error.cause }) : error
+  }
+}
