@@ -3,7 +3,6 @@ import { makeAddress } from '../../src/base/numbers.js'
 import { createMemoryFile, Mapping } from '../../src/sys/index.js'
 import { interleave, summaryOf, type BatchPlan, type BatchSummary, type Contender } from '../support/batches.js'
 import { startChild, type Child } from '../support/child.js'
-import { nowNs } from '../support/clock.js'
 import type { ReplacementPlan } from '../support/glibc.js'
 import { program } from '../support/program.js'
 import { BenchHeap, Replacement } from './memory-blocks.js'
@@ -26,7 +25,7 @@ interface RivalArgument {
 }
 
 /** The other process: replaces blocks of its own, on the shared heap or on a private one, as long as it is told to. */
-export const rival = program<RivalArgument, void, void>(
+export const rival = program<RivalArgument>(
   import.meta.url,
   'rival',
   async ({ pid, heapFd, controlFd, replacement }, control) => {
@@ -53,10 +52,16 @@ export const rival = program<RivalArgument, void, void>(
 )
 
 export interface ContentionResult {
-  /** Per free and malloc of this process: the other one idle, on the same heap, and on a heap of its own. */
+  /** CPU time per free and malloc of this process: the other one idle, on the same heap, and on a heap of its own. */
   readonly single: BatchSummary
   readonly contended: BatchSummary
   readonly apart: BatchSummary
+}
+
+/** CPU time of this process: nothing here waits, and a third program that takes a CPU from us is not our contention. */
+function cpuNs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) * 1000
 }
 
 /** Two processes, each on a CPU of its own, that replace blocks at the same time. */
@@ -77,9 +82,9 @@ export async function measureContention(
       own.draw()
       await told(words, mode, child)
       own.replace('plain')
-      const start = nowNs()
+      const start = cpuNs()
       own.replace('plain')
-      const elapsed = nowNs() - start
+      const elapsed = cpuNs() - start
       await told(words, IDLE, child)
       return elapsed / replacement.operations
     },

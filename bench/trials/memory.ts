@@ -101,7 +101,7 @@ function printMemory(output: Output, ratios: Ratios, walk: WalkResult, blocks: B
     ['glibc, and one store', ...spread(blocks.glibc_write), '1'],
     ['shared heap, and one store', ...spread(blocks.heap_write), ratio(blocks.heap_write, blocks.glibc_write)],
   ])
-  output.table('The same in two processes at once, per operation of one', ['', 'mean', 'least', 'greatest', '÷ alone'], [
+  output.table('The same in two processes at once, CPU time per operation of one', ['', 'mean', 'least', 'greatest', '÷ alone'], [
     ['alone', ...spread(two.single), '1'],
     ['both on one heap', ...spread(two.contended), formatRatio(ratios.malloc_contended_over_single)],
     ['each on a heap of its own', ...spread(two.apart), ratio(two.apart, two.single)],

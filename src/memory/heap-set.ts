@@ -13,7 +13,8 @@ export const HEAPS_MAX = 64
  */
 export class HeapSet implements Allocator, RegionSpace {
   readonly #heaps: Heap[] = []
-  #current: Heap | undefined
+  /** Where allocation goes on. */
+  #current: Heap
   region: Region
 
   constructor(makeFirst: (space: RegionSpace) => Heap) {
@@ -38,11 +39,8 @@ export class HeapSet implements Allocator, RegionSpace {
   }
 
   allocate(byteLength: number): number {
-    const heap = this.#current!
     try {
-      const word = heap.allocate(byteLength)
-      this.region = heap.region
-      return word
+      return this.#current.allocate(byteLength)
     } catch (error) {
       return this.#allocateElsewhere(byteLength, error, (other) => other.allocate(byteLength))
     }
@@ -50,22 +48,21 @@ export class HeapSet implements Allocator, RegionSpace {
 
   /** See {@link Heap.allocateChunk}. */
   allocateChunk(byteLength: number): number {
-    const heap = this.#current!
     try {
-      const word = heap.allocateChunk(byteLength)
-      this.region = heap.region
-      return word
+      return this.#current.allocateChunk(byteLength)
     } catch (error) {
       return this.#allocateElsewhere(byteLength, error, (other) => other.allocateChunk(byteLength))
     }
   }
 
   usableBytes(byteLength: number): number {
-    return this.#current!.usableBytes(byteLength)
+    return this.#current.usableBytes(byteLength)
   }
 
   free(region: Region, word: number): void {
-    this.#heapOf(region).free(region, word)
+    const heap = this.#current
+    if (heap.region === region) heap.free(region, word)
+    else this.#heapOf(region).free(region, word)
   }
 
   freeChunk(region: Region, word: number): void {
@@ -103,8 +100,6 @@ export class HeapSet implements Allocator, RegionSpace {
   }
 
   #heapOf(region: Region): Heap {
-    const first = this.#heaps[0]!
-    if (first.region === region) return first
     const heap = this.#heaps.find((one) => one.region === region)
     if (heap === undefined) {
       throw new RpcError('INVALID_ARGUMENT',

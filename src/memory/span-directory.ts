@@ -3,9 +3,6 @@ import {
   REMOTE_FREED,
 } from '../layout/heap-layout.js'
 
-// Of this module, because reading what another exports costs a check each time.
-const FIRST_AUX = DIRECTORY_WORD + 1
-
 export function makeEntry(member: number, kind: number): number {
   return member | (kind << KIND_SHIFT)
 }
@@ -57,11 +54,6 @@ export class SpanDirectory {
   raiseAux(index: number): void {
     const at = DIRECTORY_WORD + index * 2 + 1
     if (Atomics.load(this.words, at) === 0) Atomics.store(this.words, at, 1)
-  }
-
-  /** Whether {@link raiseAux} was called since the last {@link takeAux}. A plain read: Atomics.load is a call of some 8 ns. */
-  isRaised(index: number): boolean {
-    return this.words[FIRST_AUX + index * 2] !== 0
   }
 
   /** Whether blocks were freed remotely since the last time; resets the flag before the caller looks at the bits. */

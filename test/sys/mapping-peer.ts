@@ -13,7 +13,7 @@ export type Order =
 let mapping: Mapping | undefined
 let words = new Int32Array(0)
 
-function obey(order: Order): number | string {
+function obey(order: Order): number | string | undefined {
   switch (order.do) {
     case 'map':
       mapping = Mapping.map(order.fd, order.address, order.byteLength)
@@ -42,10 +42,11 @@ function obey(order: Order): number | string {
       return readFileSync('/proc/self/maps', 'latin1')
     case 'exit':
       process.exit()
+      return undefined
   }
 }
 
-function answer(order: Order): number | string {
+function answer(order: Order): number | string | undefined {
   try {
     return obey(order)
   } catch (error) {
