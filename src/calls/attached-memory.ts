@@ -2,7 +2,7 @@ import { attachHeader } from '../layout/header.js'
 import { CONTROL_FINGERPRINT, CONTROL_KIND, controlBytes } from '../layout/control-layout.js'
 import { RpcError } from '../base/errors.js'
 import type { Attachment, DaemonClient, MemoryGrant } from '../control/index.js'
-import { Heap, HeapSet } from '../memory/index.js'
+import { Heap, HeapSet, type Region } from '../memory/index.js'
 import { checkMemoryFile, hugePageBytes, Mapping } from '../sys/index.js'
 
 /** Maps a grant and closes its descriptor. The mapping is the caller's to unmap. */
@@ -15,16 +15,31 @@ export function mapGrant(grant: MemoryGrant): Mapping {
   }
 }
 
+/** The least number of pointers that a handler may follow, whatever the size of the heap. */
+const WALK_MIN = 1 << 20
+
+/** A walk that follows more pointers than the heap has room for goes in circles. */
+function boundWalks(region: Region): void {
+  region.endless = false
+  region.allowance = Math.max(region.words, WALK_MIN)
+  region.refill()
+}
+
 /** The mapped heaps of a connection, or of a channel that shares one: memory, allocators and leases together. */
 export class AttachedHeaps {
   readonly set: HeapSet
   readonly #daemon: DaemonClient
   readonly #parts: { readonly mapping: Mapping; readonly heap: Heap; readonly attachment: Attachment }[] = []
+  readonly #foreign: boolean
   #open = true
 
-  /** Takes over the grant. */
-  constructor(daemon: DaemonClient, first: MemoryGrant, hugePages: boolean) {
+  /**
+   * Takes over the grant.
+   * @param foreign what a peer writes there is walked by handlers: their loops over it must end.
+   */
+  constructor(daemon: DaemonClient, first: MemoryGrant, hugePages: boolean, foreign = false) {
     this.#daemon = daemon
+    this.#foreign = foreign
     this.set = new HeapSet((space) => this.#attach(first, hugePages, (mapping) =>
       new Heap(mapping.buffer, mapping.address, first.member, space)))
   }
@@ -32,6 +47,16 @@ export class AttachedHeaps {
   /** Takes over the grant of a further heap. */
   add(grant: MemoryGrant, hugePages = false): void {
     this.set.add(this.#attach(grant, hugePages, (mapping) => new Heap(mapping.buffer, mapping.address, grant.member, this.set)))
+  }
+
+  /** Adds a heap that the peer asked for. What is wrong with it costs the peer that heap, and nobody else anything. */
+  addFromPeer(grant: MemoryGrant): void {
+    try {
+      this.add(grant)
+    } catch (error) {
+      if (!RpcError.is(error)) throw error
+      this.#daemon.releaseHeap({ heap: grant.heap, member: grant.member })
+    }
   }
 
   memberGone(attachment: Attachment, gone: number): void {
@@ -64,6 +89,7 @@ export class AttachedHeaps {
     try {
       if (hugePages) mapping.adviseHugePages()
       const heap = make(mapping)
+      if (this.#foreign) boundWalks(heap.region)
       this.#parts.push({ mapping, heap, attachment: { heap: grant.heap, member: grant.member } })
       return heap
     } catch (error) {

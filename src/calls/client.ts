@@ -77,7 +77,7 @@ export class ClientConnection implements AsyncDisposable {
       info: { slots },
       timeoutMs,
     }, {
-      heapAdded: (grant) => heaps?.add(grant),
+      heapAdded: (grant) => heaps?.addFromPeer(grant),
       memberGone: (attachment, gone) => heaps?.memberGone(attachment, gone),
       livingMembers: (attachment, living) => heaps?.livingMembers(attachment, living),
     })

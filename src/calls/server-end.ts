@@ -73,7 +73,7 @@ export class ServerEnd extends End {
   #cancels = 0
   #closing = false
   #gone = false
-  #drained: (() => void) | undefined
+  readonly #drained: (() => void)[] = []
 
   constructor(
     words: Int32Array, readonly heaps: HeapSet, doorbellFd: number, poller: Poller, readonly hotSet: HotSet,
@@ -95,7 +95,8 @@ export class ServerEnd extends End {
       watchCancellation: (call) => this.watchCancellation(call),
     }
     if (this.hotMs === Infinity) this.hotSet.enter(this)
-    else if (!this.sleep()) this.rung()
+    // Not before the connection knows its end: what is there already may end it.
+    else if (!this.sleep()) setImmediate(() => void (this.#gone || this.rung()))
   }
 
   /** Handlers that have not answered yet. */
@@ -110,6 +111,12 @@ export class ServerEnd extends End {
     return 1
   }
 
+  override stayHot(now: number): void {
+    // An end that is never at rest hears of cancellations, too.
+    if (this.#watched.size > 0) this.#lookForCancellations()
+    super.stayHot(now)
+  }
+
   override rest(now: number): boolean {
     if (this.#watched.size > 0) this.#lookForCancellations()
     const rests = super.rest(now)
@@ -117,13 +124,13 @@ export class ServerEnd extends End {
     return rests
   }
 
-  /** Refuses further calls and resolves when every handler has answered. */
+  /** Refuses further calls and resolves when every handler has ended. */
   drain(): Promise<void> {
     this.#closing = true
     this.announceClosing()
-    if (this.#inHandlers === 0 || this.#gone) return Promise.resolve()
+    if (this.#inHandlers === 0) return Promise.resolve()
     return new Promise((resolve) => {
-      this.#drained = resolve
+      this.#drained.push(resolve)
     })
   }
 
@@ -154,6 +161,7 @@ export class ServerEnd extends End {
     this.awake()
     if (this.#watched.size > 0) this.#lookForCancellations()
     let handled = this.poll()
+    if (this.#gone) return true
     // Handled outside the loop, but a sign of more to come all the same: the loop starts the end's hot time by it.
     if (handled > 0) this.active = true
     if (this.hotMs > 0 && this.hotSet.enter(this)) return handled > 0
@@ -185,7 +193,6 @@ export class ServerEnd extends End {
     this.poller.remove(this)
     for (const call of this.#watched) call.abort(new RpcError('CANCELLED', reason))
     this.#watched.clear()
-    this.#drained?.()
   }
 
   #take(slot: number): void {
@@ -245,7 +252,7 @@ export class ServerEnd extends End {
     const settled = (): boolean => {
       this.#inHandlers--
       this.#state[slot] = AWAITED
-      if (this.#inHandlers === 0) this.#drained?.()
+      if (this.#inHandlers === 0) for (const resolve of this.#drained.splice(0)) resolve()
       return !this.#gone
     }
     result.then(

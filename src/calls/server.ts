@@ -158,7 +158,7 @@ export class Server implements AsyncDisposable {
     }
     const slots = slotsOf(request.info)
     const { daemon } = this.#isolate
-    const own = request.heap === undefined ? undefined : new AttachedHeaps(daemon, request.heap, this.options.hugePages === true)
+    const own = request.heap === undefined ? undefined : new AttachedHeaps(daemon, request.heap, this.options.hugePages === true, true)
     const heaps = own ?? this.#sharedHeaps
     if (heaps === undefined) throw new RpcError('INTERNAL', 'the daemon sent a connection without a heap')
     let control: Mapping
@@ -192,7 +192,7 @@ export class Server implements AsyncDisposable {
         connectionClosed: () => {
           if (arriving.end === undefined) closeMemory()
         },
-        heapAdded: (grant) => heaps.add(grant),
+        heapAdded: (grant) => heaps.addFromPeer(grant),
         memberGone: (attachment, member) => heaps.memberGone(attachment, member),
         livingMembers: (attachment, living) => heaps.livingMembers(attachment, living),
       },
