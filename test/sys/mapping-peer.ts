@@ -13,7 +13,7 @@ export type Order =
 let mapping: Mapping | undefined
 let words = new Int32Array(0)
 
-function obey(order: Order): number | string | undefined {
+function obey(order: Order): number | string {
   switch (order.do) {
     case 'map':
       mapping = Mapping.map(order.fd, order.address, order.byteLength)
@@ -41,12 +41,11 @@ function obey(order: Order): number | string | undefined {
     case 'maps':
       return readFileSync('/proc/self/maps', 'latin1')
     case 'exit':
-      process.exit()
-      return undefined
+      return process.exit()
   }
 }
 
-function answer(order: Order): number | string | undefined {
+function answer(order: Order): number | string {
   try {
     return obey(order)
   } catch (error) {
