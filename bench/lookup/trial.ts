@@ -34,7 +34,7 @@ interface Plan extends LookupPlan {
   readonly fetches: number
 }
 
-const FULL: Plan = { batches: { rounds: 9, warmupRounds: 2, batchMs: 80 }, warmupCalls: 3_000, fetches: 3 }
+const FULL: Plan = { batches: { rounds: 7, warmupRounds: 2, batchMs: 70 }, warmupCalls: 3_000, fetches: 3 }
 const QUICK: Plan = { batches: { rounds: 3, warmupRounds: 1, batchMs: 15 }, warmupCalls: 200, fetches: 1 }
 
 export async function runLookup({ clients, quick, progress }: LookupOptions): Promise<LookupResult> {
