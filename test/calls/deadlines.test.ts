@@ -41,19 +41,20 @@ test('a handler learns its deadline, and its signal fires when it passes', async
 test('an AbortSignal ends a call before it is made, while it runs, while it is queued, and not after', async (t) => {
   await using ground = await Ground.open(t)
   const server = await ground.serve()
-  const conn = await ground.connect({ slots: 2 })
+  const conn = await ground.connect({ slots: 4 })
   const before = await errorOf(conn.nothing(undefined, { signal: AbortSignal.abort() }))
   assert.equal(before.code, 'CANCELLED')
   const during = new AbortController()
-  const held = [conn.hold('one', { signal: during.signal }), conn.hold('two')]
+  const held = [conn.hold('one', { signal: during.signal }), conn.hold('two'), conn.hold('more')]
   const queued = conn.hold('three', { signal: during.signal })
-  await ground.until('two handlers to begin', async () => (await ground.info(server)).inHandlers === 2)
+  await ground.until('three handlers to begin', async () => (await ground.info(server)).inHandlers === 3)
   during.abort()
   for (const error of await Promise.all([errorOf(held[0]!), errorOf(queued)])) assert.equal(error.code, 'CANCELLED')
   await ground.until('the handler to be told', async () => (await ground.info(server)).reasons.includes('one CANCELLED'))
   await server.ask('free', 'one')
   await server.ask('free', 'two')
-  assert.equal(await held[1], 'two')
+  await server.ask('free', 'more')
+  assert.deepEqual(await Promise.all(held.slice(1)), ['two', 'more'])
   const after = new AbortController()
   assert.equal(await conn.text('done', { signal: after.signal }), 'done')
   after.abort()
@@ -106,11 +107,12 @@ test('a slot and its argument stay untouched until the server has answered a cal
 test('calls that wait for a slot have the same deadlines as those that have one', async (t) => {
   await using ground = await Ground.open(t)
   const server = await ground.serve()
-  const conn = await ground.connect({ slots: 2, timeoutMs: 300 })
-  const calls = [conn.hold('a'), conn.hold('b'), conn.nothing(), conn.nothing(undefined, { timeoutMs: 20 })]
+  const conn = await ground.connect({ slots: 4, timeoutMs: 300 })
+  const calls = [conn.hold('a'), conn.hold('b'), conn.hold('c'), conn.nothing(), conn.nothing(undefined, { timeoutMs: 20 })]
   for (const error of await Promise.all(calls.map(errorOf))) assert.equal(error.code, 'DEADLINE_EXCEEDED')
   await server.ask('free', 'a')
   await server.ask('free', 'b')
+  await server.ask('free', 'c')
   assert.equal(await conn.number(5), 5)
 })
 
@@ -118,11 +120,10 @@ test('calls that wait for a slot go on when the answer to a call that was given 
   await using ground = await Ground.open(t)
   const server = await ground.serve()
   const conn = await ground.connect({ slots: 2 })
-  const given = [conn.hold('a', { timeoutMs: 30 }), conn.hold('b', { timeoutMs: 30 })]
+  const given = [conn.hold('a', { timeoutMs: 30 })]
   const waiting = [conn.number(1), conn.number(2), conn.number(3)]
   for (const error of await Promise.all(given.map(errorOf))) assert.equal(error.code, 'DEADLINE_EXCEEDED')
   await server.ask('free', 'a')
-  await server.ask('free', 'b')
   ground.waitsFor = 'the calls that wait for the slots of abandoned ones'
   assert.deepEqual(await Promise.all(waiting), [1, 2, 3])
 })

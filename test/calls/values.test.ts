@@ -45,7 +45,7 @@ test('what one side writes before a call or an answer, the other side reads afte
     point.x = round
     point.y = 0 - 2 * round
     assert.equal(conn.sync.add(point), 0 - round)
-    using copy = conn.sync.copy(point) as typeof point & Disposable
+    using copy = conn.sync.copy(point)
     assert.deepEqual([copy.x, copy.y], [round, 0 - 2 * round])
   }
   conn.heap.free(point)
@@ -110,7 +110,7 @@ test('results of several megabytes, kept while slots are used again', async (t) 
   }
   assert.equal((await conn.blob(8_000_000)).length, 8_000_000)
   assert.equal(conn.sync.blob(8_000_000)[7_999_999], 7_999_999 & 255)
-  for (const view of kept) (view as typeof view & Partial<Disposable>)[Symbol.dispose]?.()
+  for (const view of kept) view[Symbol.dispose]()
 })
 
 test('a handler may answer with an object that it makes in the connection heap; the client may free it', async (t) => {

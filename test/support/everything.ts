@@ -4,6 +4,9 @@ import {
   type StatusName, struct, text, u32, union,
 } from '../../src/index.js'
 
+/** A handler bounds what a client may make it do. */
+const RESULT_MAX = 10_000_000
+
 export const Point = struct('Point', { x: i32, y: i32, label: text })
 export const Tree = struct('Tree', { value: u32, name: text, get children() { return list(ref(Tree)) } })
 export const Chain = struct('Chain', { value: u32, get next() { return ref(Chain) } })
@@ -121,8 +124,8 @@ export function everyHandler(gates: Gates): Handlers<(typeof Everything)['method
     },
     reasons: () => JSON.stringify(gates.reasons),
     busy: (ms) => spin(ms),
-    blob: (length) => Uint8Array.from({ length }, (_, i) => i & 255),
-    points: (count) => ({ items: Array.from({ length: count }, (_, i) => ({ x: i, y: -i, label: `point ${i}` })) }),
+    blob: (length) => Uint8Array.from({ length: Math.min(length, RESULT_MAX) }, (_, i) => i & 255),
+    points: (count) => ({ items: Array.from({ length: Math.min(count, RESULT_MAX / 100) }, (_, i) => ({ x: i, y: -i, label: `point ${i}` })) }),
     sumTree,
     sumChain: (chain) => {
       let sum = 0
