@@ -32,7 +32,7 @@ const policies: Readonly<Record<Waiting, WaitingPolicy>> = {
 export function waitingPolicy(name: Waiting = 'adaptive'): WaitingPolicy {
   const policy = (policies as Partial<Record<string, WaitingPolicy>>)[name]
   if (policy === undefined) {
-    throw new RpcError('INVALID_ARGUMENT', `unknown way of waiting "${String(name)}"; use spin, adaptive, event or paper`)
+    throw new RpcError('INVALID_ARGUMENT', `unknown way of waiting "${name}"; use spin, adaptive, event or paper`)
   }
   return policy
 }

@@ -91,20 +91,16 @@ export class WakeEnd extends End {
   }
 
   #fallAsleep(): boolean {
-    switch (this.mutilation) {
-      case 'no-recheck':
-        Atomics.store(this.words, this.line, WAITING_ASLEEP)
-        this.asleep = true
-        return true
-      case 'plain-stores':
-        this.words[this.line] = WAITING_ASLEEP
-        this.asleep = true
-        if (!this.ready()) return true
-        this.awake()
-        return false
-      case 'none':
-      case 'look-before-publishing':
-        return this.sleep()
+    if (this.mutilation === 'no-recheck') {
+      Atomics.store(this.words, this.line, WAITING_ASLEEP)
+      this.asleep = true
+      return true
     }
+    if (this.mutilation !== 'plain-stores') return this.sleep()
+    this.words[this.line] = WAITING_ASLEEP
+    this.asleep = true
+    if (!this.ready()) return true
+    this.awake()
+    return false
   }
 }
