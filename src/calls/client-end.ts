@@ -27,7 +27,8 @@ export class ClientEnd extends ClientRing {
 
   readonly #ticks: Int32Array
 
-  readonly #pipelined = new Map<number, CallScope>()
+  /** For each slot of a pipelined call: what its argument was built in. */
+  readonly #pipelined: (CallScope | null)[]
 
   readonly #queue: QueuedCall[] = []
 
@@ -48,6 +49,7 @@ export class ClientEnd extends ClientRing {
     this.#inFlight = new InFlight(slots)
     this.#waiters = Array.from({ length: slots }, () => null)
     this.#ticks = new Int32Array(slots)
+    this.#pipelined = Array.from({ length: slots }, () => null)
     this.#syncRefused = options.sameThread
   }
 
@@ -89,14 +91,14 @@ export class ClientEnd extends ClientRing {
       this.recycle(scope)
       return -1
     }
-    if (scope !== null) this.#pipelined.set(slot, scope)
+    if (scope !== null) this.#pipelined[slot] = scope
     this.publish(slot, method, scope, 0)
     return slot
   }
 
   /** @internal Takes the answer of a slot for which {@link isAnswered} holds. */
   finish(slot: number, method: ClientMethod): unknown {
-    return this.takeAnswer(slot, method, this.#pipelined.size === 0 ? null : this.#takePipelined(slot), false)
+    return this.takeAnswer(slot, method, this.#takePipelined(slot), false)
   }
 
   /** @internal Blocks until the answer of a pipelined call is there. */
@@ -246,8 +248,8 @@ export class ClientEnd extends ClientRing {
   }
 
   #takePipelined(slot: number): CallScope | null {
-    const scope = this.#pipelined.get(slot) ?? null
-    this.#pipelined.delete(slot)
+    const scope = this.#pipelined[slot]!
+    if (scope !== null) this.#pipelined[slot] = null
     return scope
   }
 
