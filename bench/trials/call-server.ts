@@ -34,7 +34,7 @@ export const callServer = program<ServerArgument, ServerReady, LatenessFigures>(
       increment: (value) => value + 1,
     })
     const rpc = new Rpc().open(RAW_CHANNEL).add(INCREMENT, u32, u32, (_connection, value) => (value + 1) >>> 0)
-    const accepting = rpc.accept()
+    await rpc.listening()
     const echo = join(directory, 'echo.sock')
     const idle = beside === 'nothing'
     const echoing = idle ? undefined : await echoOn(echo)
@@ -45,7 +45,6 @@ export const callServer = program<ServerArgument, ServerReady, LatenessFigures>(
     const figures = timer?.stop() ?? NO_LATENESS
     echoing?.close()
     await server.close(0)
-    void accepting
     await rpc.close()
     return figures
   },

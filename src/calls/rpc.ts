@@ -147,13 +147,18 @@ export class Rpc implements AsyncDisposable {
     return this
   }
 
-  /** Registers the channel, on the first call, and waits for the next client. */
-  async accept(): Promise<AcceptedConnection> {
+  /** Registers the channel, when that was not done yet: clients can connect from now on. */
+  async listening(): Promise<void> {
     this.#server ??= Server.start(this.#name(), { fingerprint: PLAIN_FINGERPRINT, description: null, methods: this.#functions }, {
       ...this.options,
       onConnection: (connection) => this.#arrive(connection),
     })
     await this.#server
+  }
+
+  /** Waits for the next client; registers the channel when that was not done yet. */
+  async accept(): Promise<AcceptedConnection> {
+    await this.listening()
     const arrived = this.#arrived.shift()
     if (arrived !== undefined) return arrived
     return new Promise((resolve) => {
