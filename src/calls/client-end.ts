@@ -130,6 +130,7 @@ export class ClientEnd extends ClientRing {
     if (this.gone !== undefined) return
     this.announceClosing()
     this.doorbell.close()
+    this.closeScopes()
     this.#fail(error)
   }
 

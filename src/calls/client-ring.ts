@@ -6,7 +6,7 @@ import {
 } from '../layout/control-layout.js'
 import { CallScope, type HeapSet, type Region } from '../memory/index.js'
 import { addon } from '../sys/index.js'
-import { End } from './end.js'
+import { closeScope, End } from './end.js'
 import type { ClientMethod } from './method.js'
 import type { Poller } from './poller.js'
 import { readError, ResultHold, type ResultOwner } from './results.js'
@@ -126,8 +126,18 @@ export abstract class ClientRing extends End implements ResultOwner {
 
   protected recycle(scope: CallScope | null): void {
     if (scope === null) return
-    scope.reset()
-    this.#scopePool.push(scope)
+    try {
+      scope.reset()
+      this.#scopePool.push(scope)
+    } catch (error) {
+      // The peer has spoiled the tables of the heap: the chunks are lost, to this connection alone.
+      if (!RpcError.is(error)) throw error
+    }
+  }
+
+  /** Gives back the chunks that wait for the next call: in a heap that outlives the connection they would stay. */
+  protected closeScopes(): void {
+    for (const scope of this.#scopePool.splice(0)) closeScope(scope)
   }
 
   /** The announced slot, when one in quarantine can take its place; else -1: every request must announce the next. */

@@ -1,9 +1,20 @@
+import { RpcError } from '../base/errors.js'
 import {
   LINE_CANCELS, LINE_CLOSING, LINE_CPU, WAITING_ASLEEP, WAITING_POLLING,
 } from '../layout/control-layout.js'
+import type { CallScope } from '../memory/index.js'
 import { Doorbell } from './doorbell.js'
 import { type Pollable, type Poller } from './poller.js'
 import type { WaitingPolicy } from './waiting.js'
+
+/** Frees a scope's chunks. A peer that has spoiled the tables of the heap makes that fail, at its own cost. */
+export function closeScope(scope: CallScope): void {
+  try {
+    scope.close()
+  } catch (error) {
+    if (!RpcError.is(error)) throw error
+  }
+}
 
 /**
  * What both ends of a connection have in common: the two lines of flags, sleeping and waking.
@@ -49,6 +60,11 @@ export abstract class End implements Pollable {
     if (!this.expecting()) return true
     if (now < this.#hotUntil || this.hotMs === Infinity) return false
     return this.sleep()
+  }
+
+  /** Whether the connection's memory was taken away. */
+  get isUnmapped(): boolean {
+    return this.words.length === 0
   }
 
   peerCpu(): number {

@@ -36,6 +36,7 @@ export class Pipeline<Argument, Result> {
    * @returns how many answers there were.
    */
   poll(onResult: (result: Result) => void): number {
+    if (this.#end.isUnmapped) this.#end.throwIfGone(this.#method)
     const inFlight = this.#inFlight
     let count = 0
     while (inFlight.count > 0) {
@@ -51,6 +52,7 @@ export class Pipeline<Argument, Result> {
 
   /** Blocks this thread until an answer is there. @throws RpcError DEADLINE_EXCEEDED, UNAVAILABLE */
   wait(timeoutMs?: number): void {
+    if (this.#end.isUnmapped) this.#end.throwIfGone(this.#method)
     if (this.#inFlight.count > 0) this.#end.waitFor(this.#inFlight.first(), this.#method, timeoutMs)
   }
 }

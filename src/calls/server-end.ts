@@ -5,7 +5,7 @@ import {
 } from '../layout/control-layout.js'
 import { CallScope, type HeapSet, type Region } from '../memory/index.js'
 import type { Cell } from '../objects/index.js'
-import { End } from './end.js'
+import { closeScope, End } from './end.js'
 import type { HotSet } from './hot-set.js'
 import type { ServerMethod } from './method.js'
 import type { Poller } from './poller.js'
@@ -193,6 +193,8 @@ export class ServerEnd extends End {
     this.poller.remove(this)
     for (const call of this.#watched) call.abort(new RpcError('CANCELLED', reason))
     this.#watched.clear()
+    // In a heap that outlives the connection they would stay.
+    for (const scope of this.#replies) if (scope !== null) closeScope(scope)
   }
 
   #take(slot: number): void {
