@@ -1,0 +1,138 @@
+// Memory of connections: what calls leave behind, full heaps, further heaps, heaps that a channel shares.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { connect, type HeapStats, method, nothing, plain, serve, service, struct, text, u32 } from '../../src/index.js'
+import { Everything, everyHandler, Gates, Point } from '../support/everything.js'
+import { errorOf, Ground, type EverythingConnection } from '../support/ground.js'
+
+const Stats = struct('Stats', { live: u32 })
+const Probed = service('probed', {
+  ...Everything.methods, live: method(200, nothing, Stats),
+})
+
+function work(conn: EverythingConnection, rounds: number): Promise<unknown> {
+  const results: Promise<unknown>[] = []
+  for (let i = 0; i < rounds; i++) {
+    conn.sync.add({ x: i, y: i, label: 'a label that takes memory of its own' })
+    conn.sync.text('t'.repeat(i % 3000))
+    conn.sync.copy({ x: 1, y: 2, label: 'the same' })[Symbol.dispose]()
+    conn.sync.points(i % 50)[Symbol.dispose]()
+    try {
+      conn.sync.fail({ code: 'ABORTED', message: 'an error whose text takes memory' })
+    } catch {
+      // As it should.
+    }
+    if (i % 10 === 0) results.push(conn.copy({ x: 3, y: 4, label: 'async' }).then((copy) => copy[Symbol.dispose]()))
+  }
+  return Promise.all(results)
+}
+
+test('calls leave nothing behind: the same work again takes no more memory, on either side', async (t) => {
+  await using ground = await Ground.open(t)
+  ground.owns(await serve(ground.channel, Probed, {
+    ...everyHandler(new Gates()),
+    live: (_, { heap }) => {
+      heap.collect()
+      return { live: heap.stats().liveBlocks }
+    },
+  }))
+  const conn = await ground.connectTo(Probed, { heapBytes: 4 << 20, slots: 4 })
+  const calls = async (): Promise<void> => {
+    for (let i = 0; i < 300; i++) {
+      const copies = await Promise.all([conn.copy({ x: 1, y: 2, label: 'the label of a copy' }), conn.points(i % 40), conn.copy({ x: 1, y: 2, label: '' })])
+      for (const copy of copies) copy[Symbol.dispose]()
+      await errorOf(conn.fail({ code: 'ABORTED', message: 'an error whose text takes memory' }))
+      assert.equal(await conn.text('x'.repeat(i * 7)), 'x'.repeat(i * 7))
+    }
+  }
+  const live = async (): Promise<readonly [number, number]> => {
+    using stats = await conn.live()
+    conn.heap.collect()
+    return [conn.heap.stats().liveBlocks, stats.live]
+  }
+  await calls()
+  const [client, server] = await live()
+  for (let round = 0; round < 3; round++) await calls()
+  const [clientAfter, serverAfter] = await live()
+  assert.ok(clientAfter <= client + 4, `the client holds ${clientAfter} blocks, ${client} before`)
+  assert.ok(serverAfter <= server + 4, `the server holds ${serverAfter} blocks, ${server} before`)
+})
+
+test('sync work in a small heap goes on for ever', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect({ heapBytes: 1 << 20 })
+  for (let round = 0; round < 5; round++) await work(conn, 300)
+})
+
+test('a full heap is one clear error on either side; what is freed can be used again, and nothing is lost', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect({ heapBytes: 1 << 20 })
+  const empty = conn.heap.stats().freeBytes
+  for (let round = 0; round < 3; round++) {
+    const objects: object[] = []
+    const full = await errorOf(() => {
+      for (;;) objects.push(conn.heap.new(Point, { x: objects.length, y: 0, label: 'an object that fills the heap, one after another' }))
+    })
+    assert.equal(full.code, 'RESOURCE_EXHAUSTED')
+    assert.equal((await errorOf(conn.text('x'.repeat(100_000)))).code, 'RESOURCE_EXHAUSTED', 'no room for the argument')
+    assert.equal((await errorOf(() => conn.sync.points(3000))).code, 'RESOURCE_EXHAUSTED', 'no room for the result')
+    assert.equal(conn.sync.number(5), 5, 'what needs no memory works')
+    for (const [i, one] of objects.entries()) {
+      assert.equal((one as { x: number }).x, i)
+      conn.heap.free(one)
+    }
+    conn.heap.collect()
+    assert.equal(conn.sync.points(1000).items.length, 1000)
+  }
+  assert.ok(conn.heap.stats().freeBytes > empty / 2)
+})
+
+test('a connection grows by further heaps, which both ends use', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect({ heapBytes: 1 << 20 })
+  assert.equal((await errorOf(conn.text('x'.repeat(3 << 20)))).code, 'RESOURCE_EXHAUSTED')
+  await conn.grow(16 << 20)
+  assert.equal((await conn.text('x'.repeat(3 << 20))).length, 3 << 20)
+  assert.equal((await conn.blob(2 << 20)).length, 2 << 20)
+  const points = await conn.points(20_000)
+  assert.equal(points.items.length, 20_000)
+  assert.equal(plain(points.items.at(-1))?.x, 19_999)
+  points[Symbol.dispose]()
+})
+
+test('a heap of a channel is shared by its connections: what one makes, another reads by the same pointer', async (t) => {
+  await using ground = await Ground.open(t)
+  const server = await ground.serve({ sharedHeapBytes: 32 << 20 })
+  const one = await ground.connect()
+  const two = await ground.connect()
+  const point = one.heap.new(Point, { x: 20, y: 22, label: '' })
+  assert.equal(one.sync.add(one.sync.echo(point)), 42)
+  assert.ok(one.heap.stats().liveBlocks > 0 && two.heap.stats().liveBlocks >= 0)
+  one.heap.free(point)
+  const before = await server.ask('sharedStats') as HeapStats
+  for (let round = 0; round < 30; round++) {
+    const conn = await connect(ground.channel, Everything)
+    for (let i = 0; i < 20; i++) {
+      assert.equal(conn.sync.add({ x: i, y: 1, label: 'an argument in the shared heap' }), i + 31)
+      ;(await conn.copy({ x: 1, y: 2, label: 'a result in the shared heap' }))[Symbol.dispose]()
+    }
+    await conn.close()
+  }
+  await ground.until('the clients\' ends to be noticed', async () => (await ground.info(server)).connections === 2)
+  const after = await server.ask('sharedStats') as HeapStats
+  assert.ok(after.liveBlocks <= before.liveBlocks + 8, `${after.liveBlocks} live blocks in the shared heap, ${before.liveBlocks} before 30 clients came and went`)
+})
+
+const Named = service('named', { name: method(1, text, text) })
+
+test('heaps of different services and channels live side by side in one process', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  ground.owns(await serve(`${ground.channel}/named`, Named, { name: (value) => `${value}!` }))
+  const conn = await ground.connect()
+  const named = await ground.connectTo(Named, {}, `${ground.channel}/named`)
+  assert.equal(await named.name(conn.sync.text('hello')), 'hello!')
+})
