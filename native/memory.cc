@@ -283,11 +283,15 @@ napi_value unmap(napi_env env, napi_callback_info info) {
   Attachment* attachment = static_cast<Attachment*>(raw);
   if (attachment->released) return makeUndefined(env);
   discount(env, attachment->length, 1);
+  // Before the detaching: Bun and Deno run the buffer's finalizer within it.
+  attachment->released = true;
   bool detached = napi_detach_arraybuffer(env, args.value(0)) == napi_ok;
-  if (!detached) discount(env, attachment->length, -1);
+  if (!detached) {
+    attachment->released = false;
+    discount(env, attachment->length, -1);
+  }
   Locked locked;
   if (detached) {
-    attachment->released = true;
     dropAttachment(attachment->address);
   } else {
     // A runtime that cannot detach: zero pages until the buffer is collected.
