@@ -5,10 +5,8 @@ import { ClientRing, type ClientEndOptions } from './client-ring.js'
 import type { CallOptions, ClientMethod } from './method.js'
 import type { Poller } from './poller.js'
 import { InFlight } from './slots.js'
-import { Patience, type QueuedCall, type Waiter } from './waiters.js'
+import { CallQueue, Patience, QUEUE_MAX, type QueuedCall, type Waiter } from './waiters.js'
 
-/** Calls that wait for a free slot, for each connection: beyond it a caller is told to slow down. */
-export const QUEUE_MAX = 65_536
 /** Coarse clock of the default deadline: a call is overdue after whole ticks. */
 const TICK_MS = 500
 /** Every so many polls all calls in flight are looked at, not just the oldest: answers may come out of order. */
@@ -30,7 +28,7 @@ export class ClientEnd extends ClientRing {
   /** For each slot of a pipelined call: what its argument was built in. */
   readonly #pipelined: (CallScope | null)[]
 
-  readonly #queue: QueuedCall[] = []
+  readonly #queue = new CallQueue()
 
   #waiting = 0
 
@@ -216,16 +214,14 @@ export class ClientEnd extends ClientRing {
   }
 
   #sendQueued(): void {
-    let sent = 0
-    while (sent < this.#queue.length) {
+    this.#queue.takeWhile(({ low, high, timeoutMs, waiter }) => {
       const slot = this.free.count > 0 ? this.next : this.reclaimSlot()
-      if (slot < 0) break
-      const { low, high, timeoutMs, waiter } = this.#queue[sent++]!
+      if (slot < 0) return false
       this.cell[0] = low
       this.cell[1] = high
       this.#send(slot, waiter, timeoutMs)
-    }
-    this.#queue.splice(0, sent)
+      return true
+    })
   }
 
   /** Slots have come back outside the poll loop. */
@@ -286,27 +282,24 @@ export class ClientEnd extends ClientRing {
   }
 
   #enqueue(call: QueuedCall): void {
-    if (this.#queue.length < QUEUE_MAX) {
-      this.#queue.push(call)
+    if (this.#queue.add(call)) {
       if (this.#tickTimer === undefined) this.#startTicks()
       return
     }
-    const { waiter } = call
-    this.recycle(waiter.scope)
+    this.#dropQueued(call, this.error('RESOURCE_EXHAUSTED',
+      `${QUEUE_MAX} calls wait for a slot already; await some before making more`, call.waiter.method))
+  }
+
+  #dropQueued({ waiter }: QueuedCall, error: RpcError): void {
     waiter.patience?.stop()
-    waiter.reject(this.error('RESOURCE_EXHAUSTED',
-      `${QUEUE_MAX} calls wait for a slot already; await some before making more`, waiter.method))
+    this.recycle(waiter.scope)
+    waiter.reject(error)
   }
 
   #giveUp(patience: Patience, error: RpcError): void {
     patience.stop()
-    const queued = this.#queue.findIndex(({ waiter }) => waiter.patience === patience)
-    if (queued >= 0) {
-      const { waiter } = this.#queue.splice(queued, 1)[0]!
-      this.recycle(waiter.scope)
-      waiter.reject(error)
-      return
-    }
+    const queued = this.#queue.remove(({ waiter }) => waiter.patience === patience)
+    for (const call of queued) this.#dropQueued(call, error)
     const slot = this.#waiters.findIndex((waiter) => waiter?.patience === patience)
     if (slot >= 0) this.#giveUpSlot(slot, error)
   }
@@ -353,19 +346,8 @@ export class ClientEnd extends ClientRing {
       if (waiter === null || (waiter.patience?.timeoutMs ?? 0) > 0 || this.#ticks[slot]! >= overdue) continue
       this.#giveUpSlot(slot, this.#overdueError(waiter.method))
     }
-    this.#giveUpQueued((call) => call.timeoutMs === 0 && call.tick < overdue)
-  }
-
-  #giveUpQueued(isOverdue: (call: QueuedCall) => boolean): void {
-    const late = this.#queue.filter(isOverdue)
-    if (late.length === 0) return
-    const patient = this.#queue.filter((call) => !isOverdue(call))
-    this.#queue.length = 0
-    for (const call of patient) this.#queue.push(call)
-    for (const { waiter } of late) {
-      waiter.patience?.stop()
-      this.recycle(waiter.scope)
-      waiter.reject(this.#overdueError(waiter.method))
+    for (const call of this.#queue.remove(({ timeoutMs, tick }) => timeoutMs === 0 && tick < overdue)) {
+      this.#dropQueued(call, this.#overdueError(call.waiter.method))
     }
   }
 
@@ -378,7 +360,7 @@ export class ClientEnd extends ClientRing {
     this.#syncRefused = true
     this.poller.remove(this)
     clearInterval(this.#tickTimer)
-    const waiters = [...this.#waiters, ...this.#queue.splice(0).map((call) => call.waiter)]
+    const waiters = [...this.#waiters, ...this.#queue.remove(() => true).map((call) => call.waiter)]
     this.#waiters.fill(null)
     this.#waiting = 0
     for (const waiter of waiters) {

@@ -46,3 +46,36 @@ export interface QueuedCall {
   readonly tick: number
   readonly waiter: Waiter
 }
+
+/** Calls that wait for a free slot, for each connection: beyond it a caller is told to slow down. */
+export const QUEUE_MAX = 65_536
+
+/** Calls that wait for a free slot, in the order in which they were made. */
+export class CallQueue {
+  #calls: QueuedCall[] = []
+
+  get length(): number {
+    return this.#calls.length
+  }
+
+  /** False when the queue is full. */
+  add(call: QueuedCall): boolean {
+    if (this.#calls.length >= QUEUE_MAX) return false
+    this.#calls.push(call)
+    return true
+  }
+
+  /** Hands over the first calls, as long as they are taken. */
+  takeWhile(take: (call: QueuedCall) => boolean): void {
+    let taken = 0
+    while (taken < this.#calls.length && take(this.#calls[taken]!)) taken++
+    this.#calls.splice(0, taken)
+  }
+
+  /** Takes out the calls for which the predicate holds. */
+  remove(predicate: (call: QueuedCall) => boolean): QueuedCall[] {
+    const removed = this.#calls.filter(predicate)
+    if (removed.length > 0) this.#calls = this.#calls.filter((call) => !predicate(call))
+    return removed
+  }
+}

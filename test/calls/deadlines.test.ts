@@ -131,7 +131,7 @@ test('calls that wait for a slot go on when the answer to a call that was given 
 test('an answer that is there already wins over a deadline that has passed', async (t) => {
   await using ground = await Ground.open(t)
   await ground.serve()
-  const conn = await ground.connect({ slots: 2 })
+  const conn = await ground.connect({ slots: 4 })
   for (let round = 0; round < 5; round++) {
     const calls = [conn.number(1, { timeoutMs: 30 }), conn.number(2, { timeoutMs: 30 }), conn.number(3)]
     // The event loop is busy while the answers come and the timers run out.
