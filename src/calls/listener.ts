@@ -6,8 +6,6 @@ import { FrameSocket } from './frames.js'
 const BACKLOG = 512
 /** A client that has been accepted has so long to come. */
 const HANDSHAKE_MS = 5000
-/** Sockets of which nobody knows yet who they are. */
-const UNKNOWN_MAX = 256
 const TOKEN = /^[0-9a-f]{32}$/
 
 export interface Hello {
@@ -41,7 +39,8 @@ export class DoorbellListener {
   readonly #fd: number
   readonly #watch: Watch
   readonly #expected = new Map<string, Expectation>()
-  #unknown = 0
+  /** By process: how many sockets it may still open. Strangers cannot take the places of those who are expected. */
+  readonly #places = new Map<number, number>()
 
   constructor() {
     this.#fd = listenUnix(this.path, 'stream', BACKLOG)
@@ -51,9 +50,11 @@ export class DoorbellListener {
   expect(token: string, expected: Expected): void {
     const timer = setTimeout(() => {
       this.#expected.delete(token)
+      this.#takePlace(expected.pid)
       expected.missed(new RpcError('DEADLINE_EXCEEDED', `the client did not come within ${HANDSHAKE_MS} ms`))
     }, HANDSHAKE_MS)
     timer.unref()
+    this.#places.set(expected.pid, (this.#places.get(expected.pid) ?? 0) + 1)
     this.#expected.set(token, { ...expected, arrived: (fd, hello) => expected.arrived(fd, hello), missed: (error) => expected.missed(error), timer })
   }
 
@@ -62,19 +63,23 @@ export class DoorbellListener {
     addon.closeFd(this.#fd)
     for (const { timer } of this.#expected.values()) clearTimeout(timer)
     this.#expected.clear()
+    this.#places.clear()
   }
 
   #accept(): void {
     for (;;) {
       const fd = acceptUnix(this.#fd)
       if (fd === undefined) return
-      if (this.#unknown >= UNKNOWN_MAX) {
-        addon.closeFd(fd)
-        continue
-      }
-      this.#unknown++
-      void this.#greet(fd).finally(() => this.#unknown--)
+      if (this.#takePlace(peerCredentials(fd).pid)) void this.#greet(fd)
+      else addon.closeFd(fd)
     }
+  }
+
+  #takePlace(pid: number): boolean {
+    const places = this.#places.get(pid) ?? 0
+    if (places > 1) this.#places.set(pid, places - 1)
+    else this.#places.delete(pid)
+    return places > 0
   }
 
   async #greet(fd: number): Promise<void> {
