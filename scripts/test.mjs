@@ -9,7 +9,7 @@ import { setUp } from './setup.mjs'
 import { killAll, runTestFile } from './test-file.mjs'
 
 // These start many processes, load the machine or share its runtimes: one file at a time.
-const SERIAL = /^build\/test\/(system|chaos|hostile|packaging)\//
+const SERIAL = /^build\/test\/(system|chaos|hostile|packaging|bench)\//
 const WATCHDOG_SECONDS = 300
 const SERIAL_WATCHDOG_SECONDS = 1200
 const PARALLEL = Math.min(2, availableParallelism())

@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { test } from 'node:test'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
+import { TRIALS } from '../../bench/trials/registry.js'
+
+const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
+
+/** What the issue asks each trial to print, as paths into its JSON object. */
+const KEYS: Readonly<Record<string, readonly string[]>> = {
+  call: [
+    'sync_rtt_over_c', 'sync_rtt_ns', 'async_rtt_ns', 'async_speedup_over_uds', 'pipelined_calls_per_s',
+    'async_pipelined_calls_per_s', 'typed_call_over_c', 'sparse_rtt_over_uds', 'sparse_cpu_percent',
+    'peer_rtt_ns.thrift_uds', 'peer_rtt_ns.grpc_uds', 'peer_rtt_ns.net_uds', 'peer_rtt_ns.net_tcp', 'peer_rtt_ns.zeromq_ipc',
+    'peer_rtt_ns.worker_postmessage', 'peer_rtt_ns.child_ipc', 'one_core_rtt_ns', 'one_core_async_over_uds',
+    'idle_cpu_percent', 'idle_connections_cost', 'channel_create_us', 'connect_us', 'timer_lateness_p99_us.caller',
+    'one_core_hog.async_over_uds',
+  ],
+  memory: ['walk_over_objects', 'malloc_over_glibc', 'malloc_free_ns', 'malloc_contended_over_single'],
+}
+
+function valueAt(result: unknown, path: string): unknown {
+  return path.split('.').reduce<unknown>((value, key) =>
+    (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined), result)
+}
+
+for (const { name } of TRIALS) {
+  test(`bench ${name} --quick --json prints one JSON object with its figures`, async () => {
+    const child = spawn(process.execPath, [main, name, '--quick', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const [stdout, stderr, [code]] = await Promise.all([
+      text(child.stdout), text(child.stderr), once(child, 'exit') as Promise<[number | null]>,
+    ])
+    assert.equal(code, 0, stderr)
+    const result: unknown = JSON.parse(stdout)
+    for (const key of KEYS[name] ?? []) {
+      const value = valueAt(result, key)
+      assert(typeof value === 'number' && Number.isFinite(value), `${key} is ${String(value)}`)
+    }
+  })
+}
