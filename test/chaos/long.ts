@@ -1,26 +1,45 @@
 // npm run chaos [-- <minutes>]: storms for as long as one likes, each seed printed, and the stress of waking between them.
 import { newSeed } from '../support/random.js'
 import { type Mutilation, stressWaking } from '../support/wake-stress.js'
-import { Storm } from './storm.js'
+import { Storm, type StormOptions } from './storm.js'
 
+const MINUTES_DEFAULT = 5
 const STORM_KILLS = 200
 const MESSAGES = 1_000_000
-const MUTILATIONS: readonly Mutilation[] = ['no-recheck', 'look-before-publishing', 'plain-stores']
-const minutes = Number(process.argv[2] ?? '10')
+const MUTILATED_MESSAGES = 200_000
+/** Each loss costs a wait; these are enough to see how often one happens. */
+const LOST_MAX = 20
+const DELAY_ROUNDS = 2000
+const MUTILATIONS: readonly Mutilation[] = ['plain-stores', 'no-recheck', 'look-before-publishing']
+const STORMS: readonly (Pick<StormOptions, 'sharedHeapBytes' | 'daemon'> & { readonly name: string })[] = [
+  { name: 'each connection with its own heap' },
+  { name: 'one shared heap', sharedHeapBytes: 64 << 20 },
+  { name: 'the daemon dies too', daemon: true },
+  { name: 'one shared heap, and the daemon dies too', sharedHeapBytes: 64 << 20, daemon: true },
+]
+
+const minutes = Number(process.argv[2] ?? MINUTES_DEFAULT)
+if (!(minutes > 0)) throw new Error(`say for how many minutes, not "${process.argv[2]}"`)
 const end = performance.now() + minutes * 60_000
 const over = (): boolean => performance.now() > end
+const say = (line: string): void => void process.stdout.write(`${line}\n`)
 
+let kills = 0
+let messages = 0
 for (let round = 0; !over(); round++) {
+  const { name, ...kind } = STORMS[round % STORMS.length]!
   const seed = newSeed()
-  const shared = round % 2 === 1
-  process.stdout.write(`storm over ${shared ? 'a shared heap' : 'heaps of their own'} (RPCOOL_SEED=${seed})`)
-  const storm = new Storm({ kills: STORM_KILLS, seed, clients: 3, over, ...(shared ? { sharedHeapBytes: 512 << 20 } : {}) })
+  say(`storm, ${name}: RPCOOL_SEED=${seed}`)
+  const storm = new Storm({ ...kind, kills: STORM_KILLS, seed, over })
   await storm.run()
-  process.stdout.write(`: ${storm.kills} processes killed\n`)
-  const { messages, lost } = await stressWaking('none', MESSAGES, 1, 2000)
-  process.stdout.write(`waking: ${messages} messages, ${lost} lost\n`)
-  if (lost > 0) throw new Error('a wake-up was lost')
+  kills += storm.kills
+  say(`  ${storm.kills} processes killed, ${storm.told} deaths told to a server, ${storm.aborted} handlers told, ${storm.daemonKills} daemons killed`)
+  const whole = await stressWaking('none', MESSAGES, 1, DELAY_ROUNDS)
+  messages += whole.messages
+  say(`waking: ${whole.messages} messages, ${whole.lost} lost`)
+  if (whole.lost > 0) throw new Error('a wake-up was lost')
   const mutilation = MUTILATIONS[round % MUTILATIONS.length]!
-  const broken = await stressWaking(mutilation, MESSAGES, 1, 2000)
-  process.stdout.write(`waking with the fault "${mutilation}": ${broken.lost} lost in ${broken.messages}\n`)
+  const broken = await stressWaking(mutilation, MUTILATED_MESSAGES, LOST_MAX, DELAY_ROUNDS)
+  say(`waking with the fault "${mutilation}": ${broken.messages} messages, ${broken.lost} lost`)
 }
+say(`${kills} processes killed, ${messages} messages sent to a sleeper, nothing lost`)

@@ -1,85 +1,50 @@
-// Kills processes with SIGKILL at random moments while they allocate and call, and sees to it that the survivors are told
-// and that everything comes back.
+// Kills processes with SIGKILL at random moments while they connect, allocate and call, and sees to it that the survivors
+// are told and that everything comes back.
 import assert from 'node:assert/strict'
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { DaemonClient } from '../../src/control/index.js'
+import { isAlive, memoryFiles } from '../support/leaks.js'
 import { Random } from '../support/random.js'
-import type { Order, Report } from './worker-main.js'
+import { Worker } from './worker.js'
 
-const PATIENCE_MS = 60_000
-const SPARES = 3
-
-/** A process of the storm, as its parent sees it. */
-class Worker {
-  readonly reports: Report[] = []
-  readonly process: ChildProcess
-  readonly ended: Promise<unknown>
-  #wake: (() => void) | undefined
-
-  constructor() {
-    this.process = fork(fileURLToPath(new URL('./worker-main.js', import.meta.url)), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-    this.ended = once(this.process, 'exit')
-    this.process.on('message', (report: Report) => {
-      this.reports.push(report)
-      this.#wake?.()
-    })
-    this.process.once('exit', () => this.#wake?.())
-  }
-
-  get pid(): number {
-    return this.process.pid ?? 0
-  }
-
-  get isAlive(): boolean {
-    return this.process.exitCode === null && this.process.signalCode === null
-  }
-
-  /** The first report that fits, which is taken. */
-  async report<E extends Report['event']>(event: E, fits: (report: Extract<Report, { event: E }>) => boolean = () => true): Promise<Extract<Report, { event: E }>> {
-    const watchdog = sleep(PATIENCE_MS, 'late', { ref: false })
-    for (;;) {
-      const wrong = this.reports.find((report) => report.event === 'wrong')
-      if (wrong?.event === 'wrong') throw new Error(`process ${this.pid}: ${wrong.why}`)
-      const found = this.reports.findIndex((report) => report.event === event && fits(report as Extract<Report, { event: E }>))
-      if (found >= 0) return this.reports.splice(found, 1)[0] as Extract<Report, { event: E }>
-      if (!this.isAlive) throw new Error(`process ${this.pid} ended (${this.process.signalCode ?? this.process.exitCode}) while "${event}" was awaited from it`)
-      const woken = new Promise<string>((resolve) => {
-        this.#wake = (): void => resolve('')
-      })
-      if (await Promise.race([woken, watchdog]) === 'late') throw new Error(`process ${this.pid} did not report "${event}"`)
-    }
-  }
-
-  order(order: Order | string): void {
-    this.process.send(order)
-  }
-
-  async kill(): Promise<void> {
-    this.process.kill('SIGKILL')
-    await this.ended
-  }
-}
+/** Clients at work at the same time, in one burst. */
+const CLIENTS = 7
+/** A burst ends within this, in microseconds. */
+const BURST_US = 40_000
+const BURSTS_PER_ROUND = 10
 
 export interface StormOptions {
   readonly kills: number
   readonly seed: number
   readonly sharedHeapBytes?: number
-  readonly clients: number
-  /** Called between two kills: true ends the storm. */
+  /** The daemon dies too, in every second burst. */
+  readonly daemon?: boolean
+  /** True ends the storm. */
   readonly over?: () => boolean
-  readonly between?: (kills: number) => Promise<void>
+}
+
+interface Victim {
+  readonly shoot: () => void
+  readonly atUs: number
 }
 
 export class Storm {
   readonly channel: string
+  kills = 0
+  daemonKills = 0
+  /** Clients whose server was told of their death; others were connecting. */
+  told = 0
+  /** Handlers at work for a client that died. */
+  aborted = 0
   readonly #random: Random
   readonly #spares: Worker[] = []
   readonly #all = new Set<Worker>()
+  readonly #dead: number[] = []
   #server: Worker | undefined
-  readonly #clients: Worker[] = []
-  kills = 0
+  /** Clients at rest. */
+  #clients: Worker[] = []
+  /** How many connections each of them has. */
+  readonly #connections = new Map<Worker, number>()
 
   constructor(readonly options: StormOptions) {
     this.channel = `storm/${process.pid}/${options.seed}`
@@ -89,17 +54,11 @@ export class Storm {
   async run(): Promise<void> {
     try {
       while (this.kills < this.options.kills && this.options.over?.() !== true) {
-        await this.#fill()
-        await sleep(this.#random.below(12))
-        for (let i = this.#random.below(20_000); i > 0; i--) this.#random.word()
-        await this.options.between?.(this.kills)
-        const choice = this.#random.below(10)
-        if (choice < 6) await this.#killClient()
-        else await this.#killServer(choice >= 8)
+        for (let i = 0; i < BURSTS_PER_ROUND && this.kills < this.options.kills; i++) await this.#burst()
+        await this.#endOfRound()
       }
-      await this.#finish()
     } finally {
-      for (const worker of this.#all) if (worker.isAlive) await worker.kill()
+      for (const worker of this.#all) await worker.kill()
     }
   }
 
@@ -109,65 +68,110 @@ export class Storm {
     return worker
   }
 
-  async #next(): Promise<Worker> {
-    while (this.#spares.length < SPARES) this.#spares.push(this.#worker())
-    const worker = this.#spares.shift()!
-    await worker.report('ready')
-    return worker
-  }
-
   async #fill(): Promise<void> {
-    const { sharedHeapBytes } = this.options
+    const { channel, options: { sharedHeapBytes } } = this
+    const missing = CLIENTS - this.#clients.length + (this.#server === undefined ? 1 : 0)
+    while (this.#spares.length < missing) this.#spares.push(this.#worker())
+    const fresh = this.#spares.splice(0, missing)
+    for (const worker of fresh) await worker.ready
     if (this.#server === undefined) {
-      const server = await this.#next()
-      server.order({ role: 'server', channel: this.channel, seed: 0, ...(sharedHeapBytes === undefined ? {} : { sharedHeapBytes }) })
-      await server.report('at work')
-      this.#server = server
+      this.#server = fresh.pop()!
+      await this.#server.ask('serve', { channel, ...(sharedHeapBytes === undefined ? {} : { sharedHeapBytes }) })
     }
-    while (this.#clients.length < this.options.clients) {
-      const client = await this.#next()
-      client.order({ role: 'client', channel: this.channel, seed: this.#random.word() })
-      await client.report('at work')
-      this.#clients.push(client)
-    }
+    this.#clients.push(...fresh)
   }
 
-  #takeClient(): Worker {
-    return this.#clients.splice(this.#random.below(this.#clients.length), 1)[0]!
-  }
-
-  async #killClient(): Promise<void> {
-    const client = this.#takeClient()
-    const { pid } = client
-    await client.kill()
-    this.kills++
-    const report = await this.#server!.report('client gone', (one) => one.pid === pid)
-    assert.equal(report.crashed, true)
-  }
-
-  /** With or without one of its clients, at the same moment. */
-  async #killServer(withClient: boolean): Promise<void> {
-    const server = this.#server!
-    this.#server = undefined
-    const client = withClient ? this.#takeClient() : undefined
-    await Promise.all([server.kill(), client?.kill()])
-    this.kills += withClient ? 2 : 1
-    for (const survivor of this.#clients) {
-      const { code, closed } = await survivor.report('server gone')
-      assert.deepEqual([code, closed], ['UNAVAILABLE', 'UNAVAILABLE'])
-      await survivor.report('all given back')
-      // It can be a client, or a server, again.
-      survivor.reports.push({ event: 'ready' })
-    }
-    this.#spares.unshift(...this.#clients.splice(0))
-  }
-
-  /** The last clients die; the server, which lives, has nothing left of any of them. */
-  async #finish(): Promise<void> {
+  /** All start to work, and some die on the way. */
+  async #burst(): Promise<void> {
+    const random = this.#random
     await this.#fill()
-    while (this.#clients.length > 0) await this.#killClient()
-    this.#server!.order('give back')
-    await this.#server!.report('all given back')
-    this.#server!.order('close')
+    const server = this.#server!
+    const clients = this.#clients.splice(0)
+    const { victims, daemon } = await this.#victims(clients, server)
+    // Most die at work, some while they connect.
+    if (!random.chance(4)) await Promise.all(clients.map((client) => client.ask('connect', { channel: this.channel, seed: random.word() })))
+    for (const client of clients) client.tell('work', { channel: this.channel, seed: random.word() })
+    await fire(victims)
+    await sleep(random.below(3))
+    const dead = [...clients, server].filter((worker) => worker.process.killed)
+    this.kills += dead.length
+    this.#dead.push(...dead.map(({ pid }) => pid))
+    await Promise.all(dead.map(({ ended }) => ended))
+    for (const worker of dead) this.#all.delete(worker)
+    this.daemonKills += daemon
+    await this.#rest(clients.filter((client) => !dead.includes(client)), dead.includes(server))
+  }
+
+  async #victims(clients: readonly Worker[], server: Worker): Promise<{ victims: Victim[], daemon: number }> {
+    const random = this.#random
+    const victims: Victim[] = []
+    const last = random.below(BURST_US)
+    const count = 3 + random.below(clients.length - 3)
+    const rest = [...clients]
+    for (let i = 0; i < count; i++) {
+      const victim = rest.splice(random.below(rest.length), 1)[0]!
+      victims.push({ shoot: () => victim.shoot(), atUs: random.below(last + 1) })
+    }
+    // The server dies at a moment of its own, or in the same moment as a client.
+    if (random.chance(3)) victims.push({ shoot: () => server.shoot(), atUs: random.chance(2) ? random.below(last + 1) : victims[0]!.atUs })
+    const daemon = this.options.daemon === true && random.chance(2)
+    if (daemon) {
+      const { pid } = await DaemonClient.shared().connect()
+      victims.push({ shoot: () => void process.kill(pid, 'SIGKILL'), atUs: random.below(last + 1) })
+      this.#dead.push(pid)
+    }
+    return { victims: victims.sort((a, b) => a.atUs - b.atUs), daemon: daemon ? 1 : 0 }
+  }
+
+  async #rest(survivors: Worker[], serverDied: boolean): Promise<void> {
+    for (const client of this.#connections.keys()) if (!survivors.includes(client)) this.#connections.delete(client)
+    await Promise.all(survivors.map(async (client) => {
+      this.#connections.set(client, await client.ask('pause', { serverDied }))
+    }))
+    this.#clients = survivors
+    if (serverDied) this.#server = undefined
+    else await this.#settle()
+  }
+
+  async #settle(): Promise<void> {
+    const living = [...this.#connections].flatMap(([{ pid }, count]) => Array.from({ length: count }, () => pid))
+    const { crashed, aborted } = await this.#server!.ask('settle', living)
+    this.told += crashed
+    this.aborted += aborted
+  }
+
+  /** Everybody goes home, and nothing is left of anybody. */
+  async #endOfRound(): Promise<void> {
+    await this.#fill()
+    await Promise.all(this.#clients.map((client) => client.ask('finish', undefined)))
+    this.#connections.clear()
+    await this.#settle()
+    const server = this.#server!
+    await server.ask('account', undefined)
+    await server.ask('stop', undefined)
+    this.#server = undefined
+    this.#spares.unshift(server)
+    const daemon = await DaemonClient.shared().connect()
+    const pids = [process.pid, daemon.pid, server.pid, ...this.#clients.map(({ pid }) => pid)]
+    const end = performance.now() + 30_000
+    for (;;) {
+      const left = pids.flatMap((pid) => memoryFiles(pid).map((name) => `${name} of process ${pid}`))
+      if (left.length === 0) break
+      assert.ok(performance.now() < end, `memory is left: ${left.join(', ')}`)
+      await sleep(2)
+    }
+    for (const pid of this.#dead.splice(0)) assert.ok(!isAlive(pid), `process ${pid} was killed and lives`)
+  }
+}
+
+/** Each in its moment: timers are too coarse for the last part of the way. */
+async function fire(victims: readonly Victim[]): Promise<void> {
+  const start = performance.now()
+  for (const { shoot, atUs } of victims) {
+    const at = start + atUs / 1000
+    const early = at - performance.now() - 1.5
+    if (early > 0) await sleep(early)
+    while (performance.now() < at);
+    shoot()
   }
 }
