@@ -30,7 +30,10 @@ export class PollWatch implements Watch {
 
   constructor(fd: number, callback: WatchCallback) {
     this.#native = addon.watchPoll(fd, (events) => {
-      if (this.#open) callback(events < 0 || (events & 1) !== 0, events < 0 || (events & 2) !== 0)
+      if (!this.#open) return
+      callback(events < 0 || (events & 1) !== 0, events < 0 || (events & 2) !== 0)
+      // libuv stops watching at an error, but what was read now may be what came before it: the error itself comes next.
+      if (events < 0) this.#apply()
     })
   }
 
