@@ -16,7 +16,7 @@ async function attempt(work: () => unknown): Promise<void> {
     await work()
   } catch (error) {
     if (!RpcError.is(error)) throw error
-    if (error.code === 'INTERNAL') throw error
+    if (error.sentence.startsWith('the library failed')) throw error
     counts.errors++
   }
 }

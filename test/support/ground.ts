@@ -164,6 +164,7 @@ export class Ground implements AsyncDisposable {
       const held = ({ open, mappings }: ServerInfo): string => `${open} descriptors, ${mappings} mappings`
       await this.until(`the server to give back what the connections held (${held(before)} before)`, async () => {
         const info = await this.info(child)
+        this.waitsFor = `a server that held ${held(before)} before to hold no more: ${held(info)}, ${info.connections} connections, ${info.inHandlers} in handlers`
         return info.open <= before.open && info.mappings <= before.mappings && info.connections === 0
       })
       await child.ask('exit')
