@@ -51,8 +51,13 @@ export class FrameSocket {
     return this.#until(timeoutMs, false, () => {
       while (have < length) {
         const fds: number[] = []
-        const count = addon.receiveMessage(this.fd, bytes.subarray(have, Math.min(length, have + CHUNK_BYTES)), fds)
-        for (const fd of fds) addon.closeFd(fd)
+        let count: number
+        try {
+          count = addon.receiveMessage(this.fd, bytes.subarray(have, Math.min(length, have + CHUNK_BYTES)), fds)
+        } finally {
+          // Nobody has business sending descriptors here: also those that came before the error of too many.
+          for (const fd of fds) addon.closeFd(fd)
+        }
         if (count < 0) return undefined
         if (count === 0) throw new RpcError('UNAVAILABLE', 'the peer has closed the connection during the handshake')
         have += count
