@@ -6,6 +6,8 @@ import { FrameSocket } from './frames.js'
 const BACKLOG = 512
 /** A client that has been accepted has so long to come. */
 const HANDSHAKE_MS = 5000
+/** Without a descriptor left nobody can be accepted, and the backlog stays readable. */
+const ACCEPT_PAUSE_MS = 100
 const TOKEN = /^[0-9a-f]{32}$/
 
 export interface Hello {
@@ -41,6 +43,7 @@ export class DoorbellListener {
   readonly #expected = new Map<string, Expectation>()
   /** By process: how many sockets it may still open. Strangers cannot take the places of those who are expected. */
   readonly #places = new Map<number, number>()
+  #pause: NodeJS.Timeout | undefined
 
   constructor() {
     this.#fd = listenUnix(this.path, 'stream', BACKLOG)
@@ -59,6 +62,7 @@ export class DoorbellListener {
   }
 
   close(): void {
+    clearTimeout(this.#pause)
     this.#watch.close()
     addon.closeFd(this.#fd)
     for (const { timer } of this.#expected.values()) clearTimeout(timer)
@@ -68,7 +72,14 @@ export class DoorbellListener {
 
   #accept(): void {
     for (;;) {
-      const fd = acceptUnix(this.#fd)
+      let fd: number | undefined
+      try {
+        fd = acceptUnix(this.#fd)
+      } catch {
+        this.#watch.setReadable(false)
+        this.#pause = setTimeout(() => this.#watch.setReadable(true), ACCEPT_PAUSE_MS)
+        return
+      }
       if (fd === undefined) return
       if (this.#takePlace(peerCredentials(fd).pid)) void this.#greet(fd)
       else addon.closeFd(fd)
