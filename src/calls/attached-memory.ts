@@ -3,7 +3,7 @@ import { CONTROL_FINGERPRINT, CONTROL_KIND, controlBytes } from '../layout/contr
 import { RpcError } from '../base/errors.js'
 import type { Attachment, DaemonClient, MemoryGrant } from '../control/index.js'
 import { Heap, HeapSet, type Region } from '../memory/index.js'
-import { checkMemoryFile, hugePageBytes, Mapping } from '../sys/index.js'
+import { checkMemoryFile, errnoCode, hugePageBytes, Mapping } from '../sys/index.js'
 
 /** Maps a grant and closes its descriptor. The mapping is the caller's to unmap. */
 export function mapGrant(grant: MemoryGrant): Mapping {
@@ -54,7 +54,8 @@ export class AttachedHeaps {
     try {
       this.add(grant)
     } catch (error) {
-      if (!RpcError.is(error)) throw error
+      // Also what the kernel refuses: the heaps of many peers may use up this process's mappings.
+      if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
       this.#daemon.releaseHeap({ heap: grant.heap, member: grant.member })
     }
   }
