@@ -137,7 +137,9 @@ export class Poller {
   #afterSpin(now: number): void {
     this.#inVain = false
     for (let i = this.#hot.length - 1; i >= 0; i--) {
-      const end = this.#hot[i]!
+      const end = this.#hot[i]
+      // A handler that was told of a cancellation may have closed other connections.
+      if (end === undefined) continue
       if (end.active) {
         end.active = false
         end.stayHot(now)
