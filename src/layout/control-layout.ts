@@ -22,7 +22,7 @@ import { fingerprintOf } from './header.js'
  *   +24  u64 scope     address of the first byte of the argument's scope; only with HAS_SCOPE
  *   +32  u32 used      bytes of the scope that hold objects
  *   +36  u32 seal      index of the seal descriptor + 1
- *   +40  u32 cancelled k+1 of the last request of this slot that was cancelled
+ *   +40  u32 cancelled 2k+1 of the last request of this slot that was cancelled
  *        --- written by the server ---
  *   +44  u32 answer    bits 0-7 status; bits 8-15 flags
  *   +48  u64 result    a cell; when the status is not OK, the text of the error
