@@ -94,9 +94,10 @@ export class ServerEnd extends End {
       heap: options.heap,
       watchCancellation: (call) => this.watchCancellation(call),
     }
-    if (this.hotMs === Infinity) this.hotSet.enter(this)
+    // One that finds no place among the polled ones sleeps, whatever the policy.
+    if (this.hotMs === Infinity && this.hotSet.enter(this)) return
     // Not before the connection knows its end: what is there already may end it.
-    else if (!this.sleep()) setImmediate(() => void (this.#gone || this.rung()))
+    if (!this.sleep()) setImmediate(() => void (this.#gone || this.rung()))
   }
 
   /** Handlers that have not answered yet. */
