@@ -258,7 +258,8 @@ export class ServerEnd extends End {
       if (this.#inHandlers === 0) for (const resolve of this.#drained.splice(0)) resolve()
       return !this.#gone
     }
-    result.then(
+    // Whatever it is that can be awaited: now it settles once, and throws nothing here.
+    Promise.resolve(result).then(
       (value) => {
         if (!settled()) return
         if (method.result.isNothing) this.#publish(slot, 0, context)
