@@ -151,7 +151,8 @@ export class ServerEnd extends End {
   }
 
   protected override ready(): boolean {
-    return Atomics.load(this.words, slotWord(this.#expected)) === this.#sequence[this.#expected]
+    return Atomics.load(this.words, slotWord(this.#expected)) === this.#sequence[this.#expected] ||
+      (this.#watched.size > 0 && this.peerCancels() !== this.#cancels)
   }
 
   protected override expecting(): boolean {
@@ -160,8 +161,8 @@ export class ServerEnd extends End {
 
   protected override rung(): boolean {
     this.awake()
-    if (this.#watched.size > 0) this.#lookForCancellations()
-    let handled = this.poll()
+    let handled = this.#lookForCancellations() ? 1 : 0
+    handled += this.poll()
     if (this.#gone) return true
     // Handled outside the loop, but a sign of more to come all the same: the loop starts the end's hot time by it.
     if (handled > 0) this.active = true
@@ -350,15 +351,16 @@ export class ServerEnd extends End {
   }
 
   /** Compares the slots' cancel words when the client says that there are new ones. */
-  #lookForCancellations(): void {
+  #lookForCancellations(): boolean {
     const cancels = this.peerCancels()
-    if (cancels === this.#cancels) return
+    if (cancels === this.#cancels) return false
     this.#cancels = cancels
     for (const call of this.#watched) {
       if (!this.#isCancelled(call)) continue
       this.#watched.delete(call)
       call.abort(new RpcError('CANCELLED', CANCELLED_SENTENCE))
     }
+    return true
   }
 
   #isCancelled(call: ServerCall): boolean {
