@@ -34,6 +34,9 @@ export class ClientEnd extends ClientRing {
 
   #polls = 0
 
+  /** The announced slot when the doorbell last rang: another one shows that calls were made since. */
+  #nextWhenRung = -1
+
   #tick = 0
 
   #tickTimer: NodeJS.Timeout | undefined
@@ -142,10 +145,15 @@ export class ClientEnd extends ClientRing {
 
   protected override rung(): boolean {
     this.awake()
+    // While somebody awaits an answer, others ring too: of calls made on this thread, and of those that nobody waits for.
+    const quarantined = this.quarantine.size
+    let wanted = this.next !== this.#nextWhenRung
+    this.#nextWhenRung = this.next
     const handled = this.#scan()
-    if (handled > 0) this.#afterAnswers()
+    if (handled > 0 || quarantined > 0) this.#afterAnswers()
+    wanted ||= this.quarantine.size < quarantined
     if (this.#waiting > 0) this.#expectAnswer()
-    return handled > 0
+    return handled > 0 || wanted
   }
 
   protected override peerGone(): void {
