@@ -10,8 +10,12 @@ import { type Mutilation, WakeEnd } from './wake-end.js'
 export type { Mutilation } from './wake-end.js'
 
 const consumer = fileURLToPath(new URL('./wake-consumer.js', import.meta.url))
-/** A message that is not taken for so long was slept over: a wake-up takes a hundredth of it. */
-const LOST_MS = 100
+/**
+ * A message that is not taken for so long was slept over. A wake-up takes a thousandth of it, but on a busy machine the
+ * consumer may not run for a tenth of a second: the whole protocol is not accused of that.
+ */
+const LOST_MS = 1000
+const LOST_WHOLE_MS = 20_000
 
 export interface Outcome {
   readonly messages: number
@@ -29,6 +33,7 @@ export async function stressWaking(mutilation: Mutilation, messages: number, los
   try {
     assert.ok(addon.pollReadable(listening, 30_000), 'the consumer did not come')
     const end = new WakeEnd(new Int32Array(mapping.buffer), 'producer', acceptUnix(listening)!, mutilation, () => undefined)
+    const lostMs = mutilation === 'none' ? LOST_WHOLE_MS : LOST_MS
     let lost = 0
     let seed = 12345
     let sent = 0
@@ -36,10 +41,10 @@ export async function stressWaking(mutilation: Mutilation, messages: number, los
       end.publish(++sent)
       const start = performance.now()
       while (end.acknowledged() !== sent) {
-        if (performance.now() - start < LOST_MS) continue
+        if (performance.now() - start < lostMs) continue
         lost++
         end.ringAnyway()
-        while (end.acknowledged() !== sent) if (performance.now() - start > 30_000) throw new Error('the consumer is gone')
+        while (end.acknowledged() !== sent) if (performance.now() - start > 60_000) throw new Error('the consumer is gone')
       }
       seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
       for (let rounds = seed % delayRounds; rounds > 0; rounds--) end.acknowledged()
