@@ -6,7 +6,6 @@ import { Storm, type StormOptions } from './storm.js'
 const MINUTES_DEFAULT = 5
 const STORM_KILLS = 200
 const MESSAGES = 1_000_000
-const MUTILATED_MESSAGES = 200_000
 /** Each loss costs a wait; these are enough to see how often one happens. */
 const LOST_MAX = 20
 const DELAY_ROUNDS = 2000
@@ -39,7 +38,7 @@ for (let round = 0; !over(); round++) {
   say(`waking: ${whole.messages} messages, ${whole.lost} lost`)
   if (whole.lost > 0) throw new Error('a wake-up was lost')
   const mutilation = MUTILATIONS[round % MUTILATIONS.length]!
-  const broken = await stressWaking(mutilation, MUTILATED_MESSAGES, LOST_MAX, DELAY_ROUNDS)
+  const broken = await stressWaking(mutilation, MESSAGES, LOST_MAX, DELAY_ROUNDS)
   say(`waking with the fault "${mutilation}": ${broken.messages} messages, ${broken.lost} lost`)
 }
 say(`${kills} processes killed, ${messages} messages sent to a sleeper, nothing lost`)
