@@ -91,7 +91,7 @@ export abstract class ClientRing extends End implements ResultOwner {
     if (this.gone !== undefined) throw this.goneError(method)
   }
 
-  /** Gives back a result's memory. */
+  /** Gives back a result's memory. Called by the garbage collector too: whatever the server says is there, it must not throw. */
   release(hold: ResultHold): void {
     if (this.gone !== undefined) return
     if (this.sequence[hold.slot] === hold.sequence) {
@@ -100,7 +100,12 @@ export abstract class ClientRing extends End implements ResultOwner {
     }
     // The slot is in use again, or was: the server lets, or has let, go of the chunk, it is an ordinary block now.
     const region = this.heaps.locate(hold.chunkHigh, hold.chunkLow, 8)
-    if (region !== undefined) this.heaps.freeChunk(region, region.resolve(hold.chunkHigh, hold.chunkLow, 2))
+    if (region === undefined) return
+    try {
+      this.heaps.freeChunk(region, region.resolve(hold.chunkHigh, hold.chunkLow, 2))
+    } catch (error) {
+      if (!RpcError.is(error)) throw error
+    }
   }
 
   /** Writes the argument to a scope and its cell to {@link cell}. Returns the scope when it holds anything, else null. */
@@ -122,6 +127,12 @@ export abstract class ClientRing extends End implements ResultOwner {
     if (scope === null || !scope.isEmpty) return scope
     this.#scopePool.push(scope)
     return null
+  }
+
+  /** A value where none is taken is a mistake: most often the options. */
+  protected noArgument(method: ClientMethod, value: unknown): null {
+    if (value === undefined) return null
+    throw this.error('INVALID_ARGUMENT', 'the method takes no argument; options come second: f(undefined, { timeoutMs })', method)
   }
 
   protected recycle(scope: CallScope | null): void {
@@ -281,8 +292,8 @@ export abstract class ClientRing extends End implements ResultOwner {
     return this.located(this.gone, method)
   }
 
-  protected error(code: RpcError['code'], sentence: string, method: ClientMethod): RpcError {
-    return new RpcError(code, sentence, { channel: this.options.channel, method: method.name })
+  protected error(code: RpcError['code'], sentence: string, method: ClientMethod, cause?: unknown): RpcError {
+    return new RpcError(code, sentence, { channel: this.options.channel, method: method.name, cause })
   }
 
   /** The same error, naming channel and method. */
