@@ -44,9 +44,16 @@ export class AttachedHeaps {
       new Heap(mapping.buffer, mapping.address, first.member, space)))
   }
 
-  /** Takes over the grant of a further heap. */
+  /** Takes over the grant of a further heap; gives it back when it throws. */
   add(grant: MemoryGrant, hugePages = false): void {
-    this.set.add(this.#attach(grant, hugePages, (mapping) => new Heap(mapping.buffer, mapping.address, grant.member, this.set)))
+    try {
+      if (!this.#open) throw new RpcError('CANCELLED', 'the connection was closed before its further heap came')
+      this.set.add(this.#attach(grant, hugePages, (mapping) => new Heap(mapping.buffer, mapping.address, grant.member, this.set)))
+    } catch (error) {
+      grant.close()
+      this.#daemon.releaseHeap({ heap: grant.heap, member: grant.member })
+      throw error
+    }
   }
 
   /** Adds a heap that the peer asked for. What is wrong with it costs the peer that heap, and nobody else anything. */
@@ -56,7 +63,6 @@ export class AttachedHeaps {
     } catch (error) {
       // Also what the kernel refuses: the heaps of many peers may use up this process's mappings.
       if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
-      this.#daemon.releaseHeap({ heap: grant.heap, member: grant.member })
     }
   }
 
