@@ -7,16 +7,16 @@
 export { RpcError, type RpcErrorOptions, Status, type StatusCode, type StatusName, WildPointerError } from './base/errors.js'
 export type { Address } from './base/numbers.js'
 export {
-  addressOf, array, bool, bytes, f32, f64, i16, i32, i64, i8, isView, list, map, nothing, optional, plain, type PlainOptions, ref, safeI64,
+  addressOf, array, assign, bool, bytes, f32, f64, i16, i32, i64, i8, isView, list, map, nothing, optional, plain, type PlainOptions, ref, safeI64,
   safeU64, same, struct, text, u16, u32, u64, u8, union, unsafeBytes,
 } from './objects/index.js'
 export type {
-  AnyType, BytesType, FixedArrayType, FixedArrayView, KeyType, ListType, ListView, MapType, MapView, NothingType, OptionalType, Plain, RefType,
-  ScalarType, SequenceView, Snapshot, StructType, TextType, UnionType, View,
+  AnyType, BytesType, FixedArrayType, FixedArrayView, IntegerKind, KeyType, ListType, ListView, MapType, MapView, NothingType, OptionalType, Plain, RefType,
+  ScalarKind, ScalarType, SequenceView, SmallIntegerKind, Snapshot, StructType, TextType, UnionType, Unset, View,
 } from './objects/index.js'
 export {
-  AcceptedConnection, type CallerIdentity, type CallOptions, ClientConnection, connect, type Connection, type ConnectOptions,
-  type Handlers, method, type Method, type Methods, type ObjectHeap, Pipeline, type Result, Rpc, RpcConnection, type RpcFunction, serve, type Server,
-  type ServerCall, type ServerConnection, type ServerOptions, service, type Service, SharedString, type Waiting,
+  AcceptedConnection, type ArgumentOf, type AsyncMethods, type CallerIdentity, type CallOptions, ClientConnection, connect, type Connection, type ConnectOptions,
+  type HandlerResult, type Handlers, method, type Method, type Methods, type ObjectHeap, Pipeline, type Result, type ResultOf, Rpc, RpcConnection, type RpcFunction, serve, type Server,
+  type ServerCall, type ServerConnection, type ServerOptions, service, type Service, SharedString, type SyncMethods, type Waiting,
 } from './calls/index.js'
 export type { HeapStats } from './memory/index.js'

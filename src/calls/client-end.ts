@@ -63,7 +63,7 @@ export class ClientEnd extends ClientRing {
   callSync(method: ClientMethod, value: unknown, options?: CallOptions): unknown {
     if (this.#syncRefused) this.#refuseSync(method)
     const timeoutMs = options === undefined ? 0 : this.#timeout(options, method)
-    const scope = method.argument.isNothing ? null : this.encode(method, value)
+    const scope = method.argument.isNothing ? this.noArgument(method, value) : this.encode(method, value)
     const slot = this.free.count > 0 ? this.next : this.reclaimSlot()
     if (slot < 0) this.#noSlot(scope, method)
     this.publish(slot, method, scope, timeoutMs)
@@ -174,7 +174,7 @@ export class ClientEnd extends ClientRing {
       reject(this.goneError(method))
       return
     }
-    const scope = method.argument.isNothing ? null : this.encode(method, value)
+    const scope = method.argument.isNothing ? this.noArgument(method, value) : this.encode(method, value)
     const patience = options === undefined ? null : this.#patience(options, method, scope)
     const waiter = { resolve, reject, method, scope, patience }
     const slot = this.free.count > 0 ? this.next : this.reclaimSlot()
@@ -281,8 +281,9 @@ export class ClientEnd extends ClientRing {
       const timeoutMs = this.#timeout(options, method)
       if (options.signal?.aborted === true) throw this.error('CANCELLED', 'the signal was aborted before the call', method)
       if (timeoutMs === 0 && options.signal === undefined) return null
-      return new Patience(timeoutMs, options.signal, (patience, code) => this.#giveUp(patience, this.error(code,
-        code === 'CANCELLED' ? 'the call was aborted by its signal' : `no answer within ${timeoutMs} ms`, method)))
+      return new Patience(timeoutMs, options.signal, (patience, code) => this.#giveUp(patience, code === 'CANCELLED'
+        ? this.error(code, 'the call was aborted by its signal', method, options.signal?.reason)
+        : this.error(code, `no answer within ${timeoutMs} ms`, method)))
     } catch (error) {
       this.recycle(scope)
       throw error

@@ -2,7 +2,7 @@ import { RpcError, statusName, Status, type StatusName } from '../base/errors.js
 import { roundUp, PAGE_BYTES } from '../base/numbers.js'
 import { controlBytes, SLOTS_DEFAULT, SLOTS_MAX, SLOTS_MIN } from '../layout/control-layout.js'
 import type { OpenedConnection } from '../control/index.js'
-import { addon, connectUnix, errnoCode, type Mapping } from '../sys/index.js'
+import { addon, connectUnix, errnoCode, type Mapping, peerCredentials } from '../sys/index.js'
 import { AttachedHeaps, attachControl } from './attached-memory.js'
 import { ClientEnd } from './client-end.js'
 import { FrameSocket } from './frames.js'
@@ -48,10 +48,13 @@ export class ClientConnection implements AsyncDisposable {
 
   private constructor(
     readonly channel: string,
+    /** @internal */
     readonly opened: OpenedConnection,
     /** @internal */
     readonly end: ClientEnd,
+    /** @internal */
     readonly heaps: AttachedHeaps,
+    /** @internal */
     readonly control: Mapping,
   ) {
     this.heap = new ObjectHeap(heaps.set)
@@ -66,6 +69,8 @@ export class ClientConnection implements AsyncDisposable {
     if (!Number.isInteger(slots) || slots < SLOTS_MIN || slots > SLOTS_MAX || (slots & (slots - 1)) !== 0) {
       throw new RpcError('INVALID_ARGUMENT', `slots must be a power of two from ${SLOTS_MIN} to ${SLOTS_MAX}, not ${slots}`)
     }
+    requireMs('timeoutMs', options.timeoutMs)
+    requireMs('connectTimeoutMs', options.connectTimeoutMs)
     const policy = waitingPolicy(options.waiting)
     const timeoutMs = options.connectTimeoutMs ?? CONNECT_MS
     const { daemon, poller } = sharedIsolate()
@@ -117,6 +122,7 @@ export class ClientConnection implements AsyncDisposable {
 
   /** Adds a further heap of so many bytes to the connection, for both ends. */
   async grow(byteLength: number): Promise<void> {
+    if (!this.#open) throw new RpcError('CANCELLED', 'the connection is closed', { channel: this.channel })
     this.heaps.add(await sharedIsolate().daemon.growConnection(this.opened, roundUp(byteLength, PAGE_BYTES)))
   }
 
@@ -133,6 +139,7 @@ export class ClientConnection implements AsyncDisposable {
     if (this.#open) {
       this.#open = false
       this.end.close(new RpcError('CANCELLED', 'the connection is closed'))
+      this.heap.close()
       this.heaps.close()
       this.control.unmap()
       sharedIsolate().daemon.closeConnection(this.opened)
@@ -145,10 +152,25 @@ export class ClientConnection implements AsyncDisposable {
     await this.close()
   }
 
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Connection to ${this.channel} (server process ${this.opened.server.pid}, ${this.#open ? 'open' : 'closed'})`
+  }
+
+  toJSON(): string {
+    return `Connection to ${this.channel}`
+  }
+
   /** @internal The server is gone. The heap stays readable until `close`. */
   gone(crashed: boolean): void {
     this.#resolveClosed(new RpcError('UNAVAILABLE',
-      crashed ? 'the server process has ended' : 'the server has closed the connection', { channel: this.channel }))
+      crashed ? 'the server process has ended; connect again when it is back' : 'the server has closed the connection; connect again',
+      { channel: this.channel }))
+  }
+}
+
+function requireMs(name: string, value: number | undefined): void {
+  if (value !== undefined && !(typeof value === 'number' && value > 0)) {
+    throw new RpcError('INVALID_ARGUMENT', `${name} must be a positive number of milliseconds, not ${String(value)}`)
   }
 }
 
@@ -158,6 +180,9 @@ async function connectDoorbell(opened: OpenedConnection, expected: ExpectedServi
   if (typeof socketPath !== 'string') throw new RpcError('FAILED_PRECONDITION', 'the server registered no doorbell socket')
   const fd = await connectWithRetry(socketPath, timeoutMs)
   try {
+    if (peerCredentials(fd).pid !== opened.server.pid) {
+      throw new RpcError('PERMISSION_DENIED', 'the doorbell socket belongs to another process than the channel')
+    }
     const socket = new FrameSocket(fd)
     await socket.send({ token: opened.token, fingerprint: expected.fingerprint, description: expected.description }, timeoutMs)
     checkWelcome(await socket.receive(timeoutMs), opened.channel)

@@ -1,17 +1,29 @@
 import { RpcError } from '../base/errors.js'
 import type { HeapSet, HeapStats } from '../memory/index.js'
-import { build, copyGraph, release, type AnyType, type Plain, type View } from '../objects/index.js'
+import { build, copyGraph, isType, release, type AnyType, type Plain, type View } from '../objects/index.js'
 
 /**
  * The heaps of a connection, as an application uses them. Whoever calls `new` (or `copyFrom`) owns the object and frees it;
  * what nobody frees goes with the connection.
  */
 export class ObjectHeap {
-  constructor(private readonly heaps: HeapSet) {}
+  readonly #heaps: HeapSet
+  #closed = false
+
+  /** @internal */
+  constructor(heaps: HeapSet) {
+    this.#heaps = heaps
+  }
+
+  /** @internal The memory is unmapped: what is written to it would be lost. */
+  close(): void {
+    this.#closed = true
+  }
 
   /** Makes an object of a type from a plain value. The object is the caller's until {@link free}. */
   new<T extends AnyType>(type: T, value: Plain<T>): View<T> {
-    return build(type, this.heaps, value)
+    if (!isType(type)) throw new RpcError('INVALID_ARGUMENT', 'heap.new takes a type first: heap.new(Post, { … })')
+    return build(type, this.#open(), value)
   }
 
   /**
@@ -19,7 +31,7 @@ export class ObjectHeap {
    * `deep` is set. Anybody with access to the heap may free any object of it, once.
    */
   free(view: object, options: { readonly deep?: boolean } = {}): void {
-    release(this.heaps, view, options)
+    release(this.#open(), view, options)
   }
 
   /**
@@ -27,22 +39,34 @@ export class ObjectHeap {
    * cycles. The copy is the caller's.
    */
   copyFrom<V extends object>(view: V): V {
-    return copyGraph(view, this.heaps)
+    return copyGraph(view, this.#open())
   }
 
   /** What this end of the connection has allocated. */
   stats(): HeapStats {
-    return this.heaps.stats()
+    return this.#heaps.stats()
   }
 
   /** Takes back what others have freed and returns empty memory. Done by itself when memory is short. */
   collect(): void {
-    this.heaps.collect()
+    this.#heaps.collect()
   }
 
   /** @internal */
   static heapsOf(heap: ObjectHeap): HeapSet {
-    if (!(heap instanceof ObjectHeap)) throw new RpcError('INVALID_ARGUMENT', 'this is not a heap of a connection')
-    return heap.heaps
+    return heap.#heaps
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return this.#closed ? 'ObjectHeap (closed)' : `ObjectHeap (${this.#heaps.heaps.length} mapped)`
+  }
+
+  toJSON(): string {
+    return 'ObjectHeap'
+  }
+
+  #open(): HeapSet {
+    if (this.#closed) throw new RpcError('CANCELLED', 'the connection is closed, and its heap with it')
+    return this.#heaps
   }
 }

@@ -1,5 +1,5 @@
 import { RpcError } from '../base/errors.js'
-import { struct, text, type AnyType, type Plain, type View } from '../objects/index.js'
+import { isType, struct, text, type AnyType, type Plain, type View } from '../objects/index.js'
 import { ClientConnection, type ConnectOptions } from './client.js'
 import { type CallOptions, type ClientMethod, passing } from './method.js'
 import type { ObjectHeap } from './object-heap.js'
@@ -19,6 +19,14 @@ export class SharedString {
 
   toString(): string {
     return this.view.value
+  }
+
+  toJSON(): string {
+    return this.view.value
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `SharedString '${this.view.value}'`
   }
 
   /** Frees the string. */
@@ -142,6 +150,9 @@ export class Rpc implements AsyncDisposable {
       })
     } else {
       const [argument, result, fn] = rest as [AnyType, AnyType, RpcFunction<unknown, unknown>]
+      if (!isType(argument) || !isType(result) || typeof fn !== 'function') {
+        throw new RpcError('INVALID_ARGUMENT', `function ${id}: use add(number, fn) for strings, or add(number, argumentType, resultType, fn)`)
+      }
       this.#define(id, argument, result, fn)
     }
     return this
@@ -186,6 +197,7 @@ export class Rpc implements AsyncDisposable {
   }
 
   #define(id: number, argument: AnyType, result: AnyType, fn: RpcFunction<unknown, unknown>): void {
+    if (this.#functions.has(id)) throw new RpcError('ALREADY_EXISTS', `function ${id} was added already`)
     this.#functions.set({
       id,
       name: String(id),

@@ -56,7 +56,7 @@ export class ServerCall {
       this.host.watchCancellation(this)
       if (this.#timeoutMs > 0) {
         this.#timer = setTimeout(
-          () => this.abort(new RpcError('DEADLINE_EXCEEDED', 'the client no longer waits')), Math.max(0, this.remainingMs))
+          () => this.abort(new RpcError('DEADLINE_EXCEEDED', 'the deadline of the call has passed')), Math.max(0, this.remainingMs))
         this.#timer.unref()
       }
     }

@@ -280,10 +280,18 @@ export class ServerEnd extends End {
       if (cell.isImmediate) cell.write(this.heaps, value, this.words, at + SLOT_RESULT)
       else if (this.#writeReply(slot, cell, value)) answer |= ANSWER_OWNED
     } catch (error) {
-      this.#answerError(slot, error, method.name, context)
+      this.#answerError(slot, this.#resultError(error, method.name), method.name, context)
       return
     }
     this.#publish(slot, answer, context)
+  }
+
+  /** A result of the wrong type is the server's mistake: told there, and not blamed on the client. */
+  #resultError(error: unknown, method: string): unknown {
+    if (!RpcError.is(error) || error.code !== 'INVALID_ARGUMENT') return error
+    const wrong = new RpcError('INTERNAL', `the handler's result does not fit its type: ${error.sentence}`, { cause: error })
+    this.options.onHandlerError(wrong, method)
+    return wrong
   }
 
   /** Builds a reply in the slot's scope, in one chunk. @returns whether it took any memory there. */

@@ -60,6 +60,14 @@ export class ServerConnection {
   get hugePageBytes(): number {
     return this.#heaps.hugePageBytes()
   }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Connection on ${this.channel} (client process ${this.caller.pid})`
+  }
+
+  toJSON(): string {
+    return `Connection on ${this.channel}`
+  }
 }
 
 /**
@@ -131,6 +139,14 @@ export class Server implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return `Server of ${this.channel} (${this.connectionCount} connections)`
+  }
+
+  toJSON(): string {
+    return `Server of ${this.channel}`
   }
 
   async #register(): Promise<void> {
@@ -224,6 +240,15 @@ export class Server implements AsyncDisposable {
       else closeMemory()
       connection.onClose?.(crashed)
     }
+    const onError = this.options.onError ?? ((error: unknown, method: string): void => {
+      console.error(`rpcool: a handler of ${this.channel}#${method} failed:`, error)
+    })
+    // Before the first request can be taken.
+    try {
+      this.options.onConnection?.(connection)
+    } catch (error) {
+      onError(error, 'onConnection')
+    }
     connection.end = new ServerEnd(words, heaps.set, fd, this.#isolate.poller, this.#isolate.hotSet, {
       channel: this.channel,
       caller: connection.caller,
@@ -232,11 +257,8 @@ export class Server implements AsyncDisposable {
       policy: this.#policy,
       methods: this.served.methods,
       onGone: finish,
-      onHandlerError: this.options.onError ?? ((error, method): void => {
-        console.error(`rpcool: a handler of ${this.channel}#${method} failed:`, error)
-      }),
+      onHandlerError: onError,
     })
-    this.options.onConnection?.(connection)
   }
 
   async #close(drainMs: number): Promise<void> {

@@ -4,7 +4,7 @@ import type { CallOptions } from './method.js'
 import type { ServerCall } from './server-call.js'
 
 /** Names of a connection's own members: a method cannot have them. */
-const RESERVED = new Set(['sync', 'heap', 'close', 'closed', 'channel', 'server', 'grow', 'then', 'constructor', 'release', 'outstanding'])
+const RESERVED = new Set(['sync', 'heap', 'close', 'closed', 'pipeline', 'hugePageBytes', 'opened', 'heaps', 'control', 'end', 'gone', 'toJSON', 'channel', 'server', 'grow', 'then', 'constructor', 'release', 'outstanding'])
 const METHOD_ID_MAX = 0xffff_ffff
 const NAME_MAX = 128
 
@@ -51,9 +51,12 @@ type ClientFunction<M, R> = M extends Method<infer A>
 /** A result: a copy for scalars, texts and bytes, otherwise a view whose disposal gives the result's memory back. */
 export type Result<R> = R extends AnyType ? R extends { readonly kind: 'bytes' } ? View<R> : Held<View<R>> : never
 type Held<V> = V extends object ? V & Disposable : V
-type ResultOf<M> = M extends Method<AnyType, infer R> ? Result<R> : never
+/** What a call of a method gives. */
+export type ResultOf<M> = M extends Method<AnyType, infer R> ? Result<R> : never
 
+/** A service's methods as a client calls them: each gives a promise. */
 export type AsyncMethods<M extends Methods> = { readonly [K in keyof M]: ClientFunction<M[K], Promise<ResultOf<M[K]>>> }
+/** A service's methods as a client calls them and waits. */
 export type SyncMethods<M extends Methods> = { readonly [K in keyof M]: ClientFunction<M[K], ResultOf<M[K]>> }
 
 /** What a handler may return: a plain value, which becomes the client's, or a view, which stays whose it is. */
@@ -86,7 +89,8 @@ export function service<const M extends Methods>(name: string, methods: M): Serv
     throw new RpcError('INVALID_ARGUMENT', `a service needs a name of 1 to ${NAME_MAX} characters`)
   }
   const names = new Map<number, string>()
-  for (const [key, { id }] of Object.entries(methods)) {
+  for (const [key, declared] of Object.entries(methods)) {
+    const { id } = requireMethod(name, key, declared)
     if (RESERVED.has(key) || key.startsWith('$')) {
       throw new RpcError('INVALID_ARGUMENT', `a method cannot be called "${key}": a connection has a member of that name`)
     }
@@ -97,6 +101,20 @@ export function service<const M extends Methods>(name: string, methods: M): Serv
     names.set(id, key)
   }
   return new DeclaredService(name, methods)
+}
+
+function requireMethod(service: string, key: string, declared: unknown): Method {
+  if (typeof declared === 'object' && declared !== null && 'id' in declared && 'argument' in declared && 'result' in declared) {
+    return declared as Method
+  }
+  throw new RpcError('INVALID_ARGUMENT', `"${key}" of service "${service}" is not a method: write ${key}: method(1, argumentType, resultType)`)
+}
+
+/** Refuses what is not a service. */
+export function requireService(value: unknown): void {
+  if (value instanceof DeclaredService) return
+  if (typeof value === 'object' && value !== null && 'fingerprint' in value && 'methods' in value) return
+  throw new RpcError('INVALID_ARGUMENT', 'the second argument is a service, made by service(name, { … }); both sides use the same one')
 }
 
 class DeclaredService<M extends Methods> implements Service<M> {

@@ -4,12 +4,15 @@ import { type CallOptions, type ClientMethod, passing } from './method.js'
 import type { ServerCall } from './server-call.js'
 import { MethodTable } from './server-end.js'
 import { Server, type ServerOptions } from './server.js'
-import type { AsyncMethods, Handlers, Methods, Service, SyncMethods } from './service.js'
+import { Pipeline } from './pipeline.js'
+import { type ArgumentOf, type AsyncMethods, type Handlers, type Methods, requireService, type ResultOf, type Service, type SyncMethods } from './service.js'
 
 /** A connection to a typed service: its methods as functions, and the same under `sync`. */
 export type Connection<M extends Methods> = AsyncMethods<M> & ClientConnection & {
   /** Calls that wait on this thread: sub-microsecond when the server is busy polling. */
   readonly sync: SyncMethods<M>
+  /** Many calls of one method in flight, without a promise each. */
+  pipeline<K extends keyof M>(name: K): Pipeline<ArgumentOf<M[K]>, ResultOf<M[K]>>
 }
 
 type HandlerFunction = (this: unknown, argument: unknown, call?: ServerCall) => unknown
@@ -23,6 +26,10 @@ type HandlerFunction = (this: unknown, argument: unknown, call?: ServerCall) => 
 export async function serve<M extends Methods>(
   channel: string, service: Service<M>, handlers: Handlers<M>, options: ServerOptions = {},
 ): Promise<Server> {
+  requireService(service)
+  if (typeof handlers !== 'object' || handlers === null) {
+    throw new RpcError('INVALID_ARGUMENT', `the third argument is an object with a handler for each method of service "${service.name}"`)
+  }
   const methods = new MethodTable()
   for (const [name, { id, argument, result }] of Object.entries(service.methods)) {
     const handler: unknown = (handlers as Record<string, unknown>)[name]
@@ -49,12 +56,22 @@ export async function serve<M extends Methods>(
 
 /** Connects to a channel that serves a service. The connection is the caller's to close. */
 export async function connect<M extends Methods>(channel: string, service: Service<M>, options: ConnectOptions = {}): Promise<Connection<M>> {
+  requireService(service)
   const connection = await ClientConnection.open(channel, service, options)
   const { end } = connection
   const sync: Record<string, unknown> = {}
-  const methods: Record<string, unknown> = { sync }
+  const compiled = new Map<string, ClientMethod>()
+  const methods: Record<string, unknown> = {
+    sync,
+    pipeline: (name: string) => {
+      const method = compiled.get(name)
+      if (method === undefined) throw new RpcError('INVALID_ARGUMENT', `service "${service.name}" has no method "${name}"`)
+      return new Pipeline(end, method)
+    },
+  }
   for (const [name, { id, argument, result }] of Object.entries(service.methods)) {
     const method: ClientMethod = { id, name, argument: passing(argument), result: passing(result) }
+    compiled.set(name, method)
     methods[name] = (value: unknown, callOptions?: CallOptions): unknown => end.call(method, value, callOptions)
     sync[name] = (value: unknown, callOptions?: CallOptions): unknown => end.callSync(method, value, callOptions)
   }

@@ -18,6 +18,7 @@ export function nameProblem(name: string): string | undefined {
 
 /** Throws INVALID_ARGUMENT for what cannot be a channel's name, such as `rack1/users/search` is. */
 export function checkName(name: string): void {
+  if (typeof name !== 'string') throw new RpcError('INVALID_ARGUMENT', `a channel's name is a string, such as 'rack1/users', not ${typeof name}`)
   const problem = nameProblem(name)
   if (problem === undefined) return
   const shown = name.length > 80 ? `${name.slice(0, 80)}…` : name

@@ -1,5 +1,5 @@
 import { lstatSync, mkdirSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { RpcError } from '../base/errors.js'
 
 /** Bytes of a Unix socket's path without the NUL that ends it. Source: unix(7), sun_path. */
@@ -14,7 +14,10 @@ function userId(): number {
 /** Where the user's daemon lives: RPCOOL_RUNTIME_DIR, else a folder in XDG_RUNTIME_DIR when that is the user's, else in /tmp. */
 export function runtimeDirectory(env: Environment = process.env): string {
   const chosen = env['RPCOOL_RUNTIME_DIR']
-  if (chosen !== undefined && chosen !== '') return resolve(chosen)
+  if (chosen !== undefined && chosen !== '') {
+    if (isAbsolute(chosen)) return resolve(chosen)
+    throw new RpcError('INVALID_ARGUMENT', `RPCOOL_RUNTIME_DIR must be an absolute path, not "${chosen}": processes in other folders would not meet`)
+  }
   const session = env['XDG_RUNTIME_DIR']
   if (session !== undefined && session !== '' && isOwnFolder(session)) return join(resolve(session), 'rpcool')
   return `/tmp/rpcool-${userId()}`

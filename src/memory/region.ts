@@ -53,13 +53,13 @@ export const DEFAULT_BUDGET = 0x3fff_ffff
  * The fields are read by generated code; they are never `undefined` and never change their representation.
  */
 export class Region {
-  readonly i8: Int8Array
-  readonly u8: Uint8Array
-  readonly i16: Int16Array
-  readonly u16: Uint16Array
-  readonly i32: Int32Array
-  readonly f32: Float32Array
-  readonly f64: Float64Array
+  declare readonly i8: Int8Array
+  declare readonly u8: Uint8Array
+  declare readonly i16: Int16Array
+  declare readonly u16: Uint16Array
+  declare readonly i32: Int32Array
+  declare readonly f32: Float32Array
+  declare readonly f64: Float64Array
   /** Upper 32 bits of every address in the region. */
   readonly high: number
   /** Lower 32 bits of the region's first address, as a signed number. */
@@ -76,22 +76,23 @@ export class Region {
   endless: boolean
   /** Writes through views are refused. */
   readOnly: boolean
-  readonly space: RegionSpace | null
+  declare readonly space: RegionSpace | null
   /** Where assignments through views find memory for new texts and lists, and free old ones; null refuses them. */
-  allocator: Allocator | null
+  declare allocator: Allocator | null
 
   /**
    * A region over `byteLength` bytes of `buffer` from its start, whose first byte has the given address. The buffer stays
    * its owner's; when it is detached every read through the region gives zero.
    */
   constructor(buffer: ArrayBuffer, address: Address, space: RegionSpace | null = null) {
-    this.i8 = new Int8Array(buffer)
-    this.u8 = new Uint8Array(buffer)
-    this.i16 = new Int16Array(buffer)
-    this.u16 = new Uint16Array(buffer)
-    this.i32 = new Int32Array(buffer)
-    this.f32 = new Float32Array(buffer)
-    this.f64 = new Float64Array(buffer)
+    // Not enumerable: a view leads here, and whoever compares or prints views must not go through all of memory.
+    hide(this, 'i8', new Int8Array(buffer))
+    hide(this, 'u8', new Uint8Array(buffer))
+    hide(this, 'i16', new Int16Array(buffer))
+    hide(this, 'u16', new Uint16Array(buffer))
+    hide(this, 'i32', new Int32Array(buffer))
+    hide(this, 'f32', new Float32Array(buffer))
+    hide(this, 'f64', new Float64Array(buffer))
     this.high = addressHigh(address)
     this.low = addressLow(address) | 0
     this.words = buffer.byteLength >>> 2
@@ -101,8 +102,8 @@ export class Region {
     this.allowance = DEFAULT_BUDGET
     this.endless = true
     this.readOnly = false
-    this.space = space
-    this.allocator = null
+    hide(this, 'space', space)
+    hide(this, 'allocator', null)
   }
 
   /** Address of a word of the buffer. */
@@ -137,6 +138,10 @@ export class Region {
       `more than ${this.allowance} pointers were followed in one call: the data is cyclic or too large; ` +
       `raise the budget if it is legitimate`)
   }
+}
+
+function hide<K extends keyof Region>(region: Region, key: K, value: Region[K]): void {
+  Object.defineProperty(region, key, { value, writable: true })
 }
 
 /** The region that holds `words` words at (high, low): this one or another of its space. Throws WildPointerError. */

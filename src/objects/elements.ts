@@ -80,7 +80,19 @@ export function valuesOf(value: unknown, where: string): readonly unknown[] {
   if (Array.isArray(value)) return value as unknown[]
   if (asView(value) instanceof Sequence) return (value as Sequence).toArray()
   if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) mismatch(where, 'an array or another iterable', value)
-  return [...value as Iterable<unknown>]
+  return gathered(value as Iterable<unknown>)
+}
+
+// An iterator can be gone through once, but a result that does not fit into its memory is written a second time.
+const gatheredBefore = new WeakMap<object, readonly unknown[]>()
+
+/** What an iterable yields; for an iterator, what it yielded the first time. */
+export function gathered(iterable: Iterable<unknown>): readonly unknown[] {
+  const iterator = iterable[Symbol.iterator]()
+  if (!Object.is(iterator, iterable)) return [...iterable]
+  let values = gatheredBefore.get(iterator)
+  if (values === undefined) gatheredBefore.set(iterator, values = [...iterable])
+  return values
 }
 
 export function requireElement(constructor: string, element: unknown): asserts element is AnyType {

@@ -4,7 +4,7 @@ import type { Region } from '../memory/region.js'
 import { building, type Build } from './build.js'
 import { CODEC, Codec, codecOf, freeGathered, once, type Describer, type TypeNode } from './codec.js'
 import type { Copier } from './copier.js'
-import { requireElement } from './elements.js'
+import { requireElement, gathered } from './elements.js'
 import { Gather } from './gather.js'
 import { isKeyType, makeKeys, type Keys } from './map-key.js'
 import { KEY, LIVE, NEXT, SEQUENCE, Table, USED, VALUE } from './map-table.js'
@@ -282,7 +282,7 @@ function copyWords(staged: Region, table: Table, target: number): void {
 
 function entriesOf(value: unknown, where: string): ReadonlyArray<readonly [unknown, unknown]> {
   if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) mismatch(where, 'a Map or an iterable of [key, value]', value)
-  const entries = [...value as Iterable<unknown>].map((entry) => {
+  const entries = gathered(value as Iterable<unknown>).map((entry) => {
     if (!Array.isArray(entry) || entry.length !== 2) mismatch(where, '[key, value]', entry)
     return entry as unknown as readonly [unknown, unknown]
   })

@@ -5,7 +5,7 @@ import type { MapView, SequenceView } from './views.js'
 import { HOLD, TYPE, type Hold } from './view.js'
 
 const inspectSymbol = Symbol.for('nodejs.util.inspect.custom')
-type Inspect = (value: unknown, options: unknown) => string
+type Inspect = (value: unknown, options: object) => string
 
 /** Elements of a list or map that inspection looks at: a peer's list may claim billions. */
 const INSPECTED_ELEMENTS = 100
@@ -19,8 +19,8 @@ export function installProtocol(prototype: object, type: AnyType): void {
   define(prototype, Symbol.dispose, function dispose(this: { readonly [HOLD]?: Hold }): void {
     this[HOLD]?.release()
   })
-  define(prototype, inspectSymbol, function inspectView(this: object, depth: number, options: unknown, inspect: Inspect): string {
-    return depth < 0 ? `[${type.label}]` : `${type.label} ${inspect(surface(this, type), options)}`
+  define(prototype, inspectSymbol, function inspectView(this: object, depth: number, options: object, inspect: Inspect): string {
+    return depth < 0 ? `[${type.label}]` : `${type.label} ${inspect(surface(this, type), { ...options, depth })}`
   })
 }
 
