@@ -109,6 +109,8 @@ export class ClientConnection implements AsyncDisposable {
       control?.unmap()
       heaps?.close()
       for (const grant of [opened.control, opened.heap, ...opened.furtherHeaps]) grant.close()
+      // Also those that were not attached.
+      for (const grant of [opened.heap, ...opened.furtherHeaps]) daemon.releaseHeap(grant)
       daemon.closeConnection(opened)
       throw error
     }
