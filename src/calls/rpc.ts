@@ -53,7 +53,7 @@ export class AcceptedConnection {
     return newString(this.heap, value)
   }
 
-  /** Resolves when the client has gone. Requests are served from the start; this waits, as the paper's server does. */
+  /** Resolves when the connection has ended. Requests are served from the start; this waits, as the paper's server does. */
   listen(): Promise<void> {
     return this.#closed
   }
@@ -122,10 +122,11 @@ export type RpcFunction<Argument, Result> = (connection: AcceptedConnection, arg
  */
 export class Rpc implements AsyncDisposable {
   readonly #functions = new MethodTable()
-  readonly #waiting: ((connection: AcceptedConnection) => void)[] = []
+  readonly #waiting: { readonly resolve: (connection: AcceptedConnection) => void; readonly reject: (error: RpcError) => void }[] = []
   readonly #arrived: AcceptedConnection[] = []
   readonly #accepted = new WeakMap<ObjectHeap, AcceptedConnection>()
   #channel: string | undefined
+  #closed = false
   #server: Promise<Server> | undefined
 
   constructor(readonly options: ServerOptions & ConnectOptions = {}) {}
@@ -172,8 +173,9 @@ export class Rpc implements AsyncDisposable {
     await this.listening()
     const arrived = this.#arrived.shift()
     if (arrived !== undefined) return arrived
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve)
+    if (this.#closed) throw this.#closedError()
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
     })
   }
 
@@ -182,13 +184,19 @@ export class Rpc implements AsyncDisposable {
     return new RpcConnection(await ClientConnection.open(this.#name(), { fingerprint: PLAIN_FINGERPRINT, description: null }, options))
   }
 
-  /** Ends the server, when this side is one. */
+  /** Ends the server, when this side is one; who waits in {@link accept} is told by CANCELLED. */
   async close(): Promise<void> {
+    this.#closed = true
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#closedError())
     await (await this.#server)?.close()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  #closedError(): RpcError {
+    return new RpcError('CANCELLED', `the server of ${this.#name()} is closed`)
   }
 
   #name(): string {
@@ -212,7 +220,7 @@ export class Rpc implements AsyncDisposable {
     this.#accepted.set(connection.heap, accepted)
     const waiting = this.#waiting.shift()
     if (waiting === undefined) this.#arrived.push(accepted)
-    else waiting(accepted)
+    else waiting.resolve(accepted)
   }
 }
 

@@ -44,7 +44,7 @@ export class ServerConnection {
   readonly caller: { readonly pid: number; readonly uid: number; readonly gid: number }
   /** @internal */
   end: ServerEnd | undefined
-  /** Told once when the client has closed the connection (false) or died (true). */
+  /** Told when the connection has ended: closed by the client or by this server (false), or the client died (true). */
   onClose: ((crashed: boolean) => void) | undefined
   readonly #heaps: AttachedHeaps
 
@@ -160,11 +160,18 @@ export class Server implements AsyncDisposable {
       memberGone: (attachment, gone) => this.#sharedHeaps?.memberGone(attachment, gone),
       livingMembers: (attachment, living) => this.#sharedHeaps?.livingMembers(attachment, living),
     })
-    daemon.ref()
     const grant = this.#registered.sharedHeap
-    if (grant === undefined) return
-    this.#sharedHeaps = new AttachedHeaps(daemon, grant, this.options.hugePages === true)
-    this.#sharedHeap = new ObjectHeap(this.#sharedHeaps.set)
+    if (grant !== undefined) {
+      try {
+        this.#sharedHeaps = new AttachedHeaps(daemon, grant, this.options.hugePages === true)
+      } catch (error) {
+        daemon.releaseHeap(grant)
+        await daemon.unregisterChannel(this.channel)
+        throw error
+      }
+      this.#sharedHeap = new ObjectHeap(this.#sharedHeaps.set)
+    }
+    daemon.ref()
   }
 
   #incoming(request: IncomingConnection): Acceptance {
@@ -269,9 +276,11 @@ export class Server implements AsyncDisposable {
     })
     const ends = [...this.#connections.keys()].flatMap(({ end }) => (end === undefined ? [] : [end]))
     await Promise.race([Promise.all(ends.map((end) => end.drain())), timeUp(drainMs)])
-    for (const [{ end }, closeMemory] of this.#connections) {
+    for (const [connection, closeMemory] of this.#connections) {
+      const { end } = connection
       end?.close()
       closeMemory()
+      connection.onClose?.(false)
     }
     this.#sharedHeaps?.close()
     daemon.unref()
