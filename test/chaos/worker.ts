@@ -16,7 +16,10 @@ export class Worker {
   #nextId = 1
 
   constructor() {
-    this.process = fork(fileURLToPath(new URL('./worker-main.js', import.meta.url)), [], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    // Without the parent's options: source maps make a fifth of the time to start.
+    this.process = fork(fileURLToPath(new URL('./worker-main.js', import.meta.url)), [], {
+      execArgv: [], stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
     this.ended = once(this.process, 'exit')
     this.process.on('message', (reply: Reply) => {
       this.#waiting.get(reply.id)?.(reply)
