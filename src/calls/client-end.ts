@@ -63,6 +63,7 @@ export class ClientEnd extends ClientRing {
   callSync(method: ClientMethod, value: unknown, options?: CallOptions): unknown {
     if (this.#syncRefused) this.#refuseSync(method)
     const timeoutMs = options === undefined ? 0 : this.#timeout(options, method)
+    if (options?.signal?.aborted === true) throw this.error('CANCELLED', 'the signal was aborted before the call', method)
     const scope = method.argument.isNothing ? this.noArgument(method, value) : this.encode(method, value)
     const slot = this.free.count > 0 ? this.next : this.reclaimSlot()
     if (slot < 0) this.#noSlot(scope, method)
@@ -196,7 +197,11 @@ export class ClientEnd extends ClientRing {
 
   #expectAnswer(): void {
     if (this.#tickTimer === undefined) this.#startTicks()
-    if (this.hotMs > 0) this.poller.expect(this)
+    if (this.hotMs > 0) {
+      // The time in which an answer is waited for awake begins with the call.
+      this.active ||= this.#waiting === 1
+      this.poller.expect(this)
+    }
     // When an answer is there already, its promise is resolved after the caller's code.
     else if (!this.asleep && !this.sleep()) this.poller.add(this)
   }

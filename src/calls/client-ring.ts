@@ -164,6 +164,7 @@ export abstract class ClientRing extends End implements ResultOwner {
     let flags = this.returned[slot]!
     this.returned[slot] = 0
     words[at + SLOT_METHOD] = method.id
+    words[at + SLOT_ANSWER] = 0
     if (!method.argument.isNothing) {
       words[at + SLOT_ARGUMENT] = this.cell[0]!
       words[at + SLOT_ARGUMENT + 1] = this.cell[1]!

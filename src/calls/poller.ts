@@ -54,6 +54,8 @@ export class Poller {
   /** The peers share this CPU and yielding to them did not help. */
   #inVain = false
   #microtasks = 0
+  /** The event loop waits for a true turn. */
+  #turnOverdue = false
   #cpu = -1
   readonly #guard = new YieldGuard()
   readonly #load = new CpuLoad()
@@ -104,6 +106,7 @@ export class Poller {
 
   #turn(): void {
     this.#turnScheduled = false
+    this.#turnOverdue = false
     const start = performance.now()
     this.#lastTurn = start
     this.#lookAtCpu()
@@ -114,12 +117,11 @@ export class Poller {
   #microtask(): void {
     this.#microtaskScheduled = false
     if (this.#hot.length === 0) return
-    // A chain of awaits never leaves the microtask queue by itself.
-    if (++this.#microtasks % CLOCK_ROUNDS === 0) {
-      if (performance.now() - this.#lastTurn > TURN_MS) {
-        this.#scheduleTurn()
-        return
-      }
+    // A chain of awaits never leaves the microtask queue by itself: nothing is polled until the turn that is due has come.
+    if (++this.#microtasks % CLOCK_ROUNDS === 0) this.#turnOverdue ||= performance.now() - this.#lastTurn > TURN_MS
+    if (this.#turnOverdue) {
+      this.#scheduleTurn()
+      return
     }
     this.#spin(MICROTASK_ROUNDS, this.#lastTurn)
     if (this.#inVain) this.#afterSpin(Infinity)

@@ -321,7 +321,8 @@ export class ServerEnd extends End {
       context.finish()
       this.#watched.delete(context)
     }
-    this.words[at + SLOT_ANSWER] = answer
+    // The client has written 0: one store less into a line that it polls.
+    if (answer !== 0) this.words[at + SLOT_ANSWER] = answer
     const sequence = this.#sequence[slot]!
     this.#sequence[slot] = (sequence + 2) | 0
     // Pairs with the client's load of the word.

@@ -56,6 +56,13 @@ export class ServerConnection {
     this.heap = new ObjectHeap(heaps.set)
   }
 
+  /** @internal */
+  tellClosed(crashed: boolean): void {
+    const { onClose } = this
+    this.onClose = undefined
+    onClose?.(crashed)
+  }
+
   /** Bytes of the heaps that the kernel backs with huge pages now. */
   get hugePageBytes(): number {
     return this.#heaps.hugePageBytes()
@@ -245,7 +252,7 @@ export class Server implements AsyncDisposable {
       const { end } = connection
       if (end !== undefined && end.inHandlers > 0) void end.drain().then(closeMemory)
       else closeMemory()
-      connection.onClose?.(crashed)
+      connection.tellClosed(crashed)
     }
     const onError = this.options.onError ?? ((error: unknown, method: string): void => {
       console.error(`rpcool: a handler of ${this.channel}#${method} failed:`, error)
@@ -280,7 +287,7 @@ export class Server implements AsyncDisposable {
       const { end } = connection
       end?.close()
       closeMemory()
-      connection.onClose?.(false)
+      connection.tellClosed(false)
     }
     this.#sharedHeaps?.close()
     daemon.unref()

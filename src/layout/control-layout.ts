@@ -24,7 +24,7 @@ import { fingerprintOf } from './header.js'
  *   +36  u32 seal      index of the seal descriptor + 1
  *   +40  u32 cancelled 2k+1 of the last request of this slot that was cancelled
  *        --- written by the server ---
- *   +44  u32 answer    bits 0-7 status; bits 8-15 flags
+ *   +44  u32 answer    bits 0-7 status; bits 8-15 flags; the client writes 0, so that an answer of 0 need not be written
  *   +48  u64 result    a cell; when the status is not OK, the text of the error
  *   +56  u64 chunk     address of the chunk that holds the result; only with OWNED
  *
