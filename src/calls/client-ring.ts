@@ -205,6 +205,10 @@ export abstract class ClientRing extends End implements ResultOwner {
     }
     const low = words[at + SLOT_RESULT]!
     const high = words[at + SLOT_RESULT + 1]!
+    if (answer === 0 && result.isImmediate) {
+      this.freeSlot(slot, scope)
+      return result.cell.read(this.#reading, low, high)
+    }
     const chunkLow = words[at + SLOT_CHUNK]!
     const chunkHigh = words[at + SLOT_CHUNK + 1]!
     this.freeSlot(slot, scope)

@@ -6,6 +6,8 @@ import type { ServerCall } from './server-call.js'
 export interface Passing {
   readonly cell: Cell
   readonly isNothing: boolean
+  /** No pointer can occur in it: nothing to build, to check or to give back. */
+  readonly isImmediate: boolean
   /** What is read of it holds no shared memory: its memory can be given back at once. */
   readonly isCopy: boolean
 }
@@ -22,7 +24,8 @@ export interface ClientMethod {
 const VIEWED = new Set(['struct', 'ref', 'list', 'map', 'array', 'union', 'optional'])
 
 export function passing(type: AnyType): Passing {
-  return { cell: cellOf(type), isNothing: type.kind === 'nothing', isCopy: !VIEWED.has(type.kind) }
+  const cell = cellOf(type)
+  return { cell, isNothing: type.kind === 'nothing', isImmediate: cell.isImmediate, isCopy: !VIEWED.has(type.kind) }
 }
 
 /** What a server needs to answer one. */

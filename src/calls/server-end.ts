@@ -229,7 +229,7 @@ export class ServerEnd extends End {
     try {
       let argument: unknown
       if (!method.argument.isNothing) {
-        this.heaps.refill()
+        if (!method.argument.isImmediate) this.heaps.refill()
         argument = method.argument.cell.read(this.#reading, low, high)
       }
       if (handler.takes === 'argument') result = handler.run(argument)
@@ -276,8 +276,8 @@ export class ServerEnd extends End {
     const at = slotWord(slot)
     let answer: number = Status.OK
     try {
-      const { cell } = method.result
-      if (cell.isImmediate) cell.write(this.heaps, value, this.words, at + SLOT_RESULT)
+      const { cell, isImmediate } = method.result
+      if (isImmediate) cell.write(this.heaps, value, this.words, at + SLOT_RESULT)
       else if (this.#writeReply(slot, cell, value)) answer |= ANSWER_OWNED
     } catch (error) {
       this.#answerError(slot, this.#resultError(error, method.name), method.name, context)

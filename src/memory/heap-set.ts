@@ -82,7 +82,8 @@ export class HeapSet implements Allocator, RegionSpace {
 
   /** Starts a fresh budget of pointers in every heap, at the start of a call. */
   refill(): void {
-    for (const heap of this.#heaps) heap.region.refill()
+    const heaps = this.#heaps
+    for (let i = 0; i < heaps.length; i++) heaps[i]!.region.refill()
   }
 
   /** Takes back what others have freed, in every heap. */
