@@ -70,16 +70,6 @@ bool Args::bytes(size_t index, const char* name, uint8_t** data, size_t* length)
   return expect(index, name, "a Uint8Array", good);
 }
 
-bool Args::arrayBuffer(size_t index, const char* name, uint8_t** data, size_t* length) {
-  *data = nullptr;
-  *length = 0;
-  if (!ok_) return false;
-  void* raw = nullptr;
-  bool good = index < count_ && napi_get_arraybuffer_info(env_, values_[index], &raw, length) == napi_ok;
-  *data = static_cast<uint8_t*>(raw);
-  return expect(index, name, "an ArrayBuffer", good);
-}
-
 // strerrorname_np needs glibc 2.32; the addon runs from 2.28 on.
 static const char* errorName(int error) {
   static const struct { int error; const char* name; } names[] = {

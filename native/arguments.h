@@ -29,7 +29,6 @@ class Args {
   bool string(size_t index, const char* name, char* out, size_t capacity);
   // The memory of a Uint8Array. Private memory only: never called on a shared mapping.
   bool bytes(size_t index, const char* name, uint8_t** data, size_t* length);
-  bool arrayBuffer(size_t index, const char* name, uint8_t** data, size_t* length);
 
   void fail(const char* message);
 

@@ -47,12 +47,9 @@ export interface Addon {
   pollerRemove(poller: NativePoller, fd: number): void
   pollerReference(poller: NativePoller, keepAlive: boolean): void
 
-  futexWait(buffer: ArrayBuffer, offset: number, value: number, timeoutMs: number): number
-  futexWake(buffer: ArrayBuffer, offset: number, count: number): number
   currentCpu(): number
   yieldCpu(): void
   sleepMicroseconds(duration: number): void
-  threadId(): number
   openPidfd(pid: number): number
 }
 
