@@ -105,6 +105,8 @@ napi_value throwErrno(napi_env env, int error, const char* syscall, const char* 
   return nullptr;
 }
 
+void describeFd(char* out, size_t capacity, int fd) { snprintf(out, capacity, "fd %d", fd); }
+
 napi_value makeNumber(napi_env env, double value) {
   napi_value out = nullptr;
   napi_create_double(env, value, &out);

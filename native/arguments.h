@@ -50,6 +50,9 @@ void initDescriptors(napi_env env);
 int trackFd(napi_env env, int fd);
 void untrackFd(napi_env env, int fd);
 
+// How messages name a descriptor.
+void describeFd(char* out, size_t capacity, int fd);
+
 napi_value makeNumber(napi_env env, double value);
 napi_value makeUndefined(napi_env env);
 void addFunction(napi_env env, napi_value exports, const char* name, napi_callback callback);

@@ -10,8 +10,6 @@
 
 namespace {
 
-void describeFd(char* out, size_t capacity, int fd) { snprintf(out, capacity, "fd %d", fd); }
-
 // memfdCreate(name, flags): a descriptor, close-on-exec.
 napi_value memfdCreate(napi_env env, napi_callback_info info) {
   Args args(env, info);

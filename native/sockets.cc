@@ -17,8 +17,6 @@ constexpr int kMaxFds = 16;
 #define SO_PEERPIDFD 77
 #endif
 
-void describeFd(char* out, size_t capacity, int fd) { snprintf(out, capacity, "fd %d", fd); }
-
 // A path that starts with '@' names the abstract namespace.
 bool fillAddress(const char* path, sockaddr_un* address, socklen_t* length) {
   size_t size = strlen(path);

@@ -22,7 +22,6 @@ const kindBySixteenth = KIND_BY_SIXTEENTH
 const LAST_OBJECT_KIND = KIND_CHUNK - 1
 
 /** What one end of a connection has allocated, and what is left for everybody. */
-/** What one end of a connection holds of a heap. */
 export interface HeapStats {
   /** Bytes of the spans that this member owns. */
   readonly ownedBytes: number
