@@ -24,6 +24,7 @@ export class ServerCall {
   readonly #timeoutMs: number
   #controller: AbortController | undefined
   #timer: NodeJS.Timeout | undefined
+  #finished = false
 
   constructor(readonly host: CallHost, readonly method: string, readonly slot: number, timeoutMs: number) {
     this.#timeoutMs = timeoutMs
@@ -53,8 +54,9 @@ export class ServerCall {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController()
-      this.host.watchCancellation(this)
-      if (this.#timeoutMs > 0) {
+      // A handler may keep the context and look at it after it has answered: nothing is to be told then.
+      if (!this.#finished) this.host.watchCancellation(this)
+      if (!this.#finished && this.#timeoutMs > 0) {
         this.#timer = setTimeout(
           () => this.abort(new RpcError('DEADLINE_EXCEEDED', 'the deadline of the call has passed')), Math.max(0, this.remainingMs))
         this.#timer.unref()
@@ -77,6 +79,7 @@ export class ServerCall {
 
   /** @internal The call has been answered. */
   finish(): void {
+    this.#finished = true
     if (this.#timer !== undefined) clearTimeout(this.#timer)
     this.#timer = undefined
   }
