@@ -8,6 +8,8 @@ import { ClientEnd } from './client-end.js'
 import { FrameSocket } from './frames.js'
 import { sharedIsolate } from './isolate.js'
 import { ObjectHeap } from './object-heap.js'
+import type { ObjectScope, ObjectScopePool } from './object-scope.js'
+import type { ScopePoolOptions } from '../memory/index.js'
 import type { ServiceDescription } from './service.js'
 import { type Waiting, waitingPolicy } from './waiting.js'
 
@@ -126,6 +128,16 @@ export class ClientConnection implements AsyncDisposable {
   async grow(byteLength: number): Promise<void> {
     if (!this.#open) throw new RpcError('CANCELLED', 'the connection is closed', { channel: this.channel })
     this.heaps.add(await sharedIsolate().daemon.growConnection(this.opened, roundUp(byteLength, PAGE_BYTES)))
+  }
+
+  /** A scope in the connection's heap, for the argument of a call: see {@link ObjectHeap.createScope}. */
+  createScope(byteLength: number): ObjectScope {
+    return this.heap.createScope(byteLength)
+  }
+
+  /** A pool of contiguous scopes in the connection's heap. */
+  createScopePool(options: ScopePoolOptions): ObjectScopePool {
+    return this.heap.createScopePool(options)
   }
 
   /** Bytes of the heaps that the kernel backs with huge pages now. */

@@ -1,6 +1,7 @@
 export { ClientConnection, type ConnectOptions } from './client.js'
 export type { CallOptions } from './method.js'
 export { ObjectHeap } from './object-heap.js'
+export { ObjectScope, ObjectScopePool } from './object-scope.js'
 export { Pipeline } from './pipeline.js'
 export { AcceptedConnection, Rpc, RpcConnection, type RpcFunction, SharedString } from './rpc.js'
 export { Server, ServerConnection, type ServerOptions } from './server.js'

@@ -1,6 +1,7 @@
 import { RpcError } from '../base/errors.js'
-import type { HeapSet, HeapStats } from '../memory/index.js'
+import { HeapScopes, type HeapSet, type HeapStats, type ScopePoolOptions } from '../memory/index.js'
 import { build, copyGraph, isType, release, type AnyType, type Plain, type View } from '../objects/index.js'
+import { ObjectScope, ObjectScopePool } from './object-scope.js'
 
 /**
  * The heaps of a connection, as an application uses them. Whoever calls `new` (or `copyFrom`) owns the object and frees it;
@@ -8,11 +9,13 @@ import { build, copyGraph, isType, release, type AnyType, type Plain, type View 
  */
 export class ObjectHeap {
   readonly #heaps: HeapSet
+  readonly #scopes: HeapScopes
   #closed = false
 
   /** @internal */
   constructor(heaps: HeapSet) {
     this.#heaps = heaps
+    this.#scopes = new HeapScopes(heaps)
   }
 
   /** @internal The memory is unmapped: what is written to it would be lost. */
@@ -40,6 +43,20 @@ export class ObjectHeap {
    */
   copyFrom<V extends object>(view: V): V {
     return copyGraph(view, this.#open())
+  }
+
+  /**
+   * A scope of whole pages that hold at least `byteLength` bytes; the caller destroys it.
+   * @throws RpcError RESOURCE_EXHAUSTED when the heap has no room for it.
+   */
+  createScope(byteLength: number): ObjectScope {
+    this.#open()
+    return new ObjectScope(this.#scopes.create(byteLength))
+  }
+
+  /** A pool of contiguous scopes; the caller closes it. */
+  createScopePool(options: ScopePoolOptions): ObjectScopePool {
+    return new ObjectScopePool(this.#open(), options)
   }
 
   /** What this end of the connection has allocated. */

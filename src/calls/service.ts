@@ -4,7 +4,7 @@ import type { CallOptions } from './method.js'
 import type { ServerCall } from './server-call.js'
 
 /** Names of a connection's own members: a method cannot have them. */
-const RESERVED = new Set(['sync', 'heap', 'close', 'closed', 'pipeline', 'hugePageBytes', 'opened', 'heaps', 'control', 'end', 'gone', 'toJSON', 'channel', 'server', 'grow', 'then', 'constructor', 'release', 'outstanding'])
+const RESERVED = new Set(['sync', 'heap', 'close', 'closed', 'pipeline', 'hugePageBytes', 'opened', 'heaps', 'control', 'end', 'gone', 'toJSON', 'channel', 'server', 'grow', 'createScope', 'createScopePool', 'then', 'constructor', 'release', 'outstanding'])
 const METHOD_ID_MAX = 0xffff_ffff
 const NAME_MAX = 128
 

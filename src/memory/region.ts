@@ -36,6 +36,12 @@ export interface Allocator {
   owns(region: Region): boolean
 }
 
+/** What the calls layer must know of a scope whose object is passed: which bytes are the argument. */
+export interface RegionScope extends Allocator {
+  readonly usedBytes: number
+  readonly sealed: boolean
+}
+
 /** How many pointers may be followed before a walk is taken for endless, where nobody set another budget. */
 export const DEFAULT_BUDGET = 0x3fff_ffff
 
@@ -61,7 +67,7 @@ export class Region {
   declare readonly f32: Float32Array
   declare readonly f64: Float64Array
   /** Upper 32 bits of every address in the region. */
-  readonly high: number
+  high: number
   /** Lower 32 bits of the region's first address, as a signed number. */
   low: number
   /** Length of the region in words. */
@@ -79,24 +85,26 @@ export class Region {
   declare readonly space: RegionSpace | null
   /** Where assignments through views find memory for new texts and lists, and free old ones; null refuses them. */
   declare allocator: Allocator | null
+  /** The scope whose memory this is, when it is one's own. */
+  declare scope: RegionScope | null
 
   /**
-   * A region over `byteLength` bytes of `buffer` from its start, whose first byte has the given address. The buffer stays
-   * its owner's; when it is detached every read through the region gives zero.
+   * A region over all of `buffer`, whose first byte has the given address. The buffer stays its owner's; when it is detached
+   * every read through the region gives zero. Over another region's memory: {@link Region.within}.
    */
-  constructor(buffer: ArrayBuffer, address: Address, space: RegionSpace | null = null) {
+  constructor(buffer: ArrayBuffer | Region, address: Address, space: RegionSpace | null = null) {
+    const arrays = buffer instanceof Region ? buffer : arraysOver(buffer)
     // Not enumerable: a view leads here, and whoever compares or prints views must not go through all of memory.
-    hide(this, 'i8', new Int8Array(buffer))
-    hide(this, 'u8', new Uint8Array(buffer))
-    hide(this, 'i16', new Int16Array(buffer))
-    hide(this, 'u16', new Uint16Array(buffer))
-    hide(this, 'i32', new Int32Array(buffer))
-    hide(this, 'f32', new Float32Array(buffer))
-    hide(this, 'f64', new Float64Array(buffer))
+    hide(this, 'i8', arrays.i8)
+    hide(this, 'u8', arrays.u8)
+    hide(this, 'i16', arrays.i16)
+    hide(this, 'u16', arrays.u16)
+    hide(this, 'i32', arrays.i32)
+    hide(this, 'f32', arrays.f32)
+    hide(this, 'f64', arrays.f64)
     this.high = addressHigh(address)
     this.low = addressLow(address) | 0
-    this.words = buffer.byteLength >>> 2
-    if (buffer.byteLength === 0x1_0000_0000) this.words = 0x4000_0000
+    this.words = arrays.i32.length
     this.shift = 0
     this.budget = DEFAULT_BUDGET
     this.allowance = DEFAULT_BUDGET
@@ -104,6 +112,25 @@ export class Region {
     this.readOnly = false
     hide(this, 'space', space)
     hide(this, 'allocator', null)
+    hide(this, 'scope', null)
+  }
+
+  /**
+   * Another region over the same memory, for now of no length: {@link aim} gives it a range. Regions are slow to make, all
+   * alike to generated code, and meant to be aimed again and again.
+   */
+  static within(whole: Region, space: RegionSpace | null = null): Region {
+    const region = new Region(whole, makeAddress(whole.high, whole.low), space)
+    region.words = 0
+    return region
+  }
+
+  /** Narrows the region to `words` words of its buffer from `word` on, the first of which has the address (high, low). */
+  aim(word: number, words: number, high: number, low: number): void {
+    this.high = high
+    this.low = low
+    this.words = words
+    this.shift = word
   }
 
   /** Address of a word of the buffer. */
@@ -137,6 +164,20 @@ export class Region {
     throw new WildPointerError(
       `more than ${this.allowance} pointers were followed in one call: the data is cyclic or too large; ` +
       `raise the budget if it is legitimate`)
+  }
+}
+
+type Arrays = Pick<Region, 'i8' | 'u8' | 'i16' | 'u16' | 'i32' | 'f32' | 'f64'>
+
+function arraysOver(buffer: ArrayBuffer): Arrays {
+  return {
+    i8: new Int8Array(buffer),
+    u8: new Uint8Array(buffer),
+    i16: new Int16Array(buffer),
+    u16: new Uint16Array(buffer),
+    i32: new Int32Array(buffer),
+    f32: new Float32Array(buffer),
+    f64: new Float64Array(buffer),
   }
 }
 

@@ -1,0 +1,217 @@
+// Scopes: contiguous pages with an allocator of their own; pools of them, whose seals are released in batches.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { PAGE_BYTES } from '../../src/base/numbers.js'
+import { Heap, HeapScopes, HeapSet, type PageRange, type Scope, ScopePool, type ScopePoolOptions } from '../../src/memory/index.js'
+import { build, copyGraph, list, locationOf, plain, ref, release, struct, text, u32 } from '../../src/objects/index.js'
+import { HEAPS_BASE } from '../../src/sys/index.js'
+import { assertEmpty, Draw, hasCode, KIB, MIB } from './model.js'
+
+const Node = struct('ScopeNode', { id: u32, name: text, tags: list(text), get next() { return ref(Node) } })
+
+function heapsOf(byteLength = 32 * MIB): HeapSet {
+  return new HeapSet((space) => new Heap(new ArrayBuffer(byteLength), HEAPS_BASE, 1, space))
+}
+
+function assertAllEmpty(set: HeapSet): void {
+  for (const heap of set.heaps) assertEmpty(heap)
+}
+
+/** What a seal authority was told. */
+class Sealed {
+  readonly released: PageRange[][] = []
+
+  sealRanges(): void {}
+
+  releaseRanges(ranges: readonly PageRange[]): void {
+    this.released.push(ranges.map(({ address, byteLength }) => ({ address, byteLength })))
+  }
+}
+
+function poolOf(set: HeapSet, options: Partial<ScopePoolOptions> = {}): { readonly pool: ScopePool, readonly sealer: Sealed } {
+  const sealer = new Sealed()
+  return { pool: new ScopePool(set, { scopeBytes: PAGE_BYTES, count: 8, ...options }, sealer), sealer }
+}
+
+for (const heapBytes of [256 * KIB, 4 * MIB, 32 * MIB]) {
+  test(`scopes of a heap of ${heapBytes / KIB} KiB are whole pages that nothing else lies in`, () => {
+    const set = heapsOf(heapBytes)
+    const scopes = new HeapScopes(set)
+    const made = [1, 4096, 4097, 8192, 12_000, 20_000].map((bytes) => scopes.create(bytes))
+    const beside = [set.allocate(4096), set.allocate(16), set.allocateChunk(4096), set.allocate(5000)].map((word) => set.region.addressOf(word))
+    for (const scope of made) {
+      assert.equal(scope.address % PAGE_BYTES, 0)
+      assert.equal(scope.byteLength % PAGE_BYTES, 0)
+      for (const address of [...beside, ...made.filter((other) => other !== scope).map((other) => other.address)]) {
+        assert.ok(address < scope.address || address >= scope.address + scope.byteLength)
+      }
+    }
+    assert.deepEqual(made.map((scope) => scope.byteLength), [4096, 4096, 8192, 8192, 12_288, 20_480])
+    for (const scope of made) scope.destroy()
+  })
+}
+
+test('objects built in a scope lie in it, stay in it when they are changed, and go with it', () => {
+  const set = heapsOf()
+  const scope = new HeapScopes(set).create(PAGE_BYTES)
+  const node = build(Node, scope, { id: 1, name: 'a name with memory', tags: ['one tag of several'], next: { id: 2, name: 'the second node', tags: [], next: null } })
+  node.name = 'another name, longer than the first one was'
+  node.tags.push('a tag that was added')
+  node.next!.next = build(Node, scope, { id: 3, name: '', tags: [], next: null })
+  assert.deepEqual(plain(node).tags, ['one tag of several', 'a tag that was added'])
+  for (const view of [node, node.next, node.next!.next]) {
+    const { region, word } = locationOf(view!)
+    assert.equal(region, scope.region)
+    assert.ok(region.addressOf(word) >= scope.address && region.addressOf(word) < scope.address + scope.usedBytes)
+  }
+  release(scope, node, { deep: true })
+  assert.equal(scope.liveBlocks, 0)
+  assert.equal(scope.usedBytes, 0, 'an empty scope starts anew')
+  scope.destroy()
+  assertAllEmpty(set)
+})
+
+test('an object elsewhere cannot be pointed to from a scope, and can be copied into it', () => {
+  const set = heapsOf()
+  const scopes = new HeapScopes(set)
+  const scope = scopes.create(PAGE_BYTES)
+  const other = scopes.create(PAGE_BYTES)
+  for (const allocator of [set, other]) {
+    const outside = build(Node, allocator, { id: 9, name: 'outside of the scope', tags: [], next: null })
+    assert.throws(() => build(Node, scope, { id: 1, name: '', tags: [], next: outside }), hasCode('INVALID_ARGUMENT'))
+    const inside = copyGraph(outside, scope)
+    assert.equal(build(Node, scope, { id: 1, name: '', tags: [], next: inside }).next!.name, 'outside of the scope')
+  }
+})
+
+test('blocks never overlap, freed ones are used again, and bad frees are refused', () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const draw = new Draw(seed)
+    const scope = new HeapScopes(heapsOf()).create(16 * PAGE_BYTES)
+    const live = new Map<number, number>()
+    const owner = new Int32Array(scope.byteLength / 4).fill(-1)
+    for (let step = 0; step < 2000; step++) {
+      if (live.size > 0 && draw.below(3) === 0) {
+        const word = [...live.keys()][draw.below(live.size)]!
+        assert.throws(() => scope.free(scope.region, word + 2), hasCode('INVALID_ARGUMENT'), 'interior')
+        scope.free(scope.region, word)
+        owner.fill(-1, word - scope.region.shift, word - scope.region.shift + live.get(word)! / 4)
+        live.delete(word)
+        if (live.size > 0) assert.throws(() => scope.free(scope.region, word), hasCode('INVALID_ARGUMENT'), 'double')
+        continue
+      }
+      const bytes = 16 + 8 * draw.below(12)
+      let word: number
+      try {
+        word = scope.allocate(bytes - draw.below(8))
+      } catch (error) {
+        assert.ok(hasCode('RESOURCE_EXHAUSTED')(error))
+        scope.reset()
+        live.clear()
+        owner.fill(-1)
+        continue
+      }
+      const at = word - scope.region.shift
+      assert.equal(at % 2, 0)
+      assert.ok(at >= 0 && at * 4 + bytes <= scope.usedBytes && scope.usedBytes <= scope.byteLength)
+      for (let i = at; i < at + bytes / 4; i++) assert.equal(owner[i], -1, `seed ${seed}: word ${i} is used twice`)
+      owner.fill(word, at, at + bytes / 4)
+      live.set(word, bytes)
+      assert.equal(scope.liveBlocks, live.size)
+    }
+  }
+})
+
+test('a destroyed scope and a sealed one refuse everything', () => {
+  const set = heapsOf()
+  const scope = new HeapScopes(set).create(PAGE_BYTES)
+  const word = scope.allocate(16)
+  scope.sealed = true
+  const precondition = hasCode('FAILED_PRECONDITION')
+  const uses: readonly (() => void)[] = [() => scope.allocate(16), () => scope.free(scope.region, word), () => scope.reset()]
+  for (const use of [...uses, (): void => scope.destroy()]) assert.throws(use, precondition)
+  scope.sealed = false
+  scope.destroy()
+  for (const use of uses) assert.throws(use, precondition)
+  scope.destroy()
+  assertAllEmpty(set)
+})
+
+test('sizes that are none are refused', () => {
+  const set = heapsOf()
+  for (const bytes of [0, -1, 1.5, NaN, Infinity, 2 ** 31]) assert.throws(() => new HeapScopes(set).create(bytes), hasCode('INVALID_ARGUMENT'))
+  for (const options of [{ count: 0 }, { count: 1.5 }, { scopeBytes: 0 }, { releaseBatch: 0 }, { count: 1 << 20, scopeBytes: 1 << 20 }]) {
+    assert.throws(() => poolOf(set, options), hasCode('INVALID_ARGUMENT'))
+  }
+  assert.throws(() => new HeapScopes(set).create(64 * MIB), hasCode('RESOURCE_EXHAUSTED'))
+  assert.throws(() => poolOf(set, { count: 64 * 1024 }), hasCode('RESOURCE_EXHAUSTED'))
+  assertAllEmpty(set)
+})
+
+test('a pool hands out contiguous scopes until it is exhausted, and takes them back', () => {
+  const set = heapsOf()
+  const { pool } = poolOf(set, { scopeBytes: 5000 })
+  const scopes = Array.from({ length: 8 }, () => pool.take())
+  assert.deepEqual(scopes.map((scope) => scope.address - scopes[0]!.address), [0, 1, 2, 3, 4, 5, 6, 7].map((i) => i * 8192))
+  assert.throws(() => pool.take(), hasCode('RESOURCE_EXHAUSTED'))
+  scopes[3]!.allocate(100)
+  scopes[3]!.destroy()
+  scopes[3]!.destroy()
+  assert.equal(pool.available, 1)
+  assert.equal(pool.take().usedBytes, 0)
+  assert.throws(() => pool.take(), hasCode('RESOURCE_EXHAUSTED'))
+  pool.close()
+  pool.close()
+  assert.throws(() => pool.take(), hasCode('FAILED_PRECONDITION'))
+  assert.throws(() => scopes[0]!.allocate(8), hasCode('FAILED_PRECONDITION'))
+  assertAllEmpty(set)
+})
+
+test('seals are released when a batch is full, on demand, and when no other scope is left; adjacent ones as one range', () => {
+  const { pool, sealer } = poolOf(heapsOf(), { releaseBatch: 4 })
+  const take = (count: number): Scope[] => Array.from({ length: count }, () => pool.take())
+  const giveBack = (scopes: readonly Scope[]): void => {
+    for (const scope of scopes) {
+      scope.sealed = true
+      scope.destroy()
+    }
+  }
+  const first = take(8)
+  const base = first[0]!.address
+  const at = (page: number, pages: number): PageRange => ({ address: base + page * PAGE_BYTES as PageRange['address'], byteLength: pages * PAGE_BYTES })
+  giveBack([first[5]!, first[1]!, first[2]!])
+  assert.equal(sealer.released.length, 0)
+  assert.equal(pool.awaitingRelease, 3)
+  assert.equal(pool.available, 0)
+  giveBack([first[4]!])
+  assert.deepEqual(sealer.released, [[at(1, 2), at(4, 2)]])
+  assert.equal(pool.available, 4)
+
+  giveBack([first[0]!])
+  pool.release()
+  pool.release()
+  assert.deepEqual(sealer.released[1], [at(0, 1)])
+
+  take(5)
+  giveBack([first[7]!, first[6]!])
+  pool.take()
+  assert.deepEqual(sealer.released[2], [at(6, 2)])
+  assert.equal(sealer.released.length, 3)
+})
+
+test('a pool is not closed while a call with one of its scopes is in flight; a failed release loses no scope', () => {
+  const set = heapsOf()
+  const { pool, sealer } = poolOf(set, { count: 2 })
+  const scope = pool.take()
+  scope.sealed = true
+  assert.throws(() => pool.close(), hasCode('FAILED_PRECONDITION'))
+  scope.destroy()
+  sealer.releaseRanges = (): void => {
+    throw new Error('the kernel refuses')
+  }
+  assert.throws(() => pool.release(), /kernel refuses/)
+  assert.equal(pool.awaitingRelease, 1)
+  sealer.releaseRanges = (): void => {}
+  pool.close()
+  assertAllEmpty(set)
+})
