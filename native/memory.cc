@@ -212,15 +212,17 @@ bool fileIdentity(int fd, uint64_t* device, uint64_t* inode, uint64_t* size) {
   return true;
 }
 
-// Maps, or finds, the file at its address. Called with the table locked; returns an errno.
-int enter(int fd, uint64_t address, uint64_t length, uint64_t protection) {
+// Maps, or finds, the file at its address. Called with the table locked; returns an errno. Who only reads may join a writer's
+// mapping: isolates of one process trust each other. A reader's own pages are private: a store that slips through stays here.
+int enter(int fd, uint64_t address, uint64_t length, bool writable) {
+  uint64_t protection = PROT_READ | (writable ? PROT_WRITE : 0);
   uint64_t device, inode, size;
   if (!fileIdentity(fd, &device, &inode, &size)) return errno;
   if (size < length) return EFBIG;
   Entry* entry = find(address);
   if (entry != nullptr) {
     bool same = entry->state == kMapped && entry->device == device && entry->inode == inode &&
-                entry->length == length && entry->protection == protection;
+                entry->length == length && (entry->protection & protection) == protection;
     if (!same) return EEXIST;
     entry->attachments++;
     return 0;
@@ -230,7 +232,8 @@ int enter(int fd, uint64_t address, uint64_t length, uint64_t protection) {
   if (overlaps(address, length)) return EEXIST;
   entry = freeEntry();
   if (entry == nullptr) return ENOBUFS;
-  void* got = mmap(at(address), length, static_cast<int>(protection), MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0);
+  void* got = mmap(at(address), length, PROT_READ | PROT_WRITE,
+                   (writable ? MAP_SHARED : MAP_PRIVATE) | MAP_FIXED | MAP_NORESERVE, fd, 0);
   if (got == MAP_FAILED) return errno;
   madvise(got, length, MADV_DONTFORK);
   *entry = {address, length, device, inode, 1, kMapped, protection};
@@ -250,7 +253,7 @@ napi_value mapFile(napi_env env, napi_callback_info info) {
   if (table == nullptr || length == 0) return throwErrno(env, EINVAL, "mmap", where);
   {
     Locked locked;
-    int error = enter(fd, address, length, PROT_READ | (writable ? PROT_WRITE : 0));
+    int error = enter(fd, address, length, writable);
     if (error != 0) return throwErrno(env, error, "mmap", where);
   }
   Attachment* attachment = static_cast<Attachment*>(malloc(sizeof(Attachment)));

@@ -21,13 +21,18 @@ function repository(): string {
   return directory
 }
 
+/** The path of the compiled bench/limits/`name`.c. */
+export function compiledLimit(name: string): Promise<string> {
+  return compiledProgram('bench/limits', name)
+}
+
 /**
- * The path of the compiled bench/limits/`name`.c. Compiled once per content of the folder, flags included; several processes
- * may ask at once.
+ * The path of the compiled `folder`/`name`.c. Compiled once per content of the program and the folder's headers, flags included;
+ * several processes may ask at once.
  */
-export async function compiledLimit(name: string): Promise<string> {
+export async function compiledProgram(folder: string, name: string): Promise<string> {
   const root = repository()
-  const sources = join(root, 'bench', 'limits')
+  const sources = join(root, folder)
   const hash = createHash('sha256').update(FLAGS.join(' '))
   for (const file of readdirSync(sources).sort()) {
     if (file === `${name}.c` || file.endsWith('.h')) hash.update(readFileSync(join(sources, file)))

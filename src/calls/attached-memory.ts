@@ -2,14 +2,31 @@ import { attachHeader } from '../layout/header.js'
 import { CONTROL_FINGERPRINT, CONTROL_KIND, controlBytes } from '../layout/control-layout.js'
 import { RpcError } from '../base/errors.js'
 import type { Attachment, DaemonClient, MemoryGrant } from '../control/index.js'
-import { Heap, HeapSet, type Region } from '../memory/index.js'
-import { checkMemoryFile, errnoCode, hugePageBytes, Mapping } from '../sys/index.js'
+import { Heap, HeapSet, Region } from '../memory/index.js'
+import { checkMemoryFile, errnoCode, hugePageBytes, Mapping, publishMemoryFile } from '../sys/index.js'
 
 /** Maps a grant and closes its descriptor. The mapping is the caller's to unmap. */
-export function mapGrant(grant: MemoryGrant): Mapping {
+function mapGrant(grant: MemoryGrant, writable = true): Mapping {
   try {
     checkMemoryFile(grant.fd, grant.byteLength)
-    return Mapping.map(grant.fd, grant.address, grant.byteLength)
+    return Mapping.map(grant.fd, grant.address, grant.byteLength, writable)
+  } finally {
+    grant.close()
+  }
+}
+
+/** Maps a heap to write to, and sees to it that nobody else ever can. Closes the descriptor, which no client has had yet. */
+function mapAndPublish(grant: MemoryGrant): Mapping {
+  try {
+    const mapping = Mapping.map(grant.fd, grant.address, grant.byteLength)
+    try {
+      publishMemoryFile(grant.fd)
+      checkMemoryFile(grant.fd, grant.byteLength)
+      return mapping
+    } catch (error) {
+      mapping.unmap()
+      throw error
+    }
   } finally {
     grant.close()
   }
@@ -29,7 +46,7 @@ function boundWalks(region: Region): void {
 export class AttachedHeaps {
   readonly set: HeapSet
   readonly #daemon: DaemonClient
-  readonly #parts: { readonly mapping: Mapping; readonly heap: Heap; readonly attachment: Attachment }[] = []
+  readonly #parts: { readonly mapping: Mapping; readonly heap: Heap | undefined; readonly attachment: Attachment }[] = []
   readonly #foreign: boolean
   #open = true
 
@@ -44,11 +61,17 @@ export class AttachedHeaps {
       new Heap(mapping.buffer, mapping.address, first.member, space)))
   }
 
-  /** Takes over the grant of a further heap; gives it back when it throws. */
+  /** The regions of all heaps. */
+  get regions(): Region[] {
+    return this.set.heaps.map(({ region }) => region)
+  }
+
+  /** Takes over the grant of a further heap; gives it back when it throws. One that its server publishes is only read here. */
   add(grant: MemoryGrant, hugePages = false): void {
     try {
       if (!this.#open) throw new RpcError('CANCELLED', 'the connection was closed before its further heap came')
-      this.set.add(this.#attach(grant, hugePages, (mapping) => new Heap(mapping.buffer, mapping.address, grant.member, this.set)))
+      if (grant.kind === 'published') this.#read(grant)
+      else this.set.add(this.#attach(grant, hugePages, (mapping) => new Heap(mapping.buffer, mapping.address, grant.member, this.set)))
     } catch (error) {
       grant.close()
       this.#daemon.releaseHeap({ heap: grant.heap, member: grant.member })
@@ -67,12 +90,12 @@ export class AttachedHeaps {
   }
 
   memberGone(attachment: Attachment, gone: number): void {
-    for (const part of this.#parts) if (part.attachment.heap === attachment.heap) part.heap.memberDied(gone)
+    for (const part of this.#parts) if (part.attachment.heap === attachment.heap) part.heap?.memberDied(gone)
   }
 
   livingMembers(attachment: Attachment, living: readonly number[]): void {
     for (const part of this.#parts) {
-      if (part.attachment.heap === attachment.heap) part.heap.onlyLiving(new Set(living))
+      if (part.attachment.heap === attachment.heap) part.heap?.onlyLiving(new Set(living))
     }
   }
 
@@ -91,8 +114,17 @@ export class AttachedHeaps {
     }
   }
 
+  /** Only a region, no allocator: nothing here may try to write. */
+  #read(grant: MemoryGrant): void {
+    const mapping = mapGrant(grant, false)
+    const region = new Region(mapping.buffer, mapping.address, this.set)
+    region.readOnly = true
+    this.set.lend(region)
+    this.#parts.push({ mapping, heap: undefined, attachment: { heap: grant.heap, member: grant.member } })
+  }
+
   #attach(grant: MemoryGrant, hugePages: boolean, make: (mapping: Mapping) => Heap): Heap {
-    const mapping = mapGrant(grant)
+    const mapping = grant.kind === 'published' ? mapAndPublish(grant) : mapGrant(grant)
     try {
       if (hugePages) mapping.adviseHugePages()
       const heap = make(mapping)

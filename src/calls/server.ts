@@ -1,7 +1,7 @@
 import { RpcError } from '../base/errors.js'
 import { roundUp, PAGE_BYTES } from '../base/numbers.js'
 import { SLOTS_MAX, SLOTS_MIN } from '../layout/control-layout.js'
-import type { Acceptance, IncomingConnection, RegisteredChannel } from '../control/index.js'
+import type { Acceptance, DaemonClient, IncomingConnection, RegisteredChannel } from '../control/index.js'
 import { AttachedHeaps, attachControl } from './attached-memory.js'
 import { serviceDifferences } from './compatibility.js'
 import { acquireListener, type Isolate, releaseListener, sharedIsolate } from './isolate.js'
@@ -22,6 +22,11 @@ export interface ServerOptions {
   readonly waiting?: Waiting
   /** Makes all connections share one heap of so many bytes. All its writers must trust each other. */
   readonly sharedHeapBytes?: number
+  /**
+   * Makes a heap of so many bytes that this server alone can write: see {@link Server.published}. Clients read it, each beside
+   * a heap of its own; the kernel keeps them from writing to it, whatever program they are.
+   */
+  readonly publishedHeapBytes?: number
   readonly maxConnections?: number
   /** Asks for huge pages behind the heaps. Whether any were obtained is in {@link ServerConnection.hugePageBytes}. */
   readonly hugePages?: boolean
@@ -88,7 +93,8 @@ export class Server implements AsyncDisposable {
   readonly #connections = new Map<ServerConnection, () => void>()
   #sharedHeaps: AttachedHeaps | undefined
   #sharedHeap: ObjectHeap | undefined
-  #registered: RegisteredChannel | undefined
+  #publishedHeaps: AttachedHeaps | undefined
+  #publishedHeap: ObjectHeap | undefined
   #closing: Promise<void> | undefined
 
   private constructor(readonly channel: string, readonly served: ServedService, readonly options: ServerOptions) {
@@ -129,6 +135,18 @@ export class Server implements AsyncDisposable {
     return this.#sharedHeap
   }
 
+  /**
+   * The heap that this server alone writes and every client reads: handlers answer with views of what is in it. An object here
+   * must live as long as a client may read it; whoever reads one that was freed meets an error or another object.
+   * @throws RpcError FAILED_PRECONDITION when the server was started without `publishedHeapBytes`.
+   */
+  get published(): ObjectHeap {
+    if (this.#publishedHeap === undefined) {
+      throw new RpcError('FAILED_PRECONDITION', `the server of ${this.channel} publishes no heap: give serve() publishedHeapBytes`)
+    }
+    return this.#publishedHeap
+  }
+
   /** Handlers at work now, of all connections. */
   get inHandlers(): number {
     let sum = 0
@@ -157,28 +175,44 @@ export class Server implements AsyncDisposable {
   }
 
   async #register(): Promise<void> {
-    const { sharedHeapBytes } = this.options
+    const { sharedHeapBytes, publishedHeapBytes } = this.options
     const { daemon } = this.#isolate
-    this.#registered = await daemon.registerChannel(this.channel, {
+    const registered = await daemon.registerChannel(this.channel, {
       info: { socket: this.#listener.path, fingerprint: this.served.fingerprint },
       ...(sharedHeapBytes === undefined ? {} : { sharedHeapBytes: roundUp(sharedHeapBytes, PAGE_BYTES) }),
+      ...(publishedHeapBytes === undefined ? {} : { publishedHeapBytes: roundUp(publishedHeapBytes, PAGE_BYTES) }),
     }, {
       incoming: (request) => this.#incoming(request),
       memberGone: (attachment, gone) => this.#sharedHeaps?.memberGone(attachment, gone),
       livingMembers: (attachment, living) => this.#sharedHeaps?.livingMembers(attachment, living),
     })
-    const grant = this.#registered.sharedHeap
-    if (grant !== undefined) {
-      try {
-        this.#sharedHeaps = new AttachedHeaps(daemon, grant, this.options.hugePages === true)
-      } catch (error) {
+    try {
+      this.#attachHeaps(daemon, registered)
+    } catch (error) {
+      this.#sharedHeaps?.close()
+      for (const grant of [registered.sharedHeap, registered.publishedHeap]) {
+        if (grant === undefined) continue
+        grant.close()
         daemon.releaseHeap(grant)
-        await daemon.unregisterChannel(this.channel)
-        throw error
       }
-      this.#sharedHeap = new ObjectHeap(this.#sharedHeaps.set)
+      await daemon.unregisterChannel(this.channel)
+      throw error
     }
     daemon.ref()
+  }
+
+  /** In the turn in which the channel was registered: no client may have the file of the published heap before it is sealed. */
+  #attachHeaps(daemon: DaemonClient, { sharedHeap, publishedHeap }: RegisteredChannel): void {
+    const hugePages = this.options.hugePages === true
+    if (sharedHeap !== undefined) {
+      this.#sharedHeaps = new AttachedHeaps(daemon, sharedHeap, hugePages)
+      this.#sharedHeap = new ObjectHeap(this.#sharedHeaps.set)
+    }
+    if (publishedHeap !== undefined) {
+      this.#publishedHeaps = new AttachedHeaps(daemon, publishedHeap, hugePages)
+      this.#publishedHeap = new ObjectHeap(this.#publishedHeaps.set)
+      for (const region of this.#publishedHeaps.regions) this.#sharedHeaps?.set.lend(region)
+    }
   }
 
   #incoming(request: IncomingConnection): Acceptance {
@@ -191,6 +225,7 @@ export class Server implements AsyncDisposable {
     const own = request.heap === undefined ? undefined : new AttachedHeaps(daemon, request.heap, this.options.hugePages === true, true)
     const heaps = own ?? this.#sharedHeaps
     if (heaps === undefined) throw new RpcError('INTERNAL', 'the daemon sent a connection without a heap')
+    for (const region of this.#publishedHeaps?.regions ?? []) own?.set.lend(region)
     let control: Mapping
     try {
       control = attachControl(request.control, slots)
@@ -289,7 +324,10 @@ export class Server implements AsyncDisposable {
       closeMemory()
       connection.tellClosed(false)
     }
+    this.#sharedHeap?.close()
+    this.#publishedHeap?.close()
     this.#sharedHeaps?.close()
+    this.#publishedHeaps?.close()
     daemon.unref()
     releaseListener()
   }

@@ -1,5 +1,5 @@
 import { RpcError } from '../base/errors.js'
-import { attach, createHeap, describe, detach, stopHolding } from './heaps.js'
+import { attach, createHeap, describe, detach, sharesHeap, stopHolding } from './heaps.js'
 import { CHANNELS_PER_PARTICIPANT_MAX, HEAPS_PER_OWNER_MAX } from './limits.js'
 import type { Requests } from './messages.js'
 import { checkName, similarNames } from './names.js'
@@ -25,12 +25,13 @@ export function addChannel(decision: Decision, participant: ParticipantId, name:
 
 export function register(decision: Decision, participant: ParticipantId, message: Requests['register']): void {
   addChannel(decision, participant, message.channel, message.info, [])
-  if (message.sharedBytes === 0) return decision.send(participant, { type: 'registered', id: message.id, heaps: [] })
   const undo = { for: 'register', participant, request: message.id, channel: message.channel } as const
-  const heap = createHeap(decision, 'shared', message.sharedBytes, message.channel, undo)
-  const attachment = attach(decision, heap, participant, undefined)
-  decision.updateChannel(message.channel, () => ({ heaps: [attachment] }))
-  decision.send(participant, { type: 'registered', id: message.id, heaps: [describe(decision, attachment, 0)] }, [heap, heap])
+  const make = (kind: 'shared' | 'published', byteLength: number): Attachment[] =>
+    byteLength === 0 ? [] : [attach(decision, createHeap(decision, kind, byteLength, message.channel, undo), participant, undefined)]
+  const heaps = [...make('shared', message.sharedBytes), ...make('published', message.publishedBytes)]
+  decision.updateChannel(message.channel, () => ({ heaps }))
+  decision.send(participant, { type: 'registered', id: message.id, heaps: heaps.map((one) => describe(decision, one, 0)) },
+    heaps.flatMap(({ heap }) => [heap, heap]))
 }
 
 /** The channel as its server; throws NOT_FOUND or PERMISSION_DENIED. */
@@ -62,9 +63,9 @@ export function removeChannel(decision: Decision, name: string): void {
 /** One more shared heap, told to the server and to every connection of the channel. */
 export function growChannel(decision: Decision, participant: ParticipantId, message: Requests['growChannel']): void {
   const channel = ownChannel(decision, participant, message.channel)
-  if (channel.heaps.length === 0) throw new RpcError('FAILED_PRECONDITION', 'the channel was not registered with a shared heap', { channel: channel.name })
+  if (!sharesHeap(decision, channel.heaps)) throw new RpcError('FAILED_PRECONDITION', 'the channel was not registered with a shared heap', { channel: channel.name })
   if (channel.heaps.length >= HEAPS_PER_OWNER_MAX) {
-    throw new RpcError('RESOURCE_EXHAUSTED', `a channel shares at most ${HEAPS_PER_OWNER_MAX} heaps`, { channel: channel.name })
+    throw new RpcError('RESOURCE_EXHAUSTED', `a channel has at most ${HEAPS_PER_OWNER_MAX} heaps`, { channel: channel.name })
   }
   const heap = createHeap(decision, 'shared', message.byteLength, channel.name, { for: 'grow', participant, request: message.id })
   const own = attach(decision, heap, participant, undefined)

@@ -2,7 +2,7 @@ import { RpcError } from '../base/errors.js'
 import { claimAddress } from './addresses.js'
 import { addChannel } from './channels.js'
 import { addEnd } from './connections.js'
-import { checkRoom, countHeap, isHolder } from './heaps.js'
+import { checkRoom, countHeap, isHolder, isOfChannel } from './heaps.js'
 import { CLAIM_GRACE_MS, MEMBER_MAX } from './limits.js'
 import type { Requests } from './messages.js'
 import type { ConnectionRecord, Decision, EndRecord, HeapRecord } from './state.js'
@@ -37,12 +37,12 @@ function addClaimedHeap(decision: Decision, message: Requests['claimHeap']): Hea
   return { id, kind, address, byteLength, held: false, holders: [], nextMember: 1 }
 }
 
-/** A server takes its name again, and hands the files of its shared heaps back, which came with the message in this order. */
+/** A server takes its name again, and hands the files of its heaps back, which came with the message in this order. */
 export function claimChannel(decision: Decision, participant: ParticipantId, message: Requests['claimChannel']): void {
   const heaps = message.heaps.map(({ heap, member }) => ({ heap, member }))
   for (const [index, { heap, byteLength }] of message.heaps.entries()) {
     const record = decision.heaps.get(heap)
-    if (record?.kind !== 'shared' || record.held || record.byteLength !== byteLength || !isHolder(decision, participant, heaps[index]!)) {
+    if (record === undefined || !isOfChannel(record.kind) || record.held || record.byteLength !== byteLength || !isHolder(decision, participant, heaps[index]!)) {
       throw new RpcError('ABORTED', `heap ${heap} is not this server's to share`)
     }
     decision.heaps.set(heap, { ...record, held: true })

@@ -78,14 +78,16 @@ export class DaemonClient {
   async registerChannel(name: string, options: ChannelOptions, events: ChannelEvents): Promise<RegisteredChannel> {
     checkName(name)
     const info = encodeInfo(options.info)
-    const question = { type: 'register', channel: name, info, sharedBytes: options.sharedHeapBytes ?? 0 } as const
+    const question = {
+      type: 'register', channel: name, info, sharedBytes: options.sharedHeapBytes ?? 0, publishedBytes: options.publishedHeapBytes ?? 0,
+    } as const
     return this.#request(question, options.timeoutMs, (answer, fds) => {
       assert(answer.type === 'registered', 'a register is answered by registered')
       const channel: HeldChannel = { name, info, events, deliveries: new Deliveries(), heaps: [] }
       this.#held.channels.set(name, channel)
       setImmediate(() => channel.deliveries.start())
-      const memory = answer.heaps[0]
-      return { name, sharedHeap: memory === undefined ? undefined : this.#keepShared(channel, memory, fds) }
+      const grants = answer.heaps.map((memory, index) => this.#keepShared(channel, memory, fds.slice(2 * index)))
+      return { name, sharedHeap: grants.find(({ kind }) => kind === 'shared'), publishedHeap: grants.find(({ kind }) => kind === 'published') }
     })
   }
 
@@ -223,7 +225,7 @@ export class DaemonClient {
     })
   }
 
-  /** A server keeps a second descriptor of its shared heaps. */
+  /** A server keeps a second descriptor of its channel's heaps. */
   #keepShared(channel: HeldChannel, memory: MemoryMessage, fds: readonly number[]): MemoryGrant {
     channel.heaps.push({ memory, fd: fds[1]! })
     this.#held.addHeap(memory, channel)

@@ -1,7 +1,7 @@
 import { RpcError } from '../base/errors.js'
 import { findChannel, ownChannel, removeChannel } from './channels.js'
 import type { Failure } from './errors.js'
-import { attach, createHeap, describe, detach, nextId, stopHolding } from './heaps.js'
+import { attach, createHeap, describe, detach, isOfChannel, nextId, sharesHeap, stopHolding } from './heaps.js'
 import { CONNECTIONS_PER_PARTICIPANT_MAX, HEAPS_PER_OWNER_MAX, PENDING_PER_SERVER_MAX } from './limits.js'
 import type { MemoryMessage, Requests } from './messages.js'
 import { otherEnd, type ChannelRecord, type ConnectionRecord, type Decision } from './state.js'
@@ -17,7 +17,7 @@ export function open(decision: Decision, participant: ParticipantId, message: Re
   const id = nextId(decision) as ConnectionId
   const undo = { for: 'open', connection: id } as const
   const control = createHeap(decision, 'control', message.controlBytes, channel.name, undo)
-  const own = channel.heaps.length > 0 ? [] : [createHeap(decision, 'private', message.heapBytes, channel.name, undo)]
+  const own = sharesHeap(decision, channel.heaps) ? [] : [createHeap(decision, 'private', message.heapBytes, channel.name, undo)]
   const connection: ConnectionRecord = {
     id, channel: channel.name, token: decision.makeToken(), stage: 'pending', request: message.id,
     client: {
@@ -36,7 +36,7 @@ export function open(decision: Decision, participant: ParticipantId, message: Re
   addEnd(decision, channel.server, { id, end: 'server' })
   decision.send(channel.server, {
     type: 'incoming', connection: id, channel: channel.name, token: connection.token, client: peerOf(decision, participant), info: message.info,
-    ...memoryOf(decision, connection, 'server'), shared: channel.heaps.length > 0 ? connection.client.heaps : [],
+    ...memoryOf(decision, connection, 'server'), shared: connection.client.heaps.slice(own.length),
   }, [control, ...own])
 }
 
@@ -177,7 +177,7 @@ function decided(decision: Decision, connection: ConnectionRecord): void {
 /** Both ends have the files of the connection's own memory, or will never need them. */
 function letGoOfFiles(decision: Decision, connection: ConnectionRecord): void {
   const own = [connection.client.control, ...connection.client.heaps].filter((one) => one !== undefined)
-  for (const { heap } of own) if (decision.heaps.get(heap)?.kind !== 'shared') stopHolding(decision, heap)
+  for (const { heap } of own) if (!isOfChannel(decision.heaps.get(heap)?.kind)) stopHolding(decision, heap)
 }
 
 /** Takes one end off, with all memory it still has. */

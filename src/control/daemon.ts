@@ -230,7 +230,7 @@ export class Daemon {
     switch (effect.kind) {
       case 'create':
         try {
-          this.#files.create(effect.heap, effect.label, effect.byteLength)
+          this.#files.create(effect.heap, effect.label, effect.byteLength, effect.toPublish)
         } catch (error) {
           return { heap: effect.heap, undo: effect.undo, failure: exhaustion(error, effect.byteLength) }
         }

@@ -14,9 +14,9 @@ export class Files {
   readonly #files = new Map<HeapId, File>()
 
   /** Makes a memory file. Throws what the kernel says. */
-  create(heap: HeapId, label: string, byteLength: number): void {
+  create(heap: HeapId, label: string, byteLength: number, toPublish: boolean): void {
     // The kernel allows 249 bytes for a name; a label is there for who reads /proc.
-    this.adopt(heap, createMemoryFile(label.slice(0, 100), byteLength))
+    this.adopt(heap, createMemoryFile(label.slice(0, 100), byteLength, toPublish))
   }
 
   /** Takes over a descriptor. */

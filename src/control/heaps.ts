@@ -23,8 +23,18 @@ export function createHeap(decision: Decision, kind: HeapKind, byteLength: numbe
   const address = assignAddress(decision, byteLength)
   decision.heaps.set(id, { id, kind, address, byteLength, held: true, holders: [], nextMember: 1 })
   countHeap(decision, byteLength, 1)
-  decision.effects.push({ kind: 'create', heap: id, label, byteLength, undo })
+  decision.effects.push({ kind: 'create', heap: id, label, byteLength, toPublish: kind === 'published', undo })
   return id
+}
+
+/** Whether a heap is a channel's, for all its connections. */
+export function isOfChannel(kind: HeapKind | undefined): boolean {
+  return kind === 'shared' || kind === 'published'
+}
+
+/** Whether the connections of a channel share a heap that all write: then they have none of their own. */
+export function sharesHeap(decision: Decision, heaps: readonly Attachment[]): boolean {
+  return heaps.some(({ heap }) => decision.heaps.get(heap)?.kind === 'shared')
 }
 
 /** Where the limits on memory apply; quotas per user and process belong here too. */

@@ -18,7 +18,7 @@ const heap = id<HeapId>()
 const connection = id<ConnectionId>()
 const participant = id<ParticipantId>()
 const end = oneOf('client', 'server')
-const kind = oneOf('control', 'private', 'shared')
+const kind = oneOf('control', 'private', 'shared', 'published')
 const member = integer(1, MEMBER_MAX)
 const memberOrNobody = integer(0, MEMBER_MAX)
 const name = text(NAME_BYTES_MAX)
@@ -49,7 +49,7 @@ export type MemoryMessage = Checked<typeof memory>
 /** What a participant sends. Those with an `id` are answered with that id, exactly once. */
 const requests = {
   ping: shape({ id: requestId }),
-  register: shape({ id: requestId, channel: name, info, sharedBytes: pages(0, HEAP_BYTES_MAX) }),
+  register: shape({ id: requestId, channel: name, info, sharedBytes: pages(0, HEAP_BYTES_MAX), publishedBytes: pages(0, HEAP_BYTES_MAX) }),
   unregister: shape({ id: requestId, channel: name }),
   open: shape({
     id: requestId, channel: name, heapBytes: byteLength, controlBytes: pages(PAGE_BYTES, CONTROL_BYTES_MAX), info,
@@ -66,7 +66,7 @@ const requests = {
   // After a restart of the daemon: what the participant holds. Heaps first, then what refers to them.
   /** `highestMember`: of all it has heard of, so that a dead one's id is not given away at once. */
   claimHeap: shape({ id: requestId, heap, kind, address, byteLength, member, highestMember: member }),
-  /** The files of the shared heaps come along, for clients to come. */
+  /** The files of the channel's heaps come along, for clients to come. */
   claimChannel: shape({ id: requestId, channel: name, info, heaps: list(shape({ heap, member, byteLength }), HEAPS_PER_OWNER_MAX) }),
   claimConnection: shape({ id: requestId, connection, end, channel: name, token, control: attachment, heaps: list(attachment, 2 * HEAPS_PER_OWNER_MAX) }),
 } as const
@@ -77,7 +77,7 @@ const notices = {
   goodbye: shape({ code, message }),
   error: shape({ id: requestId, code, message }),
   done: shape({ id: requestId }),
-  registered: shape({ id: requestId, heaps: list(memory, 1) }),
+  registered: shape({ id: requestId, heaps: list(memory, 2) }),
   opened: shape({
     id: requestId, connection, token, server: peer, serverInfo: info, answer: info, control: memory, heaps: list(memory, HEAPS_PER_OWNER_MAX),
   }),
@@ -154,7 +154,7 @@ export function encode(message: Request | Notice | Hello): Uint8Array {
   return bytes
 }
 
-/** How many descriptors come with a message of the daemon: one per memory; a server gets shared heaps twice, to claim them later. */
+/** How many descriptors come with a message of the daemon: one per memory; a server gets its channel's heaps twice, to claim them later. */
 export function descriptorCount(notice: Notice): number {
   switch (notice.type) {
     case 'registered': return 2 * notice.heaps.length

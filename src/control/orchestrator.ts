@@ -141,7 +141,11 @@ function leave(decision: Decision, id: ParticipantId): void {
 
 function undo(decision: Decision, heap: HeapId, what: Undo, failure: Failure): void {
   if (what.for === 'open') return abandon(decision, what.connection, failure, false)
-  if (what.for === 'register') removeChannel(decision, what.channel)
+  if (what.for === 'register') {
+    // A channel may have two heaps, and the file of the other one was made, or never will be.
+    for (const made of decision.channels.get(what.channel)?.heaps ?? []) forgetHeap(decision, made.heap)
+    removeChannel(decision, what.channel)
+  }
   forgetHeap(decision, heap)
   decision.send(what.participant, { type: 'error', id: what.request, ...failure })
 }

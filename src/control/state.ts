@@ -23,7 +23,7 @@ export interface ChannelRecord {
   /** Who registered it. Access lists will refer to this owner. */
   readonly owner: { readonly uid: number, readonly gid: number }
   readonly info: string
-  /** The server's own attachments to the heaps that the channel shares. */
+  /** The server's own attachments to the heaps of the channel: those that are shared, then the one that is published. */
   readonly heaps: readonly Attachment[]
   /** Connections that the server has not decided on. */
   readonly pending: number
@@ -53,7 +53,7 @@ export interface ConnectionRecord {
 export interface HolderRecord {
   readonly participant: ParticipantId
   readonly member: number
-  /** The connection end that the attachment came with; undefined for a server's shared heap. */
+  /** The connection end that the attachment came with; undefined for a heap of a server's channel. */
   readonly via: ConnectionEnd | undefined
 }
 
@@ -112,7 +112,7 @@ export class Table<T extends object> {
 
 /** What the daemon is to do. Carried out in order; when a `create` fails the rest is dropped and `createFailed` handled. */
 export type Effect =
-  | { readonly kind: 'create', readonly heap: HeapId, readonly label: string, readonly byteLength: number, readonly undo: Undo }
+  | { readonly kind: 'create', readonly heap: HeapId, readonly label: string, readonly byteLength: number, readonly toPublish: boolean, readonly undo: Undo }
   /** Keep the file that came with the message at this place. */
   | { readonly kind: 'adopt', readonly heap: HeapId, readonly index: number }
   /** Close the daemon's descriptor of the file, as soon as messages before this one have left. */

@@ -11,8 +11,11 @@ export type HeapId = number & { readonly [brand]: 'heap' }
 /** Which end of a connection: a participant may hold both. */
 export type End = 'client' | 'server'
 
-/** What a memory file is for: the control region of a connection, a connection's own heap, or a heap of a whole channel. */
-export type HeapKind = 'control' | 'private' | 'shared'
+/**
+ * What a memory file is for: the control region of a connection, a connection's own heap, a heap that a whole channel shares,
+ * or one that its server alone writes and all its clients read.
+ */
+export type HeapKind = 'control' | 'private' | 'shared' | 'published'
 
 export interface ConnectionEnd {
   readonly id: ConnectionId
@@ -151,6 +154,8 @@ export interface ChannelOptions {
   readonly info?: Json
   /** Makes the channel share one heap of so many bytes (whole pages) among all its connections. */
   readonly sharedHeapBytes?: number
+  /** Gives the channel one heap of so many bytes (whole pages) that only its server can write. */
+  readonly publishedHeapBytes?: number
   readonly timeoutMs?: number
 }
 
@@ -158,6 +163,11 @@ export interface RegisteredChannel {
   readonly name: string
   /** The caller's to close. */
   readonly sharedHeap: MemoryGrant | undefined
+  /**
+   * The caller's to map, to publish (`publishMemoryFile`) and to close, before the event loop goes on: the file is handed to
+   * clients as it is then.
+   */
+  readonly publishedHeap: MemoryGrant | undefined
 }
 
 export interface OpenOptions {

@@ -13,6 +13,8 @@ export const HEAPS_MAX = 64
  */
 export class HeapSet implements Allocator, RegionSpace {
   readonly #heaps: Heap[] = []
+  /** What may be pointed to, and not allocated in: heaps that others own. */
+  readonly #lent: Region[] = []
   /** Where allocation goes on. */
   #current: Heap
   region: Region
@@ -36,6 +38,11 @@ export class HeapSet implements Allocator, RegionSpace {
     }
     this.#heaps.push(heap)
     heap.region.allocator = this
+  }
+
+  /** Adds memory of another owner: objects here may point into it, and results be found in it. It stays its owner's. */
+  lend(region: Region): void {
+    this.#lent.push(region)
   }
 
   allocate(byteLength: number): number {
@@ -70,20 +77,21 @@ export class HeapSet implements Allocator, RegionSpace {
   }
 
   owns(region: Region): boolean {
-    return region.space === this || this.#heaps.some((heap) => heap.region === region)
+    return region.space === this || this.#lent.includes(region) || this.#heaps.some((heap) => heap.region === region)
   }
 
   locate(high: number, low: number, byteLength: number): Region | undefined {
     for (const { region } of this.#heaps) {
       if (region.resolve(high, low, byteLength >>> 2) >= 0) return region
     }
-    return undefined
+    return this.#lent.find((region) => region.resolve(high, low, byteLength >>> 2) >= 0)
   }
 
   /** Starts a fresh budget of pointers in every heap, at the start of a call. */
   refill(): void {
     const heaps = this.#heaps
     for (let i = 0; i < heaps.length; i++) heaps[i]!.region.refill()
+    for (let i = 0; i < this.#lent.length; i++) this.#lent[i]!.refill()
   }
 
   /** Takes back what others have freed, in every heap. */
@@ -103,6 +111,9 @@ export class HeapSet implements Allocator, RegionSpace {
   #heapOf(region: Region): Heap {
     const heap = this.#heaps.find((one) => one.region === region)
     if (heap === undefined) {
+      if (this.#lent.includes(region)) {
+        throw new RpcError('FAILED_PRECONDITION', 'the object lies in a heap that its server publishes: only the server frees what is there')
+      }
       throw new RpcError('INVALID_ARGUMENT',
         `free of an object at 0x${makeAddress(region.high, region.low >>> 0).toString(16)}…, which is not in this connection's heaps`)
     }

@@ -9,7 +9,7 @@ import { Elements, emitSequence, findThroughPointer, requireElement, valuesOf, t
 import { Gather } from './gather.js'
 import { MAX_LIST_LENGTH } from './limits.js'
 import { plain } from './plain.js'
-import { allocatorOf } from './problems.js'
+import { allocatorOf, refuseWrite } from './problems.js'
 import { clamp, type Sequence } from './sequence.js'
 import { borrowStaging, returnStaging } from './staging.js'
 import { freePointer } from './text-write.js'
@@ -136,6 +136,8 @@ class ListCodec extends Codec {
     if (length > MAX_LIST_LENGTH) throw new RpcError('OUT_OF_RANGE', `${this.type.label}: a list has at most ${MAX_LIST_LENGTH} elements`)
     const staged = borrowStaging(elements.bytesFor(values.length))
     const grows = length > list.capacity
+    // A peer's pointer may lead into memory that is only read here.
+    if (!grows && list.home.readOnly) refuseWrite(this.type.label)
     const capacity = grows ? Math.min(MAX_LIST_LENGTH, Math.max(length, list.capacity * 2, FIRST_CAPACITY)) : list.capacity
     let block = list.start
     let home = list.home

@@ -9,7 +9,7 @@ import { Gather } from './gather.js'
 import { isKeyType, makeKeys, type Keys } from './map-key.js'
 import { KEY, LIVE, NEXT, SEQUENCE, Table, USED, VALUE } from './map-table.js'
 import { installProtocol } from './protocol.js'
-import { allocatorOf, damaged, mismatch } from './problems.js'
+import { allocatorOf, damaged, mismatch, refuseWrite } from './problems.js'
 import { borrowStaging, returnStaging } from './staging.js'
 import type { AnyType, KeyType, MapType } from './types.js'
 import { SharedMap } from './map-view.js'
@@ -86,6 +86,7 @@ export class MapCodec extends Codec {
         oldTable = this.#insert(build, region, p, staged)
         home = this.#tables()[0].region
       } else {
+        requireWritable(table.region, where)
         if (old !== null) codec.gather(old, table.region, this.#place(found))
         copyWords(staged, table, found + VALUE)
       }
@@ -100,6 +101,7 @@ export class MapCodec extends Codec {
     const [current] = this.#tables()
     const exists = current.open(region, p)
     const table = exists && current.used < current.capacity ? current : this.#biggerTable(build, exists)
+    requireWritable(table.region, this.type.label)
     const hash = this.#keys().hash(table.seed)
     const entry = table.entry(table.used)
     const a = table.region.i32
@@ -133,6 +135,7 @@ export class MapCodec extends Codec {
     const allocator = allocatorOf(region, this.type.label)
     const table = this.#find(region, p, key)
     if (table === undefined) return false
+    requireWritable(table.region, this.type.label)
     const { i32 } = table.region
     const entry = found
     const old = new Gather()
@@ -148,6 +151,7 @@ export class MapCodec extends Codec {
     const [table] = this.#tables()
     if (!table.open(region, p)) return
     const { region: home, start, bits } = table
+    requireWritable(home, this.type.label)
     freeGathered(allocator, false, (gather) => {
       this.#gatherEntries(gather, home, table)
       home.i32.fill(0, start + 8, start + 8 + 2 ** bits)
@@ -273,6 +277,11 @@ let found = -1
 export interface Cursor {
   sequence: number
   index: number
+}
+
+/** A map's holder may be written, and a peer's pointer still lead to a table in memory that is only read here. */
+function requireWritable(region: Region, where: string): void {
+  if (region.readOnly) refuseWrite(where)
 }
 
 function copyWords(staged: Region, table: Table, target: number): void {

@@ -12,6 +12,7 @@ const MFD_ALLOW_SEALING = 2
 const F_SEAL_SEAL = 1
 const F_SEAL_SHRINK = 2
 const F_SEAL_GROW = 4
+const F_SEAL_FUTURE_WRITE = 16
 const MADV_HUGEPAGE = 14
 const REQUIRED_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW
 
@@ -34,19 +35,27 @@ function reserveWindow(): void {
 }
 
 /**
- * Makes an anonymous memory file of a fixed size, sealed against shrinking, growing and further seals.
- * The descriptor is the caller's to close.
+ * Makes an anonymous memory file of a fixed size, sealed against shrinking, growing and further seals; one that is `toPublish`
+ * takes further seals until {@link publishMemoryFile}. The descriptor is the caller's to close.
  */
-export function createMemoryFile(name: string, byteLength: number): number {
+export function createMemoryFile(name: string, byteLength: number, toPublish = false): number {
   const fd = addon.memfdCreate(`rpcool:${name}`, MFD_ALLOW_SEALING)
   try {
     addon.truncateFile(fd, byteLength)
-    addon.addSeals(fd, REQUIRED_SEALS)
+    addon.addSeals(fd, toPublish ? F_SEAL_SHRINK | F_SEAL_GROW : REQUIRED_SEALS)
     return fd
   } catch (error) {
     addon.closeFd(fd)
     throw error
   }
+}
+
+/**
+ * From here on nobody can write to the file or map it writable, through whatever descriptor: only mappings that were made
+ * before can. Sealing a file twice is refused by the kernel (EPERM). Source: fcntl(2), F_SEAL_FUTURE_WRITE.
+ */
+export function publishMemoryFile(fd: number): void {
+  addon.addSeals(fd, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
 }
 
 /**
@@ -74,6 +83,8 @@ export class Mapping {
   /**
    * Maps `byteLength` bytes of the file at `address` inside the window, over the reservation. The descriptor stays the
    * caller's. The same file at the same address may be mapped again, in any isolate of the process.
+   * @param writable false for who only reads: what is stored all the same stays in private pages of this process, and can
+   *   neither change the file nor end the process. In a process that has the file mapped writable already, it is that mapping.
    */
   static map(fd: number, address: Address, byteLength: number, writable = true): Mapping {
     if (address % PAGE_BYTES !== 0 || byteLength % PAGE_BYTES !== 0 || byteLength === 0 ||

@@ -6,10 +6,11 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addon, connectUnix, createMemoryFile, receivePacket, sendPacket } from '../../src/sys/index.js'
 import type { DaemonClient } from '../../src/control/index.js'
+import { PROTOCOL_VERSION } from '../../src/control/limits.js'
 import { assertRejects, closeGrants, isAlive, openFiles, Workspace } from './support.js'
 
 process.env['RPCOOL_DAEMON_IDLE_MS'] = '150'
-const HELLO = { type: 'hello', version: 1 }
+const HELLO = { type: 'hello', version: PROTOCOL_VERSION }
 
 /** A socket to the daemon, used by hand. */
 class Attacker {
@@ -79,7 +80,7 @@ async function attacked(space: Workspace, attack: (client: DaemonClient) => Prom
 test('garbage is answered with why, and its sender dropped', async (t) => {
   await using space = new Workspace(t)
   await attacked(space, async () => {
-    const register = { type: 'register', id: 1, channel: 'a', info: '', sharedBytes: 0 }
+    const register = { type: 'register', id: 1, channel: 'a', info: '', sharedBytes: 0, publishedBytes: 0 }
     const packets: unknown[] = [
       'not json', '[]', 'null', new Uint8Array([0xff]), '['.repeat(100_000), { type: 'nothing' }, { type: '__proto__' }, { ...register, more: 1 },
       { ...register, id: -1 }, { ...register, channel: 5 }, { ...register, info: 'x'.repeat(9000) }, { type: 'ping' }, HELLO,
@@ -106,8 +107,8 @@ test('another version is told both versions and what to do', async (t) => {
   await using space = new Workspace(t)
   await attacked(space, async () => {
     const attacker = new Attacker(space)
-    attacker.send({ type: 'hello', version: 2, something: 'new' })
-    assert.match(await attacker.dropped(), /^FAILED_PRECONDITION: .*speaks protocol 1 and this process protocol 2.*RPCOOL_RUNTIME_DIR/)
+    attacker.send({ type: 'hello', version: PROTOCOL_VERSION + 1, something: 'new' })
+    assert.match(await attacker.dropped(), new RegExp(`^FAILED_PRECONDITION: .*speaks protocol ${PROTOCOL_VERSION} and this process protocol ${PROTOCOL_VERSION + 1}.*RPCOOL_RUNTIME_DIR`))
     attacker.close()
   })
 })
@@ -168,7 +169,7 @@ test('a server that never answers costs its clients their time and no more', asy
   await attacked(space, async (client) => {
     const attacker = new Attacker(space)
     attacker.send(HELLO)
-    attacker.send({ type: 'register', id: 1, channel: 'trap', info: '{}', sharedBytes: 0 })
+    attacker.send({ type: 'register', id: 1, channel: 'trap', info: '{}', sharedBytes: 0, publishedBytes: 0 })
     while ((await attacker.receive())?.type !== 'registered') continue
     const opening = client.openConnection('trap', { heapBytes: 4096, controlBytes: 4096, timeoutMs: 100 }, {})
     await assert.rejects(opening, { code: 'DEADLINE_EXCEEDED' })

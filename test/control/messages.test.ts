@@ -6,7 +6,7 @@ import { decodeHello, decodeNotice, decodeRequest, encode, type Request } from '
 import { ProtocolError } from '../../src/control/validate.js'
 import type { HeapId } from '../../src/control/types.js'
 
-const register: Request = { type: 'register', id: 1, channel: 'a/b', info: '{}', sharedBytes: 4096 }
+const register: Request = { type: 'register', id: 1, channel: 'a/b', info: '{}', sharedBytes: 4096, publishedBytes: 0 }
 
 function refuses(value: unknown, decode: (bytes: Uint8Array) => unknown = decodeRequest): void {
   const bytes = typeof value === 'string' ? Buffer.from(value) : value instanceof Uint8Array ? value : Buffer.from(JSON.stringify(value))

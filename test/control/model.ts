@@ -60,6 +60,8 @@ export class World {
   #tokens = 0
   /** Creations that will fail. */
   failCreations = 0
+  /** Creations that succeed before those that fail. */
+  sparedCreations = 0
 
   constructor(firstId = 1, firstSlot = 0) {
     this.orchestrator = this.#start(firstId, firstSlot)
@@ -101,7 +103,9 @@ export class World {
 
   #carryOut(effect: Effect): Event | undefined {
     if (effect.kind === 'create') {
-      if (this.failCreations > 0) {
+      if (this.sparedCreations > 0) {
+        this.sparedCreations--
+      } else if (this.failCreations > 0) {
         this.failCreations--
         return { type: 'createFailed', heap: effect.heap, undo: effect.undo, failure: { code: 'RESOURCE_EXHAUSTED', message: 'no memory' } }
       }

@@ -27,7 +27,7 @@ function act(world: World, { kind, who, what }: Step): void {
   const byteLength = pick(SIZES, what >> 2)!
   switch (kind) {
     case 1: return world.leave(participant)
-    case 2: return void world.ask(participant, { type: 'register', channel: name, info: '{}', sharedBytes: what % 3 === 0 ? byteLength : 0 })
+    case 2: return void world.ask(participant, { type: 'register', channel: name, info: '{}', sharedBytes: what % 3 === 0 ? byteLength : 0, publishedBytes: what % 4 === 0 ? byteLength : 0 })
     case 3: return void world.ask(participant, { type: 'unregister', channel: name })
     case 4: case 5: return void world.ask(participant, { type: 'open', channel: name, heapBytes: byteLength, controlBytes: 8192, info: '1', timeoutMs: 1 + what })
     case 6: case 7: return decide(world, participant, what)

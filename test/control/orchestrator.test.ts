@@ -7,8 +7,8 @@ import type { Notice } from '../../src/control/messages.js'
 import type { ConnectionId } from '../../src/control/types.js'
 import { FOUR_GIB, World, type ModelParticipant } from './model.js'
 
-function register(world: World, server: ModelParticipant, channel: string, sharedBytes = 0): Notice | undefined {
-  return world.ask(server, { type: 'register', channel, info: '{"fingerprint":1}', sharedBytes })
+function register(world: World, server: ModelParticipant, channel: string, sharedBytes = 0, publishedBytes = 0): Notice | undefined {
+  return world.ask(server, { type: 'register', channel, info: '{"fingerprint":1}', sharedBytes, publishedBytes })
 }
 
 function open(world: World, client: ModelParticipant, channel: string, heapBytes = 8192): Notice | undefined {
@@ -135,6 +135,42 @@ test('a shared heap is one heap for all, each with a member of its own, and deat
   world.leave(one)
   assert.deepEqual(of(two, 'memberGone').map(({ member, gone }) => [member, gone]), [[3, 2], [3, 2]])
   assert.equal(of(server, 'memberGone').length, 2)
+})
+
+test('a published heap is told to each client beside a heap of its own, and its file is kept for those to come', () => {
+  const world = new World()
+  const [server, one, two] = [world.join(), world.join(), world.join()]
+  register(world, server, 'a', 0, 8192)
+  for (const client of [one, two]) {
+    open(world, client, 'a')
+    world.post(server, { type: 'accept', connection: server.undecided.pop()!.id, answer: '1' })
+  }
+  assert.equal(world.files.size, 1)
+  const published = of(server, 'registered')[0]!.heaps[0]!
+  for (const client of [one, two]) {
+    const { heaps } = of(client, 'opened')[0]!
+    assert.deepEqual(heaps.map(({ kind }) => kind), ['private', 'published'])
+    assert.equal(heaps[1]?.address, published.address)
+  }
+  assert.deepEqual(of(server, 'incoming').map(({ heaps, shared }) => [heaps[0]?.kind, shared.map(({ heap }) => heap)]), [
+    ['private', [published.heap]], ['private', [published.heap]],
+  ])
+  assertError(world.ask(server, { type: 'growChannel', channel: 'a', byteLength: 4096 }), 'FAILED_PRECONDITION', /shared heap/)
+  for (const participant of [server, one, two]) world.leave(participant)
+  world.checkEmpty()
+})
+
+test('a channel whose second heap cannot be made leaves nothing of the first', () => {
+  for (const spared of [0, 1]) {
+    const world = new World()
+    const server = world.join()
+    world.sparedCreations = spared
+    world.failCreations = 1
+    assertError(register(world, server, 'a', 4096, 4096), 'RESOURCE_EXHAUSTED', /no memory/)
+    assert.deepEqual([world.table('heaps'), world.table('channels'), world.files.size], [[], [], 0])
+    world.leave(server)
+    world.checkEmpty()
+  }
 })
 
 test('members are not used again before all others were', () => {

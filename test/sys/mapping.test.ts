@@ -6,7 +6,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { type Address, makeAddress } from '../../src/base/numbers.js'
 import { RpcError } from '../../src/base/errors.js'
 import { addon } from '../../src/sys/addon.js'
-import { checkMemoryFile, createMemoryFile, HEAPS_BASE, hugePageBytes, Mapping, mappingCount, WINDOW_BASE, WINDOW_END } from '../../src/sys/index.js'
+import { checkMemoryFile, createMemoryFile, HEAPS_BASE, hugePageBytes, Mapping, mappingCount, publishMemoryFile, WINDOW_BASE, WINDOW_END } from '../../src/sys/index.js'
 import { ADDRESS, BYTES, File, LeakCheck } from './peer.js'
 
 const MIB = 1 << 20
@@ -100,7 +100,7 @@ test('a mapping over another one is refused, and leaves it alone', () => {
   const words = new Int32Array(mapping.buffer)
   words[0] = 1
   for (const wrong of [
-    () => other.map(), () => one.map(ADDRESS, false), () => longer.map(), () => one.map(makeAddress(0x4007, 4096)),
+    () => other.map(), () => longer.map(), () => one.map(makeAddress(0x4007, 4096)),
     () => other.map(makeAddress(0x4007, BYTES - 4096)),
   ]) {
     assert.equal(systemError(wrong).code, 'EEXIST')
@@ -159,13 +159,48 @@ test('a file without all seals, or of another length, is refused', () => {
   assert.throws(() => createMemoryFile('x'.repeat(300), BYTES))
 })
 
-test('a read-only mapping is one of its own kind', () => {
+test('what a reader stores does not reach the file, and a writer is refused where a reader is', () => {
   using _leaks = new LeakCheck()
   using file = new File()
   const mapping = file.map(ADDRESS, false)
-  assert.equal(protectionAt(ADDRESS), 'r--s')
-  assert.equal(new Int32Array(mapping.buffer)[0], 0)
+  assert.equal(protectionAt(ADDRESS), 'rw-p')
+  assert.equal(systemError(() => file.map()).code, 'EEXIST')
+  new Int32Array(mapping.buffer)[0] = 1
   mapping.unmap()
+  const fresh = file.map()
+  assert.equal(new Int32Array(fresh.buffer)[0], 0)
+  fresh.unmap()
+})
+
+test('a reader sees what the writer stores, also in one process', () => {
+  using _leaks = new LeakCheck()
+  using file = new File()
+  const writer = file.map()
+  const reader = file.map(ADDRESS, false)
+  new Int32Array(writer.buffer)[0] = 7
+  assert.equal(new Int32Array(reader.buffer)[0], 7)
+  writer.unmap()
+  assert.equal(new Int32Array(reader.buffer)[0], 7)
+  reader.unmap()
+})
+
+test('a published file can be written by the mapping made before, and by nothing else', () => {
+  using _leaks = new LeakCheck()
+  const fd = createMemoryFile('published', BYTES, true)
+  const writer = Mapping.map(fd, ADDRESS, BYTES)
+  publishMemoryFile(fd)
+  checkMemoryFile(fd, BYTES)
+  const elsewhere = makeAddress(0x4008, 0)
+  assert.equal(systemError(() => Mapping.map(fd, elsewhere, BYTES)).code, 'EPERM')
+  assert.equal(systemError(() => publishMemoryFile(fd)).code, 'EPERM')
+  const reader = Mapping.map(fd, elsewhere, BYTES, false)
+  new Int32Array(writer.buffer)[3] = 5
+  assert.equal(new Int32Array(reader.buffer)[3], 5)
+  new Int32Array(reader.buffer)[3] = 6
+  assert.equal(new Int32Array(writer.buffer)[3], 5)
+  reader.unmap()
+  writer.unmap()
+  addon.closeFd(fd)
 })
 
 test('huge pages are asked for, and what was obtained is reported', () => {
