@@ -16,7 +16,8 @@ export type {
 } from './objects/index.js'
 export {
   AcceptedConnection, type ArgumentOf, type AsyncMethods, type CallerIdentity, type CallOptions, ClientConnection, connect, type Connection, type ConnectOptions,
-  type HandlerResult, type Handlers, method, type Method, type Methods, type ObjectHeap, type ObjectScope, type ObjectScopePool, Pipeline, type Result, type ResultOf, Rpc, RpcConnection, type RpcFunction, serve, type Server,
+  type HandlerResult, type Handlers, method, type Method, type MethodOptions, type Methods, type ObjectHeap, type ObjectScope, type ObjectScopePool, Pipeline, type Result, type ResultOf, Rpc, RpcConnection, type RpcFunction, serve, type Server,
   type ServerCall, type ServerConnection, type ServerOptions, service, type Service, SharedString, type SyncMethods, type Waiting,
 } from './calls/index.js'
 export type { HeapStats, ScopePoolOptions } from './memory/index.js'
+export type { Isolation } from './safety/index.js'

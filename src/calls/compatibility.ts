@@ -10,7 +10,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
 
 /**
  * What keeps two builds of a service from understanding each other, in sentences; empty when they do. A method that only
- * one of them has is no difference. `theirs` comes from a peer: any JSON value.
+ * one of them has is no difference. `mine` is the server's, `theirs` comes from the client: any JSON value.
  */
 export function serviceDifferences(mine: ServiceDescription, theirs: unknown): string[] {
   if (!isObject(theirs) || !isObject(theirs['methods']) || typeof theirs['service'] !== 'string') {
@@ -31,7 +31,14 @@ function methodDifferences(id: string, mine: MethodDescription, theirs: unknown)
   if (!isObject(theirs)) return [`method ${id} (${mine.name}) is not described`]
   if (theirs['name'] !== mine.name) return [`method ${id} is "${mine.name}" here and "${String(theirs['name'])}" there`]
   return [
+    ...isolationDifferences(mine, theirs['isolation']),
     ...compareDescriptions(mine.argument, theirs['argument']).map((line) => `argument of ${mine.name}: ${line}`),
     ...compareDescriptions(mine.result, theirs['result']).map((line) => `result of ${mine.name}: ${line}`),
   ]
+}
+
+/** A copy the server makes by itself; a seal it can only demand. */
+function isolationDifferences(mine: MethodDescription, theirs: unknown): string[] {
+  if (mine.isolation !== 'seal' || theirs === 'seal') return []
+  return [`${mine.name} demands that its argument is sealed, and the client would not seal it: give its method isolation: 'seal' there, too`]
 }

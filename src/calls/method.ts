@@ -1,4 +1,5 @@
 import { cellOf, type AnyType, type Cell } from '../objects/index.js'
+import type { Isolation } from '../safety/index.js'
 import type { ObjectHeap } from './object-heap.js'
 import type { ServerCall } from './server-call.js'
 
@@ -16,6 +17,7 @@ export interface Passing {
 export interface ClientMethod {
   readonly id: number
   readonly name: string
+  readonly isolation: Isolation
   readonly argument: Passing
   readonly result: Passing
 }
@@ -32,6 +34,7 @@ export function passing(type: AnyType): Passing {
 export interface ServerMethod {
   readonly id: number
   readonly name: string
+  readonly isolation: Isolation
   readonly argument: Passing
   readonly result: Passing
   /** What the handler takes besides the argument: making a call's context costs some nanoseconds. */

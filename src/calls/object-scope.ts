@@ -1,6 +1,6 @@
 import { RpcError } from '../base/errors.js'
 import type { Address } from '../base/numbers.js'
-import { type HeapSet, type RangeSealer, type Scope, ScopePool, type ScopePoolOptions } from '../memory/index.js'
+import { type HeapSet, type Scope, ScopePool, type ScopePoolOptions, type SealReleaser } from '../memory/index.js'
 import { build, copyGraph, isType, release, type AnyType, type Plain, type View } from '../objects/index.js'
 
 /**
@@ -96,8 +96,8 @@ export class ObjectScopePool implements Disposable {
   readonly #pool: ScopePool
 
   /** @internal */
-  constructor(heaps: HeapSet, options: ScopePoolOptions, sealer?: RangeSealer) {
-    this.#pool = new ScopePool(heaps, options, sealer)
+  constructor(heaps: HeapSet, options: ScopePoolOptions, releaser?: SealReleaser) {
+    this.#pool = new ScopePool(heaps, options, releaser)
   }
 
   /** Scopes that can be taken at once. */

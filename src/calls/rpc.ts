@@ -106,7 +106,7 @@ export class RpcConnection implements AsyncDisposable {
     const key = `${id} ${argument.label} ${result.label}`
     let method = this.#methods.get(key)
     if (method === undefined) {
-      method = { id, name: String(id), argument: passing(argument), result: passing(result) }
+      method = { id, name: String(id), isolation: 'none', argument: passing(argument), result: passing(result) }
       this.#methods.set(key, method)
     }
     return method
@@ -209,6 +209,7 @@ export class Rpc implements AsyncDisposable {
     this.#functions.set({
       id,
       name: String(id),
+      isolation: 'none',
       argument: passing(argument),
       result: passing(result),
       handler: { takes: 'heap', run: (value, heap) => fn(this.#accepted.get(heap)!, value) },

@@ -1,4 +1,5 @@
 import { RpcError } from '../base/errors.js'
+import type { Isolation } from '../safety/index.js'
 import type { ObjectHeap } from './object-heap.js'
 
 /** Who calls, as the kernel and the daemon know it. */
@@ -25,6 +26,7 @@ export class ServerCall {
   #controller: AbortController | undefined
   #timer: NodeJS.Timeout | undefined
   #finished = false
+  #isolation: Exclude<Isolation, 'auto'> = 'none'
 
   constructor(readonly host: CallHost, readonly method: string, readonly slot: number, timeoutMs: number) {
     this.#timeoutMs = timeoutMs
@@ -43,6 +45,21 @@ export class ServerCall {
   /** The process that calls. */
   get caller(): CallerIdentity {
     return this.host.caller
+  }
+
+  /** How the argument is kept from changing under the handler: what was done, where the method says `auto`. */
+  get isolation(): Exclude<Isolation, 'auto'> {
+    return this.#isolation
+  }
+
+  /** Whether the client cannot write to the argument's scope until the handler has answered: verified for this call. */
+  get isSealed(): boolean {
+    return this.#isolation === 'seal'
+  }
+
+  /** @internal */
+  isolatedBy(isolation: Exclude<Isolation, 'auto'>): void {
+    this.#isolation = isolation
   }
 
   /** Milliseconds until the client gives up; Infinity when it named no deadline for this call. */

@@ -1,6 +1,7 @@
 import { RpcError } from '../base/errors.js'
 import { describe, fingerprint, isType, type AnyType, type Plain, type TypeDescription, type View } from '../objects/index.js'
 import type { CallOptions } from './method.js'
+import { type Isolation, requireIsolation } from '../safety/index.js'
 import type { ServerCall } from './server-call.js'
 
 /** Names of a connection's own members: a method cannot have them. */
@@ -13,6 +14,17 @@ export interface Method<Argument extends AnyType = AnyType, Result extends AnyTy
   readonly id: number
   readonly argument: Argument
   readonly result: Result
+  /** What the server promises its handler about the argument. */
+  readonly isolation: Isolation
+}
+
+/** What a method demands beyond its types. */
+export interface MethodOptions {
+  /**
+   * Whether the argument can change under the handler: see {@link Isolation}. The server sees to it; where it needs the
+   * client's help, for a seal, a client that does not give it is refused. `none` by default.
+   */
+  readonly isolation?: Isolation
 }
 
 /** A service's methods by name. */
@@ -32,6 +44,8 @@ export interface MethodDescription {
   readonly name: string
   readonly argument: TypeDescription
   readonly result: TypeDescription
+  /** Left out when it is none. */
+  readonly isolation?: Isolation
 }
 
 export interface ServiceDescription {
@@ -73,14 +87,14 @@ export type Handlers<M extends Methods> = {
  * Declares a method.
  * @param id unique in its service; never reuse the number of a method that is gone.
  */
-export function method<A extends AnyType, R extends AnyType>(id: number, argument: A, result: R): Method<A, R> {
+export function method<A extends AnyType, R extends AnyType>(id: number, argument: A, result: R, options: MethodOptions = {}): Method<A, R> {
   if (!Number.isInteger(id) || id < 0 || id > METHOD_ID_MAX) {
     throw new RpcError('INVALID_ARGUMENT', `a method's number must be an integer from 0 to ${METHOD_ID_MAX}, not ${String(id)}`)
   }
   if (!isType(argument) || !isType(result)) {
     throw new RpcError('INVALID_ARGUMENT', `method ${id} needs a type for its argument and one for its result; use "nothing" for none`)
   }
-  return { id, argument, result }
+  return { id, argument, result, isolation: requireIsolation(options.isolation ?? 'none', `method ${id}`) }
 }
 
 /** Declares a service. Adding methods, and fields at the end of structs, keeps old peers working. */
@@ -127,8 +141,8 @@ class DeclaredService<M extends Methods> implements Service<M> {
   get description(): ServiceDescription {
     return (this.#description ??= {
       service: this.name,
-      methods: Object.fromEntries(Object.entries(this.methods).map(([name, { id, argument, result }]) =>
-        [id, { name, argument: describe(argument), result: describe(result) }])),
+      methods: Object.fromEntries(Object.entries(this.methods).map(([name, { id, argument, result, isolation }]) =>
+        [id, { name, argument: describe(argument), result: describe(result), ...(isolation === 'none' ? {} : { isolation }) }])),
     })
   }
 

@@ -31,7 +31,7 @@ export async function serve<M extends Methods>(
     throw new RpcError('INVALID_ARGUMENT', `the third argument is an object with a handler for each method of service "${service.name}"`)
   }
   const methods = new MethodTable()
-  for (const [name, { id, argument, result }] of Object.entries(service.methods)) {
+  for (const [name, { id, argument, result, isolation }] of Object.entries(service.methods)) {
     const handler: unknown = (handlers as Record<string, unknown>)[name]
     if (typeof handler !== 'function') {
       throw new RpcError('INVALID_ARGUMENT', `service "${service.name}" needs a handler for its method "${name}"`)
@@ -39,6 +39,7 @@ export async function serve<M extends Methods>(
     methods.set({
       id,
       name,
+      isolation,
       argument: passing(argument),
       result: passing(result),
       handler: handler.length > 1
@@ -69,8 +70,8 @@ export async function connect<M extends Methods>(channel: string, service: Servi
       return new Pipeline(end, method)
     },
   }
-  for (const [name, { id, argument, result }] of Object.entries(service.methods)) {
-    const method: ClientMethod = { id, name, argument: passing(argument), result: passing(result) }
+  for (const [name, { id, argument, result, isolation }] of Object.entries(service.methods)) {
+    const method: ClientMethod = { id, name, isolation, argument: passing(argument), result: passing(result) }
     compiled.set(name, method)
     methods[name] = (value: unknown, callOptions?: CallOptions): unknown => end.call(method, value, callOptions)
     sync[name] = (value: unknown, callOptions?: CallOptions): unknown => end.callSync(method, value, callOptions)

@@ -1,22 +1,20 @@
 import { RpcError } from '../base/errors.js'
 import type { HeapSet } from './heap-set.js'
 import type { Region } from './region.js'
-import { Scope, scopeBytes, SCOPE_BYTES_MAX, type PageRange, type ScopeOwner } from './scope.js'
+import { Scope, scopeBytes, SCOPE_BYTES_MAX, type ScopeOwner } from './scope.js'
 
 /** Seals that are released in one kernel call, unless asked otherwise (paper, 5.3). */
 export const RELEASE_BATCH = 1024
 /** Scopes of one pool: each costs some hundred bytes of private memory. */
 const COUNT_MAX = 1 << 20
 
-/** What takes write access to pages away from this process, and gives it back: the connection's seal authority. */
-export interface RangeSealer {
-  /** Seals all of the ranges, or none of them and throws. */
-  sealRanges(ranges: readonly PageRange[]): void
+/** What releases the seals of a pool's scopes: the connection's seal authority. */
+export interface SealReleaser {
   /**
-   * Releases seals whose calls are complete. Ranges are sorted, do not touch each other, and each covers one seal or several
-   * adjacent ones.
+   * Releases the seals of the scopes, whose calls are complete, in as few kernel calls as it can: they come sorted by address.
+   * Throws when one is refused; all of them are offered again then.
    */
-  releaseRanges(ranges: readonly PageRange[]): void
+  releaseSeals(scopes: readonly Scope[]): void
 }
 
 /** What a pool of scopes consists of. */
@@ -44,15 +42,15 @@ export class ScopePool implements ScopeOwner {
   /** Given back with their seals on. */
   #sealed: Scope[] = []
   readonly #batch: number
-  readonly #sealer: RangeSealer | undefined
+  readonly #releaser: SealReleaser | undefined
   #open = true
 
   /**
    * Takes one contiguous piece of the heaps for all scopes; {@link close} gives it back.
-   * @param sealer releases the seals; without one no scope of the pool is ever sealed.
+   * @param releaser releases the seals; without one no scope of the pool is ever sealed.
    * @throws RpcError RESOURCE_EXHAUSTED when the heaps have no room for it.
    */
-  constructor(heaps: HeapSet, options: ScopePoolOptions, sealer?: RangeSealer) {
+  constructor(heaps: HeapSet, options: ScopePoolOptions, releaser?: SealReleaser) {
     const { count, releaseBatch = RELEASE_BATCH } = options
     const bytes = scopeBytes(options.scopeBytes)
     if (!Number.isInteger(count) || count < 1 || count > COUNT_MAX || count * bytes > SCOPE_BYTES_MAX) {
@@ -64,7 +62,7 @@ export class ScopePool implements ScopeOwner {
     }
     this.#heaps = heaps
     this.#batch = releaseBatch
-    this.#sealer = sealer
+    this.#releaser = releaser
     this.#word = heaps.allocateChunk(count * bytes)
     this.#home = heaps.region
     for (let i = 0; i < count; i++) this.#scopes.push(new Scope(this.#home, this.#word + i * (bytes >>> 2), bytes, this))
@@ -97,7 +95,7 @@ export class ScopePool implements ScopeOwner {
   release(): void {
     if (this.#sealed.length === 0) return
     const released = this.#sealed
-    this.#sealer!.releaseRanges(merged(released))
+    this.#releaser!.releaseSeals(released.toSorted((a, b) => a.address - b.address))
     this.#sealed = []
     for (const scope of released) this.#ready(scope)
   }
@@ -105,7 +103,7 @@ export class ScopePool implements ScopeOwner {
   /** @internal A scope is given back: `Scope.destroy` comes here. */
   takeBack(scope: Scope): void {
     if (!this.#taken.delete(scope)) return
-    if (!scope.sealed) {
+    if (scope.seal === 0) {
       this.#free.push(scope)
       return
     }
@@ -118,7 +116,7 @@ export class ScopePool implements ScopeOwner {
     if (!this.#open) return
     this.release()
     for (const scope of this.#taken) {
-      if (scope.sealed) throw new RpcError('FAILED_PRECONDITION', 'a scope of the pool is sealed: a call with it is in flight')
+      if (scope.seal !== 0) throw new RpcError('FAILED_PRECONDITION', 'a scope of the pool is sealed: a call with it is in flight')
     }
     this.#open = false
     for (const scope of this.#scopes) scope.end()
@@ -127,7 +125,7 @@ export class ScopePool implements ScopeOwner {
   }
 
   #ready(scope: Scope): void {
-    scope.sealed = false
+    scope.seal = 0
     this.#free.push(scope)
   }
 
@@ -139,15 +137,3 @@ export class ScopePool implements ScopeOwner {
       `all ${this.#scopes.length} scopes of the pool are in use: destroy some (\`using\`), or make a pool with more`)
   }
 }
-
-/** The scopes' pages as few ranges: adjacent ones are one. */
-function merged(scopes: readonly Scope[]): PageRange[] {
-  const ranges: { address: PageRange['address'], byteLength: number }[] = []
-  for (const { address, byteLength } of scopes.toSorted((a, b) => a.address - b.address)) {
-    const last = ranges.at(-1)
-    if (last !== undefined && last.address + last.byteLength === address) last.byteLength += byteLength
-    else ranges.push({ address, byteLength })
-  }
-  return ranges
-}
-

@@ -33,8 +33,8 @@ export function scopeBytes(byteLength: number): number {
  */
 export class Scope implements Allocator, PageRange {
   readonly region: Region
-  /** While set, the kernel or the library keeps everybody's hands off: nothing can be allocated, freed or reset. */
-  sealed = false
+  /** Index + 1 of the descriptor of its seal, from before the seal is asked for until after its release; 0 = not sealed. */
+  seal = 0
   readonly byteLength: number
   readonly #owner: ScopeOwner
   #used = 0
@@ -65,13 +65,18 @@ export class Scope implements Allocator, PageRange {
     return this.#used
   }
 
+  /** Whether everybody's hands are off: nothing can be allocated, freed or reset. */
+  get sealed(): boolean {
+    return this.seal !== 0
+  }
+
   /** Objects and parts of objects that are live. */
   get liveBlocks(): number {
     return this.#live
   }
 
   allocate(byteLength: number): number {
-    if (this.sealed || this.region.words === 0) this.#refuse('allocate in')
+    if (this.seal !== 0 || this.region.words === 0) this.#refuse('allocate in')
     const bytes = (byteLength + 7) & ~7
     if (this.#freed !== null) {
       const word = this.#freed.get(bytes)?.pop()
@@ -84,7 +89,7 @@ export class Scope implements Allocator, PageRange {
   }
 
   free(region: Region, word: number): void {
-    if (this.sealed || this.region.words === 0) this.#refuse('free in')
+    if (this.seal !== 0 || this.region.words === 0) this.#refuse('free in')
     const grain = (word - this.region.shift) >> (GRAIN_SHIFT - 2)
     const bytes = this.#sizes[grain] ?? 0
     if (region !== this.region || bytes === 0 || (word & 1) !== 0) {
@@ -109,14 +114,14 @@ export class Scope implements Allocator, PageRange {
 
   /** Loses every object in the scope, whose memory is used anew. Views of them must not be used any more. */
   reset(): void {
-    if (this.sealed || this.region.words === 0) this.#refuse('reset')
+    if (this.seal !== 0 || this.region.words === 0) this.#refuse('reset')
     this.#forget()
   }
 
   /** Loses the objects and gives the pages back to whom they came from. Idempotent. */
   destroy(): void {
     if (this.region.words === 0) return
-    if (this.sealed && !this.#owner.takesSealed) this.#refuse('destroy')
+    if (this.seal !== 0 && !this.#owner.takesSealed) this.#refuse('destroy')
     this.#forget()
     this.#owner.takeBack(this)
   }
@@ -152,7 +157,7 @@ export class Scope implements Allocator, PageRange {
   }
 
   #refuse(what: string): never {
-    throw new RpcError('FAILED_PRECONDITION', this.sealed
+    throw new RpcError('FAILED_PRECONDITION', this.seal !== 0
       ? `cannot ${what} a scope that is sealed: its call is in flight, or its seal not yet released`
       : `cannot ${what} a scope that was destroyed`)
   }

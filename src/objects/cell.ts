@@ -1,12 +1,15 @@
 import type { Allocator, Region } from '../memory/region.js'
 import { building, type Built } from './build.js'
 import { codecOf, freeGathered, type AnyType, type Codec } from './codec.js'
+import { Copier } from './copier.js'
 import { describe } from './describe.js'
 import { NothingCodec } from './nothing.js'
 import { ScalarCodec } from './scalars.js'
 import { StructCodec } from './struct.js'
 import { freePointer } from './text-write.js'
 import { asView, REGION, WORD, type Located } from './view.js'
+
+const CELL_BYTES = 8
 
 /**
  * The 8-byte form of a type's values, as argument or result of a call: scalars and short texts in the cell itself, a pointer
@@ -39,6 +42,13 @@ export interface Cell {
 
   /** Frees what {@link write} took, with everything it owns; what its refs point to stays. */
   free(allocator: Allocator, region: Region, lo: number, hi: number): void
+
+  /**
+   * The value of a cell as a copy in the allocator's memory, with everything that it owns or points to; sharing and cycles are
+   * kept. The copy is the caller's.
+   * @param maxNodes objects and elements after which it gives up with RESOURCE_EXHAUSTED.
+   */
+  copy(allocator: Allocator, region: Region, lo: number, hi: number, maxNodes: number): unknown
 }
 
 /** Scalars and nothing. */
@@ -66,6 +76,10 @@ class ImmediateCell implements Cell {
   }
 
   free(): void {}
+
+  copy(_allocator: Allocator, region: Region, lo: number, hi: number): unknown {
+    return this.read(region, lo, hi)
+  }
 }
 
 class OwnedCell implements Cell {
@@ -99,6 +113,24 @@ class OwnedCell implements Cell {
   free(allocator: Allocator, region: Region, lo: number, hi: number): void {
     freeGathered(allocator, false, (gather) => this.codec.gatherCell(gather, region, lo, hi))
   }
+
+  copy(allocator: Allocator, region: Region, lo: number, hi: number, maxNodes: number): unknown {
+    const copier = new Copier(allocator, maxNodes)
+    try {
+      const at = copier.allocate(CELL_BYTES)
+      const home = copier.region
+      this.copyRoot(copier, region, lo, hi, home, at)
+      copier.run()
+      return this.codec.readCell(home, home.i32[at]!, home.i32[at + 1]!)
+    } catch (error) {
+      copier.undo()
+      throw error
+    }
+  }
+
+  protected copyRoot(copier: Copier, region: Region, lo: number, hi: number, to: Region, at: number): void {
+    this.codec.copyCell(copier, region, lo, hi, to, at)
+  }
 }
 
 class StructCell extends OwnedCell {
@@ -125,6 +157,12 @@ class StructCell extends OwnedCell {
     if (asView(value) === undefined) return building(allocator, (build) => this.#struct.buildRoot(build, value, out, index))
     this.write(allocator, value, out, index)
     return undefined
+  }
+
+  /** Refs may lead back to the root. */
+  protected override copyRoot(copier: Copier, region: Region, lo: number, hi: number, to: Region, at: number): void {
+    const word = copier.copyOf(this.#struct, region, lo, hi)
+    copier.point(to, at, copier.region, word)
   }
 
   override free(allocator: Allocator, region: Region, lo: number, hi: number): void {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { PAGE_BYTES } from '../../src/base/numbers.js'
-import { Heap, HeapScopes, HeapSet, type PageRange, type Scope, ScopePool, type ScopePoolOptions } from '../../src/memory/index.js'
+import { Heap, HeapScopes, HeapSet, type Scope, ScopePool, type ScopePoolOptions } from '../../src/memory/index.js'
 import { build, copyGraph, list, locationOf, plain, ref, release, struct, text, u32 } from '../../src/objects/index.js'
 import { HEAPS_BASE } from '../../src/sys/index.js'
 import { assertEmpty, Draw, hasCode, KIB, MIB } from './model.js'
@@ -17,20 +17,18 @@ function assertAllEmpty(set: HeapSet): void {
   for (const heap of set.heaps) assertEmpty(heap)
 }
 
-/** What a seal authority was told. */
-class Sealed {
-  readonly released: PageRange[][] = []
+/** A seal authority that notes what it is told. */
+class Releaser {
+  readonly released: number[][] = []
 
-  sealRanges(): void {}
-
-  releaseRanges(ranges: readonly PageRange[]): void {
-    this.released.push(ranges.map(({ address, byteLength }) => ({ address, byteLength })))
+  releaseSeals(scopes: readonly Scope[]): void {
+    this.released.push(scopes.map(({ seal }) => seal))
   }
 }
 
-function poolOf(set: HeapSet, options: Partial<ScopePoolOptions> = {}): { readonly pool: ScopePool, readonly sealer: Sealed } {
-  const sealer = new Sealed()
-  return { pool: new ScopePool(set, { scopeBytes: PAGE_BYTES, count: 8, ...options }, sealer), sealer }
+function poolOf(set: HeapSet, options: Partial<ScopePoolOptions> = {}): { readonly pool: ScopePool, readonly releaser: Releaser } {
+  const releaser = new Releaser()
+  return { pool: new ScopePool(set, { scopeBytes: PAGE_BYTES, count: 8, ...options }, releaser), releaser }
 }
 
 for (const heapBytes of [256 * KIB, 4 * MIB, 32 * MIB]) {
@@ -126,11 +124,11 @@ test('a destroyed scope and a sealed one refuse everything', () => {
   const set = heapsOf()
   const scope = new HeapScopes(set).create(PAGE_BYTES)
   const word = scope.allocate(16)
-  scope.sealed = true
+  scope.seal = 1
   const precondition = hasCode('FAILED_PRECONDITION')
   const uses: readonly (() => void)[] = [() => scope.allocate(16), () => scope.free(scope.region, word), () => scope.reset()]
   for (const use of [...uses, (): void => scope.destroy()]) assert.throws(use, precondition)
-  scope.sealed = false
+  scope.seal = 0
   scope.destroy()
   for (const use of uses) assert.throws(use, precondition)
   scope.destroy()
@@ -167,51 +165,48 @@ test('a pool hands out contiguous scopes until it is exhausted, and takes them b
   assertAllEmpty(set)
 })
 
-test('seals are released when a batch is full, on demand, and when no other scope is left; adjacent ones as one range', () => {
-  const { pool, sealer } = poolOf(heapsOf(), { releaseBatch: 4 })
-  const take = (count: number): Scope[] => Array.from({ length: count }, () => pool.take())
-  const giveBack = (scopes: readonly Scope[]): void => {
-    for (const scope of scopes) {
-      scope.sealed = true
-      scope.destroy()
+test('seals are released when a batch is full, on demand, and when no other scope is left, sorted by address', () => {
+  const { pool, releaser } = poolOf(heapsOf(), { releaseBatch: 4 })
+  const taken = Array.from({ length: 8 }, () => pool.take())
+  const giveBack = (...numbers: readonly number[]): void => {
+    for (const number of numbers) {
+      taken[number]!.seal = number + 1
+      taken[number]!.destroy()
     }
   }
-  const first = take(8)
-  const base = first[0]!.address
-  const at = (page: number, pages: number): PageRange => ({ address: base + page * PAGE_BYTES as PageRange['address'], byteLength: pages * PAGE_BYTES })
-  giveBack([first[5]!, first[1]!, first[2]!])
-  assert.equal(sealer.released.length, 0)
+  giveBack(5, 1, 2)
+  assert.equal(releaser.released.length, 0)
   assert.equal(pool.awaitingRelease, 3)
   assert.equal(pool.available, 0)
-  giveBack([first[4]!])
-  assert.deepEqual(sealer.released, [[at(1, 2), at(4, 2)]])
+  giveBack(4)
+  assert.deepEqual(releaser.released, [[2, 3, 5, 6]])
   assert.equal(pool.available, 4)
 
-  giveBack([first[0]!])
+  giveBack(0)
   pool.release()
   pool.release()
-  assert.deepEqual(sealer.released[1], [at(0, 1)])
+  assert.deepEqual(releaser.released[1], [1])
 
-  take(5)
-  giveBack([first[7]!, first[6]!])
+  for (let i = 0; i < 5; i++) assert.equal(pool.take().sealed, false)
+  giveBack(7, 6)
   pool.take()
-  assert.deepEqual(sealer.released[2], [at(6, 2)])
-  assert.equal(sealer.released.length, 3)
+  assert.deepEqual(releaser.released[2], [7, 8])
+  assert.equal(releaser.released.length, 3)
 })
 
 test('a pool is not closed while a call with one of its scopes is in flight; a failed release loses no scope', () => {
   const set = heapsOf()
-  const { pool, sealer } = poolOf(set, { count: 2 })
+  const { pool, releaser } = poolOf(set, { count: 2 })
   const scope = pool.take()
-  scope.sealed = true
+  scope.seal = 1
   assert.throws(() => pool.close(), hasCode('FAILED_PRECONDITION'))
   scope.destroy()
-  sealer.releaseRanges = (): void => {
+  releaser.releaseSeals = (): void => {
     throw new Error('the kernel refuses')
   }
   assert.throws(() => pool.release(), /kernel refuses/)
   assert.equal(pool.awaitingRelease, 1)
-  sealer.releaseRanges = (): void => {}
+  releaser.releaseSeals = (): void => {}
   pool.close()
   assertAllEmpty(set)
 })
