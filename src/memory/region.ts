@@ -82,6 +82,8 @@ export class Region {
   endless: boolean
   /** Writes through views are refused. */
   readOnly: boolean
+  /** No other process has this memory: what it holds does not change, and may be looked at in place. */
+  isPrivate: boolean
   declare readonly space: RegionSpace | null
   /** Where assignments through views find memory for new texts and lists, and free old ones; null refuses them. */
   declare allocator: Allocator | null
@@ -110,6 +112,7 @@ export class Region {
     this.allowance = DEFAULT_BUDGET
     this.endless = true
     this.readOnly = false
+    this.isPrivate = false
     hide(this, 'space', space)
     hide(this, 'allocator', null)
     hide(this, 'scope', null)

@@ -40,7 +40,7 @@ function copyOf(region: Region, lo: number, hi: number): Uint8Array {
 /** @internal The bytes at position `p` themselves. */
 export function liveBytes(region: Region, p: number): Uint8Array {
   const span = spanOf(region, region.i32[p]! | 0, region.i32[p + 1]! | 0)
-  if (span?.region.readOnly === true) {
+  if (span?.region.readOnly === true && !span.region.isPrivate) {
     throw new RpcError('FAILED_PRECONDITION', 'this memory is read-only here and has no live bytes to hand out; read the field, which gives a copy')
   }
   return span === undefined || span.length === 0 ? new Uint8Array(0) : span.region.u8.subarray(span.start, span.start + span.length)

@@ -51,6 +51,7 @@ export class PrivateArena implements Allocator, RegionSpace {
   finish(maxPointers: number): void {
     for (const region of this.#regions) {
       region.readOnly = true
+      region.isPrivate = true
       region.endless = false
       region.allowance = maxPointers
       region.refill()

@@ -26,6 +26,7 @@ export class Snapshot {
     this.byteLength = byteLength
     const region = new Region(new ArrayBuffer(byteLength), makeAddress(0, 0))
     region.readOnly = true
+    region.isPrivate = true
     region.endless = false
     this.region = region
   }
