@@ -8,11 +8,11 @@ export { RpcError, type RpcErrorOptions, Status, type StatusCode, type StatusNam
 export type { Address } from './base/numbers.js'
 export {
   addressOf, array, assign, bool, bytes, f32, f64, i16, i32, i64, i8, isView, list, map, nothing, optional, plain, type PlainOptions, ref, safeI64,
-  safeU64, same, struct, text, u16, u32, u64, u8, union, unsafeBytes,
+  safeU64, same, set, sortedMap, struct, text, textField, u16, u32, u64, u8, union, unsafeBytes,
 } from './objects/index.js'
 export type {
-  AnyType, BytesType, FixedArrayType, FixedArrayView, IntegerKind, KeyType, ListType, ListView, MapType, MapView, NothingType, OptionalType, Plain, RefType,
-  ScalarKind, ScalarType, SequenceView, SmallIntegerKind, Snapshot, StructType, TextType, UnionType, Unset, View,
+  AnyType, BytesType, FixedArrayType, FixedArrayView, IntegerKind, KeyType, ListType, ListView, MapType, MapView, NothingType, OptionalType, Plain, Range, RefType,
+  ScalarKind, ScalarType, SequenceView, SetType, SetView, SmallIntegerKind, SortedKeyType, SortedMapType, SortedMapView, Snapshot, StructType, TextField, TextFieldName, TextType, UnionType, Unset, View,
 } from './objects/index.js'
 export {
   AcceptedConnection, type ArgumentOf, type AsyncMethods, type CallerIdentity, type CallOptions, ClientConnection, connect, type Connection, type ConnectOptions,

@@ -9,6 +9,9 @@ import { allocatorOf, requireReachable } from './problems.js'
 import { asView, REGION, TYPE, WORD } from './view.js'
 import { borrowStaging, returnStaging } from './staging.js'
 
+/** What has an identity, and so a block of its own behind a cell, however small it is. */
+const OWN_BLOCK_KINDS: ReadonlySet<string> = new Set(['struct', 'array', 'map', 'set'])
+
 /** Under which a type keeps how its values lie in memory; made on first use, so that types may refer to each other. */
 export const CODEC: unique symbol = Symbol('rpcool.codec')
 
@@ -124,6 +127,19 @@ export abstract class Codec {
     out[index] = region.lowOf(word)
     out[index + 1] = region.high
     return true
+  }
+
+  /** As {@link writeCell}, for a holder that owns its value: a view is not pointed at but copied. A ref owns nothing anyhow. */
+  writeOwnedCell(build: Build, value: unknown, out: Int32Array, index: number, where: string): void {
+    if (this.bytes <= 8 && !OWN_BLOCK_KINDS.has(this.type.kind)) {
+      this.writeCell(build, value, out, index, where)
+      return
+    }
+    const word = build.allocate(this.bytes)
+    const { region } = build
+    this.write(build, region, word, value, where)
+    out[index] = region.lowOf(word)
+    out[index + 1] = region.high
   }
 
   /** The value of a cell whose two words were copied. */

@@ -50,6 +50,9 @@ function heldByValue({ type, structs }: TypeDescription): Set<string> {
       if (inline && typeof parts[0] === 'string') held.add(parts[0])
     } else if (kind === 'union') {
       for (const [, type] of variantsOf(node)) visit(type, false)
+    } else if (kind === 'sortedMap') {
+      // Keys hold no structs, and values lie in blocks of their own.
+      if (isNode(parts[1])) visit(parts[1], false)
     } else if (kind !== 'ref') {
       for (const part of parts) if (isNode(part)) visit(part, true)
     }

@@ -95,6 +95,15 @@ export function gathered(iterable: Iterable<unknown>): readonly unknown[] {
   return values
 }
 
+/** The entries that a map is given: of a Map, or of another iterable of [key, value]. */
+export function pairsOf(value: unknown, where: string): ReadonlyArray<readonly [unknown, unknown]> {
+  if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) mismatch(where, 'a Map or an iterable of [key, value]', value)
+  return gathered(value as Iterable<unknown>).map((entry) => {
+    if (!Array.isArray(entry) || entry.length !== 2) mismatch(where, '[key, value]', entry)
+    return entry as unknown as readonly [unknown, unknown]
+  })
+}
+
 export function requireElement(constructor: string, element: unknown): asserts element is AnyType {
   if (!isType(element)) throw new RpcError('INVALID_ARGUMENT', `${constructor}(…) takes a type; where it is declared further down, write the field as a getter`)
   if (element.kind === 'nothing') throw new RpcError('INVALID_ARGUMENT', `${constructor}(nothing) holds nothing`)

@@ -7,7 +7,9 @@ export { ref } from './ref.js'
 export { list } from './list.js'
 export { array } from './fixed-array.js'
 export { optional } from './optional.js'
-export { map } from './map.js'
+export { textField, type TextField, type TextFieldName } from './text-field.js'
+export { map, set } from './map.js'
+export { sortedMap } from './sorted-map.js'
 export { union } from './union.js'
 export { assign, build, copyGraph, release, typeOf, unsafeBytes } from './objects.js'
 export { plain, type PlainOptions } from './plain.js'
@@ -19,6 +21,6 @@ export { compareDescriptions } from './compare.js'
 export { isType } from './codec.js'
 export type {
   AnyType, BytesType, FixedArrayType, IntegerKind, KeyType, ListType, MapType, NothingType, OptionalType, Plain, RefType, ScalarKind,
-  ScalarType, SmallIntegerKind, Snapshot, StructType, TextType, UnionType, Unset, View,
+  ScalarType, SetType, SmallIntegerKind, SortedKeyType, SortedMapType, Snapshot, StructType, TextType, UnionType, Unset, View,
 } from './types.js'
-export type { FixedArrayView, ListView, MapView, SequenceView } from './views.js'
+export type { FixedArrayView, ListView, MapView, Range, SequenceView, SetView, SortedMapView } from './views.js'

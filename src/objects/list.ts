@@ -105,7 +105,7 @@ class ListCodec extends Codec {
     if (length === 0) return undefined
     const last = list.at(length - 1)
     const { kind } = this.#elements().codec.type
-    const kept = kind === 'struct' || kind === 'list' || kind === 'map' || kind === 'array' || kind === 'union' || kind === 'optional' ? plain(last) : last
+    const kept = kind === 'ref' ? last : plain(last)
     this.#replace(region, p, length - 1, length, [])
     return kept
   }

@@ -3,6 +3,7 @@ import type { Source } from './build.js'
 import { codecOf, type AnyType } from './codec.js'
 import { mismatch } from './problems.js'
 import { ScalarCodec } from './scalars.js'
+import { finish, mix } from './text-compare.js'
 import { decodeCell, TEXT_HEADER_WORDS, wordsOf } from './text-read.js'
 import { form, prepareText, storeRecord } from './text-write.js'
 
@@ -20,18 +21,6 @@ export interface Keys {
   /** Writes the prepared key's cell, and a record for it where it needs one. */
   store(source: Source, region: Region, w: number): void
   read(region: Region, w: number): unknown
-}
-
-function mix(hash: number, word: number): number {
-  const mixed = Math.imul(hash ^ Math.imul(word, 0xcc9e_2d51), 0x1b87_3593)
-  return mixed ^ mixed >>> 15
-}
-
-// The upper bits index the table, so they have to depend on every bit.
-function finish(hash: number): number {
-  const once = Math.imul(hash ^ hash >>> 16, 0x85eb_ca6b)
-  const twice = Math.imul(once ^ once >>> 13, 0xc2b2_ae35)
-  return (twice ^ twice >>> 16) | 1
 }
 
 function makeTextKeys(): Keys {

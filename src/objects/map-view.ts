@@ -1,6 +1,6 @@
 import type { Region } from '../memory/region.js'
 import { REGION, WORD } from './view.js'
-import type { MapView } from './views.js'
+import type { MapView, SetView } from './views.js'
 
 /** What a map's view asks of its codec. */
 export interface MapAccess {
@@ -68,6 +68,62 @@ export class SharedMap implements MapView<unknown, unknown> {
 
   forEach(visit: (value: unknown, key: unknown) => void): void {
     for (const [key, value] of this.entries()) visit(value, key)
+  }
+
+  declare readonly toJSON: () => unknown
+}
+
+/** The view class of all sets. */
+export class SharedSet implements SetView<unknown> {
+  readonly [REGION]: Region
+  readonly [WORD]: number
+  readonly #access: MapAccess
+
+  constructor(access: MapAccess, region: Region, word: number) {
+    this.#access = access
+    this[REGION] = region
+    this[WORD] = word
+  }
+
+  get size(): number {
+    return this.#access.sizeOf(this[REGION], this[WORD])
+  }
+
+  has(key: unknown): boolean {
+    return this.#access.has(this[REGION], this[WORD], key)
+  }
+
+  add(key: unknown): this {
+    this.#access.set(this[REGION], this[WORD], key, undefined)
+    return this
+  }
+
+  delete(key: unknown): boolean {
+    return this.#access.delete(this[REGION], this[WORD], key)
+  }
+
+  clear(): void {
+    this.#access.clear(this[REGION], this[WORD])
+  }
+
+  keys(): IterableIterator<unknown> {
+    return new Steps(this.#access, this[REGION], this[WORD], 'keys')
+  }
+
+  values(): IterableIterator<unknown> {
+    return this.keys()
+  }
+
+  *entries(): IterableIterator<[unknown, unknown]> {
+    for (const key of this.keys()) yield [key, key]
+  }
+
+  [Symbol.iterator](): IterableIterator<unknown> {
+    return this.keys()
+  }
+
+  forEach(visit: (key: unknown, again: unknown) => void): void {
+    for (const key of this.keys()) visit(key, key)
   }
 
   declare readonly toJSON: () => unknown

@@ -4,21 +4,22 @@ import type { Region } from '../memory/region.js'
 import { building, type Build } from './build.js'
 import { CODEC, Codec, codecOf, freeGathered, once, type Describer, type TypeNode } from './codec.js'
 import type { Copier } from './copier.js'
-import { requireElement, gathered } from './elements.js'
+import { pairsOf, requireElement, valuesOf } from './elements.js'
 import { Gather } from './gather.js'
 import { isKeyType, makeKeys, type Keys } from './map-key.js'
 import { KEY, LIVE, NEXT, SEQUENCE, Table, USED, VALUE } from './map-table.js'
 import { installProtocol } from './protocol.js'
-import { allocatorOf, damaged, mismatch, refuseWrite } from './problems.js'
+import { allocatorOf, damaged, refuseWrite } from './problems.js'
 import { borrowStaging, returnStaging } from './staging.js'
-import type { AnyType, KeyType, MapType } from './types.js'
-import { SharedMap } from './map-view.js'
+import { nothing } from './nothing.js'
+import type { AnyType, KeyType, MapType, SetType } from './types.js'
+import { SharedMap, SharedSet } from './map-view.js'
 
 const MAX_SEQUENCE = 0xffff_ffff
 // Unknown outside the process, so that nobody can prepare keys that collide.
 const SEED = randomInt(0x1_0000_0000) | 0
 
-/** Maps of one type: how their tables are searched, changed, copied and freed. */
+/** Maps of one type, or sets: how their tables are searched, changed, copied and freed. A set is a map to nothing. */
 export class MapCodec extends Codec {
   readonly bytes = 8
   readonly align = 8
@@ -28,11 +29,12 @@ export class MapCodec extends Codec {
   readonly #tables: () => readonly [Table, Table]
   readonly #viewClass: () => MapClass
 
-  constructor(type: MapType<AnyType, AnyType>) {
+  constructor(type: MapType<AnyType, AnyType> | SetType<AnyType>) {
     super(type)
+    const value = type.kind === 'map' ? type.value : nothing
     this.#key = type.key
     this.#keys = once(() => makeKeys(type.key))
-    this.#value = once(() => codecOf(type.value))
+    this.#value = once(() => codecOf(value))
     this.#tables = once(() => [new Table(this.#value().bytes), new Table(this.#value().bytes)])
     this.#viewClass = once(() => makeViewClass(this))
   }
@@ -41,7 +43,7 @@ export class MapCodec extends Codec {
     return (entry + VALUE) * (4 / this.#value().unit)
   }
 
-  read(region: Region, p: number): SharedMap {
+  read(region: Region, p: number): SharedMap | SharedSet {
     return new (this.#viewClass())(region, p)
   }
 
@@ -180,7 +182,7 @@ export class MapCodec extends Codec {
     region.i32[p] = 0
     region.i32[p + 1] = 0
     if (value === undefined) return
-    const entries = entriesOf(value, where)
+    const entries = this.type.kind === 'set' ? keysOf(value, where) : entriesOf(value, where)
     if (entries.length === 0) return
     const codec = this.#value()
     const table = new Table(codec.bytes)
@@ -254,14 +256,16 @@ export class MapCodec extends Codec {
   }
 
   describe(describer: Describer): TypeNode {
-    return ['map', describer.node(this.#key), describer.node(this.#value().type)]
+    const key = describer.node(this.#key)
+    return this.type.kind === 'set' ? ['set', key] : ['map', key, describer.node(this.#value().type)]
   }
 }
 
-type MapClass = new (region: Region, word: number) => SharedMap
+type MapClass = new (region: Region, word: number) => SharedMap | SharedSet
 
 function makeViewClass(codec: MapCodec): MapClass {
-  const viewClass = class extends SharedMap {
+  const Base = (codec.type.kind === 'set' ? SharedSet : SharedMap) as typeof SharedMap
+  const viewClass = class extends Base {
     constructor(region: Region, word: number) {
       super(codec, region, word)
     }
@@ -289,13 +293,13 @@ function copyWords(staged: Region, table: Table, target: number): void {
   for (let i = 0; i < words; i++) table.region.i32[target + i] = staged.i32[i]!
 }
 
+function keysOf(value: unknown, where: string): ReadonlyArray<readonly [unknown, undefined]> {
+  return [...new Set(valuesOf(value, where))].map((key) => [key, undefined] as const)
+}
+
+/** Of equal keys the last one counts, as for Map. */
 function entriesOf(value: unknown, where: string): ReadonlyArray<readonly [unknown, unknown]> {
-  if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) mismatch(where, 'a Map or an iterable of [key, value]', value)
-  const entries = gathered(value as Iterable<unknown>).map((entry) => {
-    if (!Array.isArray(entry) || entry.length !== 2) mismatch(where, '[key, value]', entry)
-    return entry as unknown as readonly [unknown, unknown]
-  })
-  // Of equal keys the last one counts, as for Map.
+  const entries = pairsOf(value, where)
   return value instanceof Map ? entries : [...new Map(entries)]
 }
 
@@ -304,11 +308,22 @@ function entriesOf(value: unknown, where: string): ReadonlyArray<readonly [unkno
  * and frees the old ones with what they own (never the target of a ref).
  */
 export function map<Key extends KeyType, Value extends AnyType>(key: Key, value: Value): MapType<Key, Value> {
-  requireElement('map', key)
   requireElement('map', value)
-  if (!isKeyType(key)) throw new RpcError('INVALID_ARGUMENT', `map(${(key as AnyType).label}, …): a key is text or an integer`)
+  requireKey('map', key)
   const type: MapType<Key, Value> = {
     kind: 'map', label: `map(${key.label}, ${value.label})`, key, value, [CODEC]: once(() => new MapCodec(type)),
   }
   return type
+}
+
+/** A hash set in order of insertion, of texts or integers. The holder owns it: assigning replaces all keys. */
+export function set<Key extends KeyType>(key: Key): SetType<Key> {
+  requireKey('set', key)
+  const type: SetType<Key> = { kind: 'set', label: `set(${key.label})`, key, [CODEC]: once(() => new MapCodec(type)) }
+  return type
+}
+
+function requireKey(constructor: string, key: AnyType): void {
+  requireElement(constructor, key)
+  if (!isKeyType(key)) throw new RpcError('INVALID_ARGUMENT', `${constructor}(${key.label}…): a key is text or an integer`)
 }

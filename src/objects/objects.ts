@@ -9,6 +9,8 @@ import { sizeOfView, StructCodec } from './struct.js'
 import type { Plain, View } from './types.js'
 import { asView, REGION, TYPE, WORD, type Located } from './view.js'
 
+const CONTAINERS: ReadonlySet<string> = new Set(['list', 'map', 'set', 'sortedMap', 'array'])
+
 /**
  * Writes a plain value, with every object it reaches, into memory of the allocator and returns a view of it. A plain object
  * reached twice through refs becomes one object, so cycles are kept. Views inside the value are pointed at (by a ref) or
@@ -19,8 +21,8 @@ import { asView, REGION, TYPE, WORD, type Located } from './view.js'
 export function build<T extends AnyType>(type: T, allocator: Allocator, value: Plain<T>): View<T> {
   const codec = codecOf(type)
   if (codec instanceof StructCodec) return codec.create(allocator, value) as View<T>
-  if (!['list', 'map', 'array'].includes(type.kind)) {
-    throw new RpcError('INVALID_ARGUMENT', `${type.label} has no views; objects are of a struct, list, map or array type`)
+  if (!CONTAINERS.has(type.kind)) {
+    throw new RpcError('INVALID_ARGUMENT', `${type.label} has no views; objects are of a struct, list, map, set, sortedMap or array type`)
   }
   return building(allocator, (builder) => {
     const word = builder.allocate(codec.bytes)

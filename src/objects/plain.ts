@@ -2,7 +2,7 @@ import { RpcError } from '../base/errors.js'
 import { codecOf, type AnyType, type Codec } from './codec.js'
 import { MAX_WALK_NODES } from './limits.js'
 import type { Snapshot } from './types.js'
-import type { MapView, SequenceView } from './views.js'
+import type { MapView, SequenceView, SetView } from './views.js'
 import { asView, REGION, TYPE, WORD, type Located } from './view.js'
 
 /** How far {@link plain} goes. */
@@ -79,17 +79,25 @@ class Conversion {
 
   #empty(kind: string): object {
     if (kind === 'list' || kind === 'array') return []
-    return kind === 'map' && !this.#json ? new Map<unknown, unknown>() : {}
+    if (kind === 'set') return this.#json ? [] : new Set<unknown>()
+    return (kind === 'map' || kind === 'sortedMap') && !this.#json ? new Map<unknown, unknown>() : {}
   }
 
   #fill(view: Located, made: object): void {
+    const type = view[TYPE] as AnyType
+    if (type.kind === 'set') {
+      for (const key of view as unknown as SetView<unknown>) {
+        if (made instanceof Set) made.add(key)
+        else (made as unknown[]).push(this.#convert(key))
+      }
+      return
+    }
     if (Array.isArray(made)) {
       const sequence = view as unknown as SequenceView<unknown>
       for (let i = 0; i < sequence.length; i++) made.push(this.#convert(sequence.at(i)))
       return
     }
-    const type = view[TYPE] as AnyType
-    if (type.kind === 'map') {
+    if (type.kind === 'map' || type.kind === 'sortedMap') {
       for (const [key, value] of (view as unknown as MapView<unknown, unknown>).entries()) {
         if (made instanceof Map) made.set(key, this.#convert(value))
         else define(made, String(key), this.#convert(value))

@@ -1,7 +1,7 @@
 import { RpcError } from '../base/errors.js'
 import { codecOf, type AnyType } from './codec.js'
 import { toJson } from './plain.js'
-import type { MapView, SequenceView } from './views.js'
+import type { MapView, SequenceView, SetView } from './views.js'
 import { HOLD, TYPE, type Hold } from './view.js'
 
 const inspectSymbol = Symbol.for('nodejs.util.inspect.custom')
@@ -30,7 +30,8 @@ function define(prototype: object, key: PropertyKey, value: unknown): void {
 
 /** The view's fields or elements, one level deep: console.log goes on from there, as deep as it likes. */
 function surface(view: object, type: AnyType): unknown {
-  if (type.kind === 'map') return guarded(() => surfaceOfMap(view as MapView<unknown, unknown>))
+  if (type.kind === 'map' || type.kind === 'sortedMap') return guarded(() => surfaceOfMap(view as MapView<unknown, unknown>))
+  if (type.kind === 'set') return guarded(() => surfaceOfSet(view as SetView<unknown>))
   if (type.kind === 'list' || type.kind === 'array') return guarded(() => surfaceOfSequence(view as SequenceView<unknown>))
   const shown: Record<string, unknown> = {}
   for (const name of codecOf(type).fieldNames) shown[name] = guarded(() => Reflect.get(view, name) as unknown)
@@ -49,6 +50,15 @@ function surfaceOfMap(map: MapView<unknown, unknown>): Map<unknown, unknown> {
   for (const [key, value] of map) {
     if (shown.size === INSPECTED_ELEMENTS) break
     shown.set(key, value)
+  }
+  return shown
+}
+
+function surfaceOfSet(set: SetView<unknown>): Set<unknown> {
+  const shown = new Set<unknown>()
+  for (const key of set) {
+    if (shown.size === INSPECTED_ELEMENTS) break
+    shown.add(key)
   }
   return shown
 }

@@ -1,5 +1,5 @@
 import type { AnyType } from './codec.js'
-import type { FixedArrayView, ListView, MapView } from './views.js'
+import type { FixedArrayView, ListView, MapView, SetView, SortedMapView } from './views.js'
 
 export type { AnyType } from './codec.js'
 
@@ -71,6 +71,19 @@ export interface MapType<Key, Value> extends AnyType {
   readonly value: Value
 }
 
+/** A hash set in insertion order, owned by its holder. */
+export interface SetType<Key> extends AnyType {
+  readonly kind: 'set'
+  readonly key: Key
+}
+
+/** A map in the order of its keys, owned by its holder. */
+export interface SortedMapType<Key, Value> extends AnyType {
+  readonly kind: 'sortedMap'
+  readonly key: Key
+  readonly value: Value
+}
+
 /** One of several alternatives, told apart by `kind`. */
 export interface UnionType<Variants extends object> extends AnyType {
   readonly kind: 'union'
@@ -79,6 +92,12 @@ export interface UnionType<Variants extends object> extends AnyType {
 
 /** What may be the key of a map: text or an integer. */
 export type KeyType = TextType | ScalarType<SmallIntegerKind | 'safeU64' | 'safeI64', number> | ScalarType<'u64' | 'i64', bigint>
+
+/** What may be the key of a sorted map, or a part of one: text or a scalar. */
+export type SortedKeyType = TextType | ScalarType<ScalarKind, unknown>
+
+/** Keys of a sorted map: a value, or a tuple of them. */
+type KeyOf<K> = K extends readonly unknown[] ? { readonly [I in keyof K]: View<K[I]> } : View<K>
 
 /**
  * What reading a value of the type gives: for a struct an object whose fields read and write shared memory.
@@ -97,6 +116,8 @@ export type View<T> =
   T extends FixedArrayType<infer E> ? FixedArrayView<View<E>, Plain<E>> :
   T extends OptionalType<infer V> ? View<V> | undefined :
   T extends MapType<infer K, infer V> ? MapView<View<K>, View<V>, Plain<V>> :
+  T extends SetType<infer K> ? SetView<View<K>> :
+  T extends SortedMapType<infer K, infer V> ? SortedMapView<KeyOf<K>, View<V>, Plain<V>> :
   T extends UnionType<infer A> ? { [K in keyof A]: { readonly kind: K, readonly value: View<A[K]> } }[keyof A] | Unset :
   never
 
@@ -107,7 +128,7 @@ export interface Unset {
 }
 
 type FieldsThatMayBeLeftOut<F> = {
-  [K in keyof F]: F[K] extends { readonly kind: 'ref' | 'list' | 'optional' | 'map' | 'union' | 'nothing' } ? K : never
+  [K in keyof F]: F[K] extends { readonly kind: 'ref' | 'list' | 'optional' | 'map' | 'set' | 'sortedMap' | 'union' | 'nothing' } ? K : never
 }[keyof F]
 
 type Flat<T> = { [K in keyof T]: T[K] }
@@ -129,6 +150,8 @@ export type Plain<T> =
   T extends FixedArrayType<infer E> ? Iterable<Plain<E>> :
   T extends OptionalType<infer V> ? Plain<V> | undefined :
   T extends MapType<infer K, infer V> ? Iterable<readonly [Plain<K>, Plain<V>]> :
+  T extends SetType<infer K> ? Iterable<Plain<K>> :
+  T extends SortedMapType<infer K, infer V> ? Iterable<readonly [KeyOf<K>, Plain<V>]> :
   T extends UnionType<infer A> ? { [K in keyof A]: { readonly kind: K, readonly value: Plain<A[K]> } }[keyof A] | Unset :
   never
 
@@ -136,7 +159,9 @@ export type Plain<T> =
 export type Snapshot<V> =
   V extends ListView<infer E, infer _> ? Array<Snapshot<E>> :
   V extends FixedArrayView<infer E, infer _> ? Array<Snapshot<E>> :
+  V extends SortedMapView<infer K, infer E, infer _> ? Map<K, Snapshot<E>> :
   V extends MapView<infer K, infer E, infer _> ? Map<K, Snapshot<E>> :
+  V extends SetView<infer K> ? Set<K> :
   V extends Uint8Array ? Uint8Array :
   V extends object ? { -readonly [K in keyof V]: Snapshot<V[K]> } :
   V

@@ -57,23 +57,9 @@ class UnionCodec extends Codec {
     const place = `${where} (${name})`
     build.enter(where)
     const payload = (value as { readonly value?: unknown }).value
-    if (codec.type.kind === 'ref') codec.writeCell(build, payload, a, p + CELL, place)
-    else this.#writeOwned(build, codec, payload, a, p + CELL, place)
+    codec.writeOwnedCell(build, payload, a, p + CELL, place)
     build.leave()
     a[p] = tag
-  }
-
-  // A union owns its value, so a view is not pointed at but copied, as in every place that holds by value.
-  #writeOwned(build: Build, codec: Codec, value: unknown, a: Int32Array, p: number, where: string): void {
-    if (codec.bytes <= 8 && codec.type.kind !== 'struct' && codec.type.kind !== 'map' && codec.type.kind !== 'array') {
-      codec.writeCell(build, value, a, p, where)
-      return
-    }
-    const word = build.allocate(codec.bytes)
-    const { region } = build
-    codec.write(build, region, word, value, where)
-    a[p] = region.lowOf(word)
-    a[p + 1] = region.high
   }
 
   override gather(gather: Gather, region: Region, p: number): void {

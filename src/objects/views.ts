@@ -77,3 +77,73 @@ export interface MapView<K, V, P = V> extends Iterable<[K, V]> {
   /** What JSON.stringify prints: see {@link toJSON}. */
   toJSON(): unknown
 }
+
+/** A hash set inside its holder, with Set's protocol, and iterated by the rules of {@link MapView}. */
+export interface SetView<K> extends Iterable<K> {
+  readonly size: number
+  has(key: K): boolean
+  add(key: K): this
+  /** Removes a key and tells whether it was there. */
+  delete(key: K): boolean
+  /** Removes all keys. */
+  clear(): void
+  keys(): IterableIterator<K>
+  values(): IterableIterator<K>
+  entries(): IterableIterator<[K, K]>
+  forEach(visit: (key: K, again: K) => void): void
+  /** What JSON.stringify prints: see {@link toJSON}. */
+  toJSON(): unknown
+}
+
+/**
+ * A part of a sorted map: from one key to another, or all keys that start with a text. A bound of a map with tuples as keys
+ * may be a tuple of the leading parts, and then stands for every key that begins so.
+ */
+export interface Range<K> {
+  /** The first key, if it is there. */
+  readonly from?: Leading<K> | undefined
+  /** The key behind which the range begins. */
+  readonly after?: Leading<K> | undefined
+  /** The last key, if it is there. */
+  readonly to?: Leading<K> | undefined
+  /** The key before which the range ends. */
+  readonly before?: Leading<K> | undefined
+  /** Keys that start with this text; of a tuple, those whose leading parts are these, the last one a text to start with. */
+  readonly prefix?: Leading<K> | undefined
+  /** From the greatest key to the least. */
+  readonly reverse?: boolean | undefined
+}
+
+/** A key, or leading parts of one. */
+type Leading<K> = K extends readonly [...infer First, unknown] ? K | (First extends readonly [] ? K : Leading<Readonly<First>>) : K
+
+/**
+ * A sorted map inside its holder. It owns its keys and values (never a ref's target). Values that are views stay valid until
+ * their entry is removed or set again.
+ *
+ * A walk goes on behind the key it gave last, whatever was changed meanwhile: an entry added ahead of it is visited, a removed
+ * one is not.
+ */
+export interface SortedMapView<K, V, P = V> extends Iterable<[K, V]> {
+  readonly size: number
+  get(key: K): V | undefined
+  has(key: K): boolean
+  /** Stores a value; what the entry's old value owned is freed. */
+  set(key: K, value: P): this
+  /** Removes an entry and frees what it owned; tells whether it was there. */
+  delete(key: K): boolean
+  /** Removes all entries and gives their memory back. */
+  clear(): void
+  /** The least key of a range with its value. */
+  first(range?: Range<K>): [K, V] | undefined
+  /** The greatest key of a range with its value. */
+  last(range?: Range<K>): [K, V] | undefined
+  /** How many entries a range has: counted one by one, without decoding any. */
+  count(range?: Range<K>): number
+  keys(range?: Range<K>): IterableIterator<K>
+  values(range?: Range<K>): IterableIterator<V>
+  entries(range?: Range<K>): IterableIterator<[K, V]>
+  forEach(visit: (value: V, key: K) => void): void
+  /** What JSON.stringify prints: see {@link toJSON}. */
+  toJSON(): unknown
+}

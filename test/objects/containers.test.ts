@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { RpcError } from '../../src/base/errors.js'
-import { array, build, f64, list, map, nothing, optional, plain, ref, release, same, struct, text, u16, u32, u64, u8, union, type AnyType } from '../../src/objects/index.js'
+import { array, build, f64, i32, list, map, nothing, optional, plain, ref, release, same, set, struct, text, u16, u32, u64, u8, union, type AnyType } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
 
 const Item = struct('Item', { id: u32, name: text })
@@ -134,6 +134,37 @@ test('a map does what Map does, and frees what it drops', () => {
     release(arena, holder)
     arena.assertEmpty()
   }), { numRuns: 200 })
+})
+
+test('a set does what Set does, and frees what it drops', () => {
+  const Sets = struct('Sets', { names: set(text), numbers: set(i32) })
+  const change = fc.record({ do: fc.constantFrom('add' as const, 'add' as const, 'delete' as const, 'clear' as const), key: keys })
+  fc.assert(fc.property(fc.array(change, { maxLength: 100 }), (run) => {
+    const arena = new Arena(1 << 17)
+    const holder = build(Sets, arena, { names: ['a', 'a', 'a name with memory'], numbers: new Set([-1, 5]) })
+    const shared = holder.names
+    const model = new Set(['a', 'a name with memory'])
+    for (const { do: what, key } of run) {
+      if (what === 'add') {
+        shared.add(key)
+        model.add(key)
+      } else if (what === 'delete') assert.equal(shared.delete(key), model.delete(key))
+      else {
+        shared.clear()
+        model.clear()
+      }
+      assert.deepEqual([shared.has(key), shared.size], [model.has(key), model.size])
+    }
+    assert.deepEqual([...shared], [...model])
+    assert.deepEqual([...shared.entries()], [...model.entries()])
+    assert.deepEqual(plain(holder), { names: model, numbers: new Set([-1, 5]) })
+    assert.deepEqual(JSON.parse(JSON.stringify(holder)), { names: [...model], numbers: [-1, 5] })
+    const copy = build(Sets, arena, { names: shared as Iterable<string> })
+    assert.deepEqual([...copy.names], [...model])
+    release(arena, copy)
+    release(arena, holder)
+    arena.assertEmpty()
+  }), { numRuns: 100 })
 })
 
 test('iterating while changing follows the rules of Map', () => {

@@ -5,7 +5,7 @@ import { inspect } from 'node:util'
 import { RpcError } from '../../src/base/errors.js'
 import type { Region } from '../../src/memory/region.js'
 import {
-  array, bool, build, bytes, cellOf, copyGraph, f64, i64, list, locationOf, map, optional, plain, ref, release, safeU64, struct, text, u32, u8, union, unsafeBytes,
+  array, bool, build, bytes, cellOf, copyGraph, f64, i64, list, locationOf, map, optional, plain, ref, release, safeU64, set, sortedMap, struct, text, textField, u32, u8, union, unsafeBytes,
   type View,
 } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
@@ -13,10 +13,12 @@ import { Arena } from '../support/arena.js'
 const Part = struct('Part', { id: u8, size: safeU64, name: text, wide: i64 })
 const Thing = struct('Thing', {
   name: text, wide: text, flag: bool, number: f64, parts: list(Part), raw: bytes, byName: map(text, Part), byId: map(u32, text), note: optional(text),
-  any: union({ part: Part, text, list: list(text), map: map(text, u32), n: f64 }), grid: array(text, 2), small: list(u8), get children() { return list(Thing) },
+  any: union({ part: Part, text, list: list(text), map: map(text, u32), n: f64 }), grid: array(text, 2), small: list(u8), tags: set(text),
+  sorted: sortedMap(text, Part), get pairs() { return sortedMap([u32, text], ref(Thing)) }, get children() { return list(Thing) },
   get next() { return ref(Thing) }, get others() { return list(ref(Thing)) },
 })
 type Thing = View<typeof Thing>
+const nameField = textField(Thing, 'wide')
 
 const MAX_NODES = 3000
 const ALLOWANCE = 20_000
@@ -27,7 +29,9 @@ function makeThing(depth: number): object {
     name: `thing number ${depth}`, wide: `κλειδί ${depth}`, flag: true, number: depth / 2, parts: [part(1), part(2)], raw: new Uint8Array(20).fill(depth),
     byName: new Map([['first', part(3)], ['a key with memory', part(4)]]), byId: new Map([[1, 'one'], [2, 'the second value']]), note: 'a note with memory',
     any: { kind: ['part', 'text', 'list', 'map'][depth % 4], value: [part(5), 'a text', ['x', 'another text'], new Map([['k', 1]])][depth % 4] },
-    grid: ['a', 'a second text'], small: [1, 2, 3, 4, 5], children: depth > 2 ? [makeThing(0)] : [], next: depth === 0 ? null : makeThing(depth - 1),
+    grid: ['a', 'a second text'], small: [1, 2, 3, 4, 5], tags: ['x', 'a tag with memory'],
+    sorted: Array.from({ length: depth > 3 ? 120 : 3 }, (_, i) => [`key number ${i * 7 % 120}`, part(i)]), pairs: [[[1, 'one'], null], [[2, 'a text in a key'], null]],
+    children: depth > 2 ? [makeThing(0)] : [], next: depth === 0 ? null : makeThing(depth - 1),
     others: [null],
   }
 }
@@ -93,6 +97,27 @@ const reads: ReadonlyArray<readonly [string, (thing: Thing) => void]> = [
       if (--left === 0) break
     }
   }],
+  ['sets and sorted maps', (thing) => {
+    thing.tags.has('a tag with memory')
+    thing.sorted.get('key number 77')
+    thing.pairs.get([2, 'a text in a key'])
+    let left = MAX_NODES
+    for (const range of [{}, { reverse: true }, { prefix: 'key number 5' }, { from: 'key number 3', before: 'key number 7' }]) {
+      for (const [key, part] of thing.sorted.entries(range)) {
+        assert.equal(typeof key + typeof part.id, 'stringnumber')
+        if (--left < 0) break
+      }
+    }
+    for (const tag of thing.tags) {
+      assert.equal(typeof tag, 'string')
+      if (--left < 0) break
+    }
+  }],
+  ['texts', (thing) => {
+    nameField.compare(thing, thing)
+    nameField.startsWith('thing')(thing)
+    nameField.hash(thing)
+  }],
   ['bytes', (thing) => thing.raw.length + unsafeBytes(thing, 'raw').length],
   ['union', (thing) => thing.any.kind.length],
   ['copy', (thing) => copyGraph(thing, new Arena(1 << 20), { maxNodes: MAX_NODES })],
@@ -107,6 +132,14 @@ const writes: ReadonlyArray<readonly [string, (thing: Thing, arena: Arena) => vo
   ['list', (thing) => { thing.parts = [] as never }],
   ['map set', (thing) => thing.byName.set('a new key with memory', { id: 1, size: 2, name: 'new', wide: 0n })],
   ['map delete', (thing) => thing.byId.delete(2)],
+  ['set add', (thing) => thing.tags.add('a new tag with memory')],
+  ['sorted set', (thing) => {
+    for (let i = 0; i < 40; i++) thing.sorted.set(`key number ${i * 3}`, { id: 1, size: 2, name: 'a new part of it', wide: 0n })
+  }],
+  ['sorted delete', (thing) => {
+    for (let i = 0; i < 120; i++) thing.sorted.delete(`key number ${i}`)
+  }],
+  ['sorted clear', (thing) => thing.sorted.clear()],
   ['map clear', (thing) => thing.byName.clear()],
   ['union', (thing) => { thing.any = { kind: 'text', value: 'a new text with memory' } }],
   ['optional', (thing) => { thing.note = undefined }],
@@ -115,7 +148,7 @@ const writes: ReadonlyArray<readonly [string, (thing: Thing, arena: Arena) => vo
   ['deep release', (thing, arena) => release(arena, thing, { deep: true })],
 ]
 
-const template = new Arena(1 << 16)
+const template = new Arena(1 << 17)
 const root = build(Thing, template, makeThing(4) as never)
 const { region: original, word } = locationOf(root)
 const used = lastUsed(original)
@@ -128,7 +161,7 @@ function lastUsed({ i32 }: Region): number {
 
 test('any bytes are safe to read', () => {
   for (let seed = 1; seed <= 3000; seed++) {
-    const arena = new Arena(1 << 16)
+    const arena = new Arena(1 << 17)
     const { region } = arena
     region.i32.set(original.i32)
     spoil(region, used, randomSource(seed))
@@ -148,7 +181,7 @@ test('any bytes are safe to read', () => {
 
 test('bytes that change between any two reads are safe', () => {
   for (let seed = 1; seed <= 300; seed++) {
-    const arena = new Arena(1 << 16)
+    const arena = new Arena(1 << 17)
     const { region } = arena
     region.i32.set(original.i32)
     region.endless = false
@@ -168,7 +201,7 @@ test('bytes that change between any two reads are safe', () => {
 test('assigning and releasing over any bytes ends in an error or not, and the allocator refuses what is not a live block', () => {
   for (let seed = 1; seed <= 1500; seed++) {
     const random = randomSource(seed)
-    const arena = new Arena(1 << 16)
+    const arena = new Arena(1 << 17)
     const thing = build(Thing, arena, makeThing(4) as never)
     const { region } = arena
     spoil(region, used, random)
