@@ -2,64 +2,69 @@ import type { Region } from '../memory/region.js'
 import { REGION, WORD } from './view.js'
 import type { MapView, SetView } from './views.js'
 
-/** What a map's view asks of its codec. */
-export interface MapAccess {
+/** Under which a view class has its codec. */
+export const ACCESS: unique symbol = Symbol('rpcool.access')
+
+/** What the view of anything with keys asks of its codec. */
+export interface KeyedAccess {
   sizeOf(region: Region, p: number): number
   get(region: Region, p: number, key: unknown): unknown
   has(region: Region, p: number, key: unknown): boolean
   set(region: Region, p: number, key: unknown, value: unknown): void
   delete(region: Region, p: number, key: unknown): boolean
   clear(region: Region, p: number): void
-  step(region: Region, p: number, cursor: { sequence: number, index: number }, part: 'keys' | 'values' | 'entries'): unknown
 }
 
-/** The view class of all maps. */
-export class SharedMap implements MapView<unknown, unknown> {
+/** What a map's view asks of its codec. */
+export interface MapAccess extends KeyedAccess {
+  step(region: Region, p: number, cursor: { sequence: number, index: number }, part: Part): unknown
+}
+
+/** What an iterator gives. */
+export type Part = 'keys' | 'values' | 'entries'
+
+/** What maps, sets and sorted maps have in common. */
+export class KeyedView<Access extends KeyedAccess> {
   readonly [REGION]: Region
   readonly [WORD]: number
-  readonly #access: MapAccess
+  /** On the prototype of each type's view class. */
+  declare readonly [ACCESS]: Access
 
-  constructor(access: MapAccess, region: Region, word: number) {
-    this.#access = access
+  constructor(region: Region, word: number) {
     this[REGION] = region
     this[WORD] = word
   }
 
   get size(): number {
-    return this.#access.sizeOf(this[REGION], this[WORD])
-  }
-
-  get(key: unknown): unknown {
-    return this.#access.get(this[REGION], this[WORD], key)
+    return this[ACCESS].sizeOf(this[REGION], this[WORD])
   }
 
   has(key: unknown): boolean {
-    return this.#access.has(this[REGION], this[WORD], key)
-  }
-
-  set(key: unknown, value: unknown): this {
-    this.#access.set(this[REGION], this[WORD], key, value)
-    return this
+    return this[ACCESS].has(this[REGION], this[WORD], key)
   }
 
   delete(key: unknown): boolean {
-    return this.#access.delete(this[REGION], this[WORD], key)
+    return this[ACCESS].delete(this[REGION], this[WORD], key)
   }
 
   clear(): void {
-    this.#access.clear(this[REGION], this[WORD])
+    this[ACCESS].clear(this[REGION], this[WORD])
   }
 
-  keys(): IterableIterator<unknown> {
-    return new Steps(this.#access, this[REGION], this[WORD], 'keys')
+  declare readonly toJSON: () => unknown
+}
+
+/** What maps and sorted maps have in common. */
+export abstract class KeyedValues<Access extends KeyedAccess> extends KeyedView<Access> {
+  abstract entries(): IterableIterator<[unknown, unknown]>
+
+  get(key: unknown): unknown {
+    return this[ACCESS].get(this[REGION], this[WORD], key)
   }
 
-  values(): IterableIterator<unknown> {
-    return new Steps(this.#access, this[REGION], this[WORD], 'values')
-  }
-
-  entries(): IterableIterator<[unknown, unknown]> {
-    return new Steps<[unknown, unknown]>(this.#access, this[REGION], this[WORD], 'entries')
+  set(key: unknown, value: unknown): this {
+    this[ACCESS].set(this[REGION], this[WORD], key, value)
+    return this
   }
 
   [Symbol.iterator](): IterableIterator<[unknown, unknown]> {
@@ -69,45 +74,32 @@ export class SharedMap implements MapView<unknown, unknown> {
   forEach(visit: (value: unknown, key: unknown) => void): void {
     for (const [key, value] of this.entries()) visit(value, key)
   }
+}
 
-  declare readonly toJSON: () => unknown
+/** The view class of all maps. */
+export class SharedMap extends KeyedValues<MapAccess> implements MapView<unknown, unknown> {
+  keys(): IterableIterator<unknown> {
+    return new Steps(this[ACCESS], this[REGION], this[WORD], 'keys')
+  }
+
+  values(): IterableIterator<unknown> {
+    return new Steps(this[ACCESS], this[REGION], this[WORD], 'values')
+  }
+
+  entries(): IterableIterator<[unknown, unknown]> {
+    return new Steps<[unknown, unknown]>(this[ACCESS], this[REGION], this[WORD], 'entries')
+  }
 }
 
 /** The view class of all sets. */
-export class SharedSet implements SetView<unknown> {
-  readonly [REGION]: Region
-  readonly [WORD]: number
-  readonly #access: MapAccess
-
-  constructor(access: MapAccess, region: Region, word: number) {
-    this.#access = access
-    this[REGION] = region
-    this[WORD] = word
-  }
-
-  get size(): number {
-    return this.#access.sizeOf(this[REGION], this[WORD])
-  }
-
-  has(key: unknown): boolean {
-    return this.#access.has(this[REGION], this[WORD], key)
-  }
-
+export class SharedSet extends KeyedView<MapAccess> implements SetView<unknown> {
   add(key: unknown): this {
-    this.#access.set(this[REGION], this[WORD], key, undefined)
+    this[ACCESS].set(this[REGION], this[WORD], key, undefined)
     return this
   }
 
-  delete(key: unknown): boolean {
-    return this.#access.delete(this[REGION], this[WORD], key)
-  }
-
-  clear(): void {
-    this.#access.clear(this[REGION], this[WORD])
-  }
-
   keys(): IterableIterator<unknown> {
-    return new Steps(this.#access, this[REGION], this[WORD], 'keys')
+    return new Steps(this[ACCESS], this[REGION], this[WORD], 'keys')
   }
 
   values(): IterableIterator<unknown> {
@@ -125,8 +117,6 @@ export class SharedSet implements SetView<unknown> {
   forEach(visit: (key: unknown, again: unknown) => void): void {
     for (const key of this.keys()) visit(key, key)
   }
-
-  declare readonly toJSON: () => unknown
 }
 
 /** Walks by sequence number, so a table that is rebuilt under way is no concern; see map-table.ts. */
@@ -134,11 +124,11 @@ class Steps<T> implements IterableIterator<T> {
   readonly #access: MapAccess
   readonly #region: Region
   readonly #word: number
-  readonly #part: 'keys' | 'values' | 'entries'
+  readonly #part: Part
   readonly #cursor = { sequence: 0, index: 0 }
   #ended = false
 
-  constructor(access: MapAccess, region: Region, word: number, part: 'keys' | 'values' | 'entries') {
+  constructor(access: MapAccess, region: Region, word: number, part: Part) {
     this.#access = access
     this.#region = region
     this.#word = word

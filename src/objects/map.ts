@@ -13,7 +13,7 @@ import { allocatorOf, damaged, refuseWrite } from './problems.js'
 import { borrowStaging, returnStaging } from './staging.js'
 import { nothing } from './nothing.js'
 import type { AnyType, KeyType, MapType, SetType } from './types.js'
-import { SharedMap, SharedSet } from './map-view.js'
+import { ACCESS, SharedMap, SharedSet, type Part } from './map-view.js'
 
 const MAX_SEQUENCE = 0xffff_ffff
 // Unknown outside the process, so that nobody can prepare keys that collide.
@@ -163,7 +163,7 @@ export class MapCodec extends Codec {
   }
 
   /** The next entry for an iterator that last saw `sequence` at `index`: its key and value, or undefined at the end. */
-  step(region: Region, p: number, cursor: Cursor, part: 'keys' | 'values' | 'entries'): unknown {
+  step(region: Region, p: number, cursor: Cursor, part: Part): unknown {
     const [table] = this.#tables()
     if (!table.open(region, p)) return undefined
     const index = table.after(cursor.sequence, cursor.index)
@@ -265,11 +265,8 @@ type MapClass = new (region: Region, word: number) => SharedMap | SharedSet
 
 function makeViewClass(codec: MapCodec): MapClass {
   const Base = (codec.type.kind === 'set' ? SharedSet : SharedMap) as typeof SharedMap
-  const viewClass = class extends Base {
-    constructor(region: Region, word: number) {
-      super(codec, region, word)
-    }
-  }
+  const viewClass = class extends Base {}
+  Object.defineProperty(viewClass.prototype, ACCESS, { value: codec })
   installProtocol(viewClass.prototype, codec.type)
   Object.defineProperty(viewClass, 'name', { value: codec.type.label })
   return viewClass

@@ -11,6 +11,7 @@ import { installProtocol } from './protocol.js'
 import { isSortedKeyType, SearchKey, SortedKeys } from './sorted-key.js'
 import { Node, NodeShape } from './sorted-node.js'
 import { COUNT, HOLDER_WORDS, Path, VERSION } from './sorted-tree.js'
+import { ACCESS } from './map-view.js'
 import { SharedSortedMap } from './sorted-view.js'
 import { beforeChange, Walk, type Bounds } from './sorted-walk.js'
 import type { AnyType, SortedKeyType, SortedMapType } from './types.js'
@@ -306,11 +307,8 @@ let made = 0
 type MapClass = new (region: Region, word: number) => SharedSortedMap
 
 function makeViewClass(codec: SortedMapCodec): MapClass {
-  const viewClass = class extends SharedSortedMap {
-    constructor(region: Region, word: number) {
-      super(codec, region, word)
-    }
-  }
+  const viewClass = class extends SharedSortedMap {}
+  Object.defineProperty(viewClass.prototype, ACCESS, { value: codec })
   installProtocol(viewClass.prototype, codec.type)
   Object.defineProperty(viewClass, 'name', { value: codec.type.label })
   return viewClass

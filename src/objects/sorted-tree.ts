@@ -266,10 +266,10 @@ export class Path {
       const leaf = this.top
       if (leaf.count === 0) damaged('a leaf of a sorted map is empty')
       leaf.at = leaf.count - 1
+      leaf.willChange()
       node.take(leaf, leaf.at, node.at, 1)
     }
     const leaf = this.top
-    leaf.willChange()
     leaf.take(leaf, leaf.at + 1, leaf.at, leaf.count - leaf.at - 1)
     leaf.setCount(leaf.count - 1)
     setHolder(region, p, Math.max(0, (region.i32[p + COUNT]! >>> 0) - 1))
