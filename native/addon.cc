@@ -8,5 +8,7 @@ NAPI_MODULE_INIT() {
   registerSockets(env, exports);
   registerWatch(env, exports);
   registerThreads(env, exports);
+  registerUserfaultfd(env, exports);
+  registerProtection(env, exports);
   return exports;
 }

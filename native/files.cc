@@ -78,6 +78,18 @@ napi_value closeFd(napi_env env, napi_callback_info info) {
   return makeUndefined(env);
 }
 
+// duplicateFd(fd): another descriptor of the same, close-on-exec.
+napi_value duplicateFd(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int fd = args.int32(0, "fd");
+  if (!args.ok()) return nullptr;
+  int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  char what[32];
+  describeFd(what, sizeof what, fd);
+  if (copy < 0) return throwErrno(env, errno, "fcntl F_DUPFD_CLOEXEC", what);
+  return makeNumber(env, trackFd(env, copy));
+}
+
 // lockFile(path): a descriptor that holds the exclusive lock of the file, or -1 when somebody else holds it.
 napi_value lockFile(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -102,5 +114,6 @@ void registerFiles(napi_env env, napi_value exports) {
   addFunction(env, exports, "getSeals", getSeals);
   addFunction(env, exports, "fileLength", fileLength);
   addFunction(env, exports, "closeFd", closeFd);
+  addFunction(env, exports, "duplicateFd", duplicateFd);
   addFunction(env, exports, "lockFile", lockFile);
 }

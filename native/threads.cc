@@ -17,6 +17,21 @@ napi_value yieldCpu(napi_env env, napi_callback_info) {
   return makeUndefined(env);
 }
 
+// runOnCpu(cpu): binds the calling thread to one CPU, or, when that is negative, to none. 0 or the errno.
+napi_value runOnCpu(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int32_t cpu = args.int32(0, "cpu");
+  if (!args.ok()) return nullptr;
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (cpu >= 0) {
+    CPU_SET(cpu, &set);
+  } else {
+    for (int i = 0; i < CPU_SETSIZE; i++) CPU_SET(i, &set);
+  }
+  return makeNumber(env, sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : errno);
+}
+
 // sleepMicroseconds(duration): blocks this thread.
 napi_value sleepMicroseconds(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -45,6 +60,7 @@ napi_value openPidfd(napi_env env, napi_callback_info info) {
 void registerThreads(napi_env env, napi_value exports) {
   addFunction(env, exports, "currentCpu", currentCpu);
   addFunction(env, exports, "yieldCpu", yieldCpu);
+  addFunction(env, exports, "runOnCpu", runOnCpu);
   addFunction(env, exports, "sleepMicroseconds", sleepMicroseconds);
   addFunction(env, exports, "openPidfd", openPidfd);
 }

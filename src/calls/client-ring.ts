@@ -12,7 +12,7 @@ import type { Poller } from './poller.js'
 import { readError, ResultHold, type ResultOwner } from './results.js'
 import { FreeSlots } from './slots.js'
 import type { WaitingPolicy } from './waiting.js'
-import { YieldGuard } from './yield-guard.js'
+import { YieldGuard } from '../sys/yield-guard.js'
 
 /** Loads of the answer's word between looks at the CPU, the clock and the doorbell. */
 const SYNC_STEP = 64

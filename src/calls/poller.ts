@@ -1,6 +1,6 @@
 import { addon } from '../sys/index.js'
 import { CpuLoad } from './cpu-load.js'
-import { YieldGuard } from './yield-guard.js'
+import { YieldGuard } from '../sys/yield-guard.js'
 
 /**
  * One end of a connection as the poll loop sees it. Its methods are called often: they must be cheap and must not throw.

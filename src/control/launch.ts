@@ -11,20 +11,36 @@ import { daemonSocket, openRuntimeDirectory, starterLock } from './runtime-direc
 const FIRST_WAIT_MS = 1
 const LONGEST_WAIT_MS = 25
 
+/** A program of this package that serves all processes of a runtime directory, and is started by the first that needs it. */
+export interface Service {
+  /** What messages call it. */
+  readonly name: string
+  readonly socket: (directory: string) => string
+  /** Locked by the one that is starting it, so that a hundred participants do not start a hundred. */
+  readonly starterLock: (directory: string) => string
+  /** Its compiled file beside its source's folder, and the place of that file in the package's ES modules. */
+  readonly main: URL
+  readonly packaged: readonly string[]
+}
+
+export const DAEMON: Service = {
+  name: 'daemon', socket: daemonSocket, starterLock, main: new URL('./daemon-main.js', import.meta.url), packaged: ['control', 'daemon-main.js'],
+}
+
 /**
- * A socket connected to the directory's daemon, which is started when there is none. The descriptor is the caller's.
+ * A socket connected to the directory's service, which is started when there is none. The descriptor is the caller's.
  * `remainingMs` says how long one may go on. Throws FAILED_PRECONDITION (directory, start) or UNAVAILABLE (no time left).
  */
-export async function connectOrStart(directory: string, remainingMs: () => number): Promise<number> {
+export async function connectOrStart(directory: string, remainingMs: () => number, service = DAEMON): Promise<number> {
   openRuntimeDirectory(directory)
-  const starter = new Starter(directory)
+  const starter = new Starter(directory, service)
   try {
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
-      const reached = connectToDaemon(directory)
+      const reached = connectTo(directory, service)
       if (typeof reached === 'number') return reached
       if (reached === 'nobody listens') starter.start()
       if (remainingMs() <= 0) {
-        throw new RpcError('UNAVAILABLE', `no daemon could be reached or started in time in ${directory} (${reached}); RPCOOL_DEBUG=daemon makes it write a log there`)
+        throw new RpcError('UNAVAILABLE', `no ${service.name} could be reached or started in time in ${directory} (${reached}); RPCOOL_DEBUG=daemon makes it write a log there`)
       }
       await sleep(wait)
     }
@@ -33,10 +49,10 @@ export async function connectOrStart(directory: string, remainingMs: () => numbe
   }
 }
 
-function connectToDaemon(directory: string): number | 'nobody listens' | 'it is busy' {
+function connectTo(directory: string, { name, socket }: Service): number | 'nobody listens' | 'it is busy' {
   let fd: number
   try {
-    fd = connectUnix(daemonSocket(directory), 'packets')
+    fd = connectUnix(socket(directory), 'packets')
   } catch (error) {
     const code = errnoCode(error)
     if (code === 'ENOENT' || code === 'ECONNREFUSED') return 'nobody listens'
@@ -44,31 +60,33 @@ function connectToDaemon(directory: string): number | 'nobody listens' | 'it is 
     if (code === 'EMFILE' || code === 'ENFILE' || code === 'ENOMEM') {
       throw new RpcError('RESOURCE_EXHAUSTED', `no descriptor is left for a socket: ${String(error)}`, { cause: error })
     }
-    throw new RpcError('FAILED_PRECONDITION', `the daemon in ${directory} cannot be reached: ${String(error)}`, { cause: error })
+    throw new RpcError('FAILED_PRECONDITION', `the ${name} in ${directory} cannot be reached: ${String(error)}`, { cause: error })
   }
   const { uid } = peerCredentials(fd)
   if (uid === process.getuid?.()) return fd
   addon.closeFd(fd)
-  throw new RpcError('PERMISSION_DENIED', `the daemon in ${directory} belongs to user ${uid}; choose another directory with RPCOOL_RUNTIME_DIR`)
+  throw new RpcError('PERMISSION_DENIED', `the ${name} in ${directory} belongs to user ${uid}; choose another directory with RPCOOL_RUNTIME_DIR`)
 }
 
-/** Starts daemons, one at a time and only while nobody else of the same directory does. */
+/** Starts the service, one at a time and only while nobody else of the same directory does. */
 class Starter {
   readonly #directory: string
+  readonly #service: Service
   #lock = -1
   #running = false
   #failure: string | undefined
 
-  constructor(directory: string) {
+  constructor(directory: string, service: Service) {
     this.#directory = directory
+    this.#service = service
   }
 
   start(): void {
     if (this.#failure !== undefined) {
-      throw new RpcError('FAILED_PRECONDITION', `the daemon does not start: ${this.#failure}; RPCOOL_DEBUG=daemon makes it write a log in ${this.#directory}`)
+      throw new RpcError('FAILED_PRECONDITION', `the ${this.#service.name} does not start: ${this.#failure}; RPCOOL_DEBUG=daemon makes it write a log in ${this.#directory}`)
     }
     if (this.#running) return
-    if (this.#lock < 0) this.#lock = addon.lockFile(starterLock(this.#directory))
+    if (this.#lock < 0) this.#lock = addon.lockFile(this.#service.starterLock(this.#directory))
     if (this.#lock >= 0) this.#spawn()
   }
 
@@ -78,8 +96,8 @@ class Starter {
   }
 
   #spawn(): void {
-    const [program, args] = daemonCommand()
-    const child = spawn(program, args, { detached: true, stdio: 'ignore', cwd: '/', env: daemonEnvironment(this.#directory) })
+    const [program, args] = commandOf(this.#service)
+    const child = spawn(program, args, { detached: true, stdio: 'ignore', cwd: '/', env: serviceEnvironment(this.#directory) })
     this.#running = true
     child.once('error', (error) => {
       this.#failure = String(error)
@@ -93,25 +111,25 @@ class Starter {
   }
 }
 
-function daemonCommand(): [program: string, args: string[]] {
-  const main = daemonMain()
+function commandOf(service: Service): [program: string, args: string[]] {
+  const main = mainOf(service)
   const node = process.env['RPCOOL_NODE']
   if (node !== undefined && node !== '') return [node, [main]]
   if (process.versions['deno'] !== undefined) return [process.execPath, ['run', '--allow-all', '--quiet', main]]
   return [process.execPath, [main]]
 }
 
-/** The daemon's file: beside this one, or, when this one was bundled, in the package's ES modules. */
-function daemonMain(): string {
-  const beside = fileURLToPath(new URL('./daemon-main.js', import.meta.url))
+/** The service's file: beside its source's folder, or, when this was bundled, in the package's ES modules. */
+function mainOf({ name, main, packaged }: Service): string {
+  const beside = fileURLToPath(main)
   if (existsSync(beside)) return beside
-  const packaged = join(packageRoot(), 'dist', 'esm', 'control', 'daemon-main.js')
-  if (existsSync(packaged)) return packaged
-  throw new RpcError('FAILED_PRECONDITION', `the daemon's program is missing: neither ${beside} nor ${packaged} exists; install rpcool again`)
+  const found = join(packageRoot(), 'dist', 'esm', ...packaged)
+  if (existsSync(found)) return found
+  throw new RpcError('FAILED_PRECONDITION', `the program of the ${name} is missing: neither ${beside} nor ${found} exists; install rpcool again`)
 }
 
 /** What a program needs to start at all, and our own settings: nothing that changes how Node runs. */
-function daemonEnvironment(directory: string): NodeJS.ProcessEnv {
+function serviceEnvironment(directory: string): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = {}
   for (const [name, value] of Object.entries(process.env)) {
     if (['PATH', 'HOME', 'LD_LIBRARY_PATH', 'DENO_DIR'].includes(name) || name.startsWith('RPCOOL_')) env[name] = value

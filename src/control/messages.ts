@@ -1,7 +1,7 @@
 import { unreachable } from '../base/assert.js'
 import { RpcError, Status, type StatusName } from '../base/errors.js'
 import { PAGE_BYTES, type Address } from '../base/numbers.js'
-import { HEAPS_BASE, MESSAGE_BYTES_MAX, WINDOW_END } from '../sys/index.js'
+import { HEAPS_BASE, HEAPS_END, MESSAGE_BYTES_MAX } from '../sys/index.js'
 import {
   CONTROL_BYTES_MAX, ERROR_LENGTH_MAX, HEAP_BYTES_MAX, HEAP_BYTES_MIN, HEAPS_PER_OWNER_MAX,
   INFO_LENGTH_MAX, MEMBER_MAX, NAME_BYTES_MAX, TIMEOUT_MS_MAX,
@@ -40,7 +40,7 @@ function pages(min: number, max: number): Check<number> {
 }
 
 const byteLength = pages(HEAP_BYTES_MIN, HEAP_BYTES_MAX)
-const addressRange = pages(HEAPS_BASE, WINDOW_END - PAGE_BYTES)
+const addressRange = pages(HEAPS_BASE, HEAPS_END - PAGE_BYTES)
 const address: Check<Address> = (value, field) => addressRange(value, field) as Address
 const memory = shape({ heap, member, kind, address, byteLength, peerMember: memberOrNobody })
 
@@ -92,7 +92,8 @@ const notices = {
   livingMembers: shape({ heap, member, living: list(member, MEMBER_MAX) }),
 } as const
 
-type Tagged<T extends Readonly<Record<string, Check<object>>>> = { [K in keyof T & string]: { readonly type: K } & Checked<T[K]> }
+/** A table of messages as one union, told apart by `type`. */
+export type Tagged<T extends Readonly<Record<string, Check<object>>>> = { [K in keyof T & string]: { readonly type: K } & Checked<T[K]> }
 export type Requests = Tagged<typeof requests>
 export type Request = Requests[keyof Requests]
 export type Notices = Tagged<typeof notices>
@@ -113,7 +114,8 @@ function parse(bytes: Uint8Array): Record<string, unknown> {
   return value as Record<string, unknown>
 }
 
-function decode<T extends Readonly<Record<string, Check<object>>>>(table: T, bytes: Uint8Array): Tagged<T>[keyof T & string] {
+/** A packet as one of the table's messages. Throws ProtocolError. */
+export function decodeBy<T extends Readonly<Record<string, Check<object>>>>(table: T, bytes: Uint8Array): Tagged<T>[keyof T & string] {
   const { type, ...fields } = parse(bytes)
   if (typeof type !== 'string' || !Object.hasOwn(table, type)) {
     throw new ProtocolError(`unknown message ${JSON.stringify(type)?.slice(0, 40) ?? '(no type)'}`)
@@ -133,12 +135,12 @@ export function checkRequest(message: Request): void {
 
 /** A participant's message after its hello. Throws ProtocolError. */
 export function decodeRequest(bytes: Uint8Array): Request {
-  return decode(requests, bytes)
+  return decodeBy(requests, bytes)
 }
 
 /** A message of the daemon. Throws ProtocolError. */
 export function decodeNotice(bytes: Uint8Array): Notice {
-  return decode(notices, bytes)
+  return decodeBy(notices, bytes)
 }
 
 /** The first message. Other versions may say more in it, so only what every version must say is looked at. */
@@ -149,6 +151,11 @@ export function decodeHello(bytes: Uint8Array): Hello {
 }
 
 export function encode(message: Request | Notice | Hello): Uint8Array {
+  return encodeMessage(message)
+}
+
+/** Any table's message as a packet. */
+export function encodeMessage<T extends { readonly type: string }>(message: T): Uint8Array {
   const bytes = Buffer.from(JSON.stringify(message), 'utf8')
   if (bytes.length > MESSAGE_BYTES_MAX) throw new ProtocolError(`a message ${message.type} of ${bytes.length} bytes is too long`)
   return bytes

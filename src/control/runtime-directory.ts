@@ -72,6 +72,32 @@ export function daemonLock(directory: string): string {
   return join(directory, 'daemon.lock')
 }
 
+/** Where the trusted process listens that seals. */
+export function sealerSocket(directory: string): string {
+  return join(directory, 'sealer.sock')
+}
+
+export function sealerLock(directory: string): string {
+  return join(directory, 'sealer.lock')
+}
+
+export function sealerStarterLock(directory: string): string {
+  return join(directory, 'sealer.start')
+}
+
+/** Where the process listens that holds the sealer's descriptors across its death. */
+export function keeperSocket(directory: string): string {
+  return join(directory, 'keeper.sock')
+}
+
+export function keeperLock(directory: string): string {
+  return join(directory, 'keeper.lock')
+}
+
+export function keeperStarterLock(directory: string): string {
+  return join(directory, 'keeper.start')
+}
+
 /** Locked by the one that is starting a daemon, so that a hundred participants do not start a hundred. */
 export function starterLock(directory: string): string {
   return join(directory, 'daemon.start')

@@ -24,6 +24,7 @@ export interface Addon {
   getSeals(fd: number): number
   fileLength(fd: number): number
   closeFd(fd: number): void
+  duplicateFd(fd: number): number
   lockFile(path: string): number
 
   listenUnix(path: string, packets: boolean, backlog: number): number
@@ -49,8 +50,21 @@ export interface Addon {
 
   currentCpu(): number
   yieldCpu(): void
+  runOnCpu(cpu: number): number
   sleepMicroseconds(duration: number): void
   openPidfd(pid: number): number
+
+  openUserfaultDevice(): number
+  createUserfault(device: number): number
+  userfaultApi(fd: number, features: number): void
+  userfaultRegister(fd: number, address: number, length: number, modes: number): void
+  writeProtect(fd: number, address: number, length: number, protect: boolean): number
+  userfaultContinue(fd: number, address: number, length: number, mode: number): number
+  userfaultZero(fd: number, address: number, length: number): number
+  readUserfaultEvent(fd: number): [event: number, a: number, b: number, c: number] | undefined
+
+  protectMemory(address: number, length: number, writable: boolean): number
+  sealMapping(address: number, length: number): void
 }
 
 /** The package's root folder: where prebuilds/ lies, found upwards from this file in every form of the build. */

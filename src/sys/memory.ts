@@ -1,12 +1,15 @@
+import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { RpcError } from '../base/errors.js'
-import { type Address, FOUR_GIB, makeAddress, PAGE_BYTES } from '../base/numbers.js'
+import { type Address, addressHigh, FOUR_GIB, makeAddress, PAGE_BYTES, roundUp } from '../base/numbers.js'
 import { addon, errnoCode, type NativeHolder } from './addon.js'
 
 /** The reserved window: above V8's own range. The first 4 GiB hold the process's table of mappings. */
 export const WINDOW_BASE = makeAddress(0x4000, 0)
 export const WINDOW_END = makeAddress(0x5400, 0)
 export const HEAPS_BASE = makeAddress(0x4001, 0)
+/** Behind it each process maps, wherever there is room, files that hold no pointers: nobody else need know the address. */
+export const HEAPS_END = makeAddress(0x53c0, 0)
 
 const MFD_ALLOW_SEALING = 2
 const F_SEAL_SEAL = 1
@@ -15,6 +18,9 @@ const F_SEAL_GROW = 4
 const F_SEAL_FUTURE_WRITE = 16
 const MADV_HUGEPAGE = 14
 const REQUIRED_SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW
+
+/** Attempts to find room for a local mapping: the room is a thousand times larger than what is ever mapped there. */
+const LOCAL_ATTEMPTS = 100
 
 let reserved = false
 
@@ -58,6 +64,10 @@ export function publishMemoryFile(fd: number): void {
   addon.addSeals(fd, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
 }
 
+export function isPublished(fd: number): boolean {
+  return (addon.getSeals(fd) & F_SEAL_FUTURE_WRITE) !== 0
+}
+
 /**
  * Refuses a memory file whose size could change under a mapping (a store past the end would end the process), or to which
  * a peer could still add seals.
@@ -95,6 +105,20 @@ export class Mapping {
     reserveWindow()
     const [buffer, holder] = addon.mapFile(fd, address, byteLength, writable)
     return new Mapping(buffer, holder, address)
+  }
+
+  /** Maps a file that holds no pointers at any free address. As {@link map}. */
+  static mapLocal(fd: number, byteLength: number, writable = true): Mapping {
+    const slots = addressHigh(WINDOW_END) - addressHigh(HEAPS_END)
+    const pages = (FOUR_GIB - roundUp(byteLength, PAGE_BYTES)) / PAGE_BYTES
+    for (let attempt = 1; ; attempt++) {
+      const address = makeAddress(addressHigh(HEAPS_END) + randomInt(slots), randomInt(pages + 1) * PAGE_BYTES)
+      try {
+        return Mapping.map(fd, address, byteLength, writable)
+      } catch (error) {
+        if (errnoCode(error) !== 'EEXIST' || attempt >= LOCAL_ATTEMPTS) throw error
+      }
+    }
   }
 
   get byteLength(): number {

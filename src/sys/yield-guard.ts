@@ -1,4 +1,4 @@
-import { addon } from '../sys/index.js'
+import { addon } from './addon.js'
 
 /** A yield that takes longer has given the CPU to a third process, not to the peer. */
 const SLOW_YIELD_MS = 1

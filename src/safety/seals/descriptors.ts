@@ -1,0 +1,127 @@
+import type { FileHeader } from '../../layout/header.js'
+import { attachHeader } from '../../layout/header.js'
+import {
+  DESCRIPTOR_COMPLETED, DESCRIPTOR_PAGE, DESCRIPTOR_PAGES, DESCRIPTORS_BROKEN_WORD, DESCRIPTORS_PAGES_WORD, descriptorWord, SEAL_DESCRIPTORS_KIND,
+  SEALS_FINGERPRINT,
+} from '../../layout/seal-layout.js'
+
+function header(count: number): FileHeader {
+  return { kind: SEAL_DESCRIPTORS_KIND, fingerprint: SEALS_FINGERPRINT, geometry: count }
+}
+
+/** The shared descriptors as the one who seals sees them. */
+export class DescriptorWriter {
+  readonly #words: Int32Array
+
+  /** `buffer` is the mapped file; it stays its owner's. A new file is laid out, another one checked. */
+  constructor(buffer: ArrayBuffer, readonly count: number, pages: number) {
+    this.#words = new Int32Array(buffer)
+    attachHeader(this.#words, header(count), 'ring of seal descriptors')
+    this.#words[DESCRIPTORS_PAGES_WORD] = pages
+  }
+
+  /** The pages are sealed: says so. Pairs with the load in {@link SealVerifier.verify}. */
+  publish(index: number, word: number, page: number, pages: number): void {
+    const at = descriptorWord(index)
+    this.#words[at + DESCRIPTOR_PAGE] = page
+    this.#words[at + DESCRIPTOR_PAGES] = pages
+    Atomics.store(this.#words, at, word)
+  }
+
+  /** Says that the seal ends: before the pages become writable. */
+  retract(index: number, word: number): void {
+    Atomics.store(this.#words, descriptorWord(index), word)
+  }
+
+  /** What the receiver marked complete. */
+  completed(index: number): number {
+    return Atomics.load(this.#words, descriptorWord(index) + DESCRIPTOR_COMPLETED) >>> 0
+  }
+
+  /** As a sealer before left it: not to be trusted further than the receiver who can write it. */
+  read(index: number): { word: number, page: number, pages: number } {
+    const at = descriptorWord(index)
+    const words = this.#words
+    return { word: Atomics.load(words, at) >>> 0, page: words[at + DESCRIPTOR_PAGE]! >>> 0, pages: words[at + DESCRIPTOR_PAGES]! >>> 0 }
+  }
+
+  get isBroken(): boolean {
+    return Atomics.load(this.#words, DESCRIPTORS_BROKEN_WORD) !== 0
+  }
+
+  /** The sender was found at something that breaks seals: none of them counts any more. */
+  markBroken(): void {
+    Atomics.store(this.#words, DESCRIPTORS_BROKEN_WORD, 1)
+  }
+}
+
+/** A seal that the receiver has verified and not yet completed. */
+export interface VerifiedSeal {
+  readonly index: number
+  readonly word: number
+}
+
+/** Tells whether somebody who keeps the seals in force has lived all the time. */
+export interface SealHolders {
+  /** False when all holders that were known when `since` was asked for have gone. */
+  liveSince(since: number): boolean
+  /** A mark of now. */
+  readonly now: number
+}
+
+/**
+ * The receiver's side of seals. Descriptors come from the sealer; the sender can neither write nor repeat them.
+ * One per heap of a connection; the mapping stays its owner's.
+ */
+export class SealVerifier {
+  readonly #words: Int32Array
+  /** The last word verified of each descriptor: one seal serves one call. */
+  readonly #used: Int32Array
+  readonly #since: Float64Array
+
+  constructor(buffer: ArrayBuffer, readonly count: number, readonly pages: number, readonly holders: SealHolders) {
+    this.#words = new Int32Array(buffer)
+    this.#used = new Int32Array(count)
+    this.#since = new Float64Array(count)
+    attachHeader(this.#words, header(count), 'ring of seal descriptors')
+  }
+
+  /**
+   * Whether a descriptor seals at least the given pages (counted from the first sealable one), and was not used by another call.
+   * The indexes come from the peer and may be any 32-bit numbers. When true the seal is the call's until {@link complete}.
+   */
+  verify(index: number, page: number, pages: number): boolean {
+    if (index >= this.count || pages <= 0 || page >= this.pages || pages > this.pages - page) return false
+    const words = this.#words
+    const at = descriptorWord(index)
+    // The holders first: one that lives then keeps the seal that is read next.
+    const since = this.holders.now
+    const word = Atomics.load(words, at)
+    if ((word & 1) === 0 || this.#used[index] === word || words[DESCRIPTORS_BROKEN_WORD] !== 0) return false
+    const first = words[at + DESCRIPTOR_PAGE]! >>> 0
+    const count = words[at + DESCRIPTOR_PAGES]! >>> 0
+    if (page < first || page + pages > first + count) return false
+    this.#used[index] = word
+    this.#since[index] = since
+    return true
+  }
+
+  /**
+   * Whether the seal was in force all the time since it was verified: asked after the handler, before its answer counts.
+   * Costs a look at the sealer's process.
+   */
+  held(index: number): boolean {
+    const words = this.#words
+    return Atomics.load(words, descriptorWord(index)) === this.#used[index] && words[DESCRIPTORS_BROKEN_WORD] === 0 &&
+      this.holders.liveSince(this.#since[index]!)
+  }
+
+  /** The call is done with: the sender may release. */
+  complete(index: number): void {
+    Atomics.store(this.#words, descriptorWord(index) + DESCRIPTOR_COMPLETED, this.#used[index]!)
+  }
+
+  get isBroken(): boolean {
+    return Atomics.load(this.#words, DESCRIPTORS_BROKEN_WORD) !== 0
+  }
+}

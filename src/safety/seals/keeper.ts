@@ -1,0 +1,131 @@
+import { unlinkSync } from 'node:fs'
+import { RpcError } from '../../base/errors.js'
+import { encodeMessage } from '../../control/messages.js'
+import { PacketSocket } from '../../control/packet-socket.js'
+import { keeperLock, keeperSocket, openRuntimeDirectory } from '../../control/runtime-directory.js'
+import { acceptUnix, addon, listenUnix, peerCredentials, watch, type Packet, type Watch } from '../../sys/index.js'
+import { decodeKeeperMessage, type KeeperMessage } from './messages.js'
+
+/** Sealed heaps at one keeper, three descriptors each: below the usual limit on descriptors. */
+const KEPT_MAX = 65_536
+/** How long descriptors are kept for a sealer that does not come back: then their users have long given up. */
+const ABANDONED_MS = 60_000
+const BACKLOG = 16
+
+export interface KeeperOptions {
+  readonly directory: string
+  /** How long the keeper stays when it keeps nothing for nobody, in milliseconds. */
+  readonly idleMs: number
+  readonly onEnd: () => void
+}
+
+interface Kept {
+  readonly meta: string
+  readonly fds: readonly number[]
+}
+
+/**
+ * Holds the descriptors on which seals depend, and does nothing else: while it lives, the sealer's death lifts no seal, and the
+ * next sealer gets them back. It speaks to processes of its own user only.
+ */
+export class Keeper {
+  readonly #options: KeeperOptions
+  readonly #lock: number
+  readonly #listener: number
+  readonly #watch: Watch
+  readonly #kept = new Map<string, Kept>()
+  readonly #sealers = new Set<PacketSocket>()
+  #timer: NodeJS.Timeout | undefined
+
+  /** Starts a keeper in this process, or returns undefined when the directory has one already. */
+  static start(options: KeeperOptions): Keeper | undefined {
+    openRuntimeDirectory(options.directory)
+    const lock = addon.lockFile(keeperLock(options.directory))
+    return lock < 0 ? undefined : new Keeper(options, lock)
+  }
+
+  private constructor(options: KeeperOptions, lock: number) {
+    this.#options = options
+    this.#lock = lock
+    removeFile(keeperSocket(options.directory))
+    this.#listener = listenUnix(keeperSocket(options.directory), 'packets', BACKLOG)
+    this.#watch = watch(this.#listener, () => this.#accept())
+    this.#awaitIdleness()
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    removeFile(keeperSocket(this.#options.directory))
+    this.#watch.close()
+    addon.closeFd(this.#listener)
+    for (const sealer of this.#sealers) sealer.close()
+    for (const key of [...this.#kept.keys()]) this.#forget(key)
+    addon.closeFd(this.#lock)
+    this.#options.onEnd()
+  }
+
+  #accept(): void {
+    for (let fd = acceptUnix(this.#listener); fd !== undefined; fd = acceptUnix(this.#listener)) {
+      if (peerCredentials(fd).uid !== process.getuid?.()) {
+        addon.closeFd(fd)
+        continue
+      }
+      const sealer = new PacketSocket(fd, {
+        packet: (packet) => this.#packet(sealer, packet),
+        truncated: () => sealer.close(),
+        closed: () => this.#left(sealer),
+      })
+      clearTimeout(this.#timer)
+      this.#sealers.add(sealer)
+    }
+  }
+
+  #left(sealer: PacketSocket): void {
+    this.#sealers.delete(sealer)
+    this.#awaitIdleness()
+  }
+
+  #packet(sealer: PacketSocket, { bytes, fds }: Packet): void {
+    let message: KeeperMessage
+    try {
+      message = decodeKeeperMessage(bytes)
+      if (message.type !== 'keep' && fds.length > 0) throw new RpcError('INVALID_ARGUMENT', 'descriptors came unasked')
+    } catch {
+      for (const fd of fds) addon.closeFd(fd)
+      sealer.close()
+      return this.#left(sealer)
+    }
+    if (message.type === 'keep') {
+      this.#forget(message.key)
+      if (this.#kept.size < KEPT_MAX) this.#kept.set(message.key, { meta: message.meta, fds })
+      else for (const fd of fds) addon.closeFd(fd)
+    } else if (message.type === 'forget') {
+      this.#forget(message.key)
+    } else if (message.type === 'list') {
+      for (const [key, { meta, fds: kept }] of this.#kept) sealer.send(encodeMessage({ type: 'kept', key, meta } satisfies KeeperMessage), kept)
+      sealer.send(encodeMessage({ type: 'end' } satisfies KeeperMessage))
+    }
+    return undefined
+  }
+
+  #forget(key: string): void {
+    for (const fd of this.#kept.get(key)?.fds ?? []) addon.closeFd(fd)
+    this.#kept.delete(key)
+  }
+
+  #awaitIdleness(): void {
+    if (this.#sealers.size > 0) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => {
+      if (this.#sealers.size === 0) this.stop()
+    }, this.#kept.size > 0 ? ABANDONED_MS : this.#options.idleMs)
+  }
+}
+
+function removeFile(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // It is not there, which is what was wanted.
+  }
+}

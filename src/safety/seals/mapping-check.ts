@@ -1,0 +1,90 @@
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { RpcError } from '../../base/errors.js'
+import { PAGE_BYTES } from '../../base/numbers.js'
+
+/** One mapping of a process. Source: proc_pid_smaps(5). */
+interface MappedArea {
+  readonly start: number
+  readonly end: number
+  readonly permissions: string
+  /** Device and inode, as the kernel prints them. */
+  readonly file: string
+  readonly flags: readonly string[]
+}
+
+export function parseSmaps(text: string): MappedArea[] {
+  const areas: MappedArea[] = []
+  for (const line of text.split('\n')) {
+    const head = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ (\S+ \d+)/.exec(line)
+    if (head !== null) {
+      areas.push({ start: Number.parseInt(head[1]!, 16), end: Number.parseInt(head[2]!, 16), permissions: head[3]!, file: head[4]!, flags: [] })
+    } else if (line.startsWith('VmFlags:')) {
+      const last = areas.pop()
+      if (last !== undefined) areas.push({ ...last, flags: line.slice(8).trim().split(' ') })
+    }
+  }
+  return areas
+}
+
+export interface CheckedMapping {
+  /** The kernel refuses to change the mapping for as long as the process lives. */
+  readonly isFinal: boolean
+  /** Pages that the kernel was told to write to at any time (VmPin). */
+  readonly pinnedBytes: number
+}
+
+/**
+ * Checks in /proc that a process maps the file at the range, once and nowhere else, under this userfaultfd's watch.
+ * Throws FAILED_PRECONDITION that says what is wrong.
+ */
+export function checkMapping(pid: number, base: number, byteLength: number, fileFd: number): CheckedMapping {
+  const file = fileName(fileFd)
+  const areas = parseSmaps(read(pid, 'smaps')).filter((area) => area.file === file)
+  const own = areas.find(({ start, end }) => start <= base && end >= base + byteLength)
+  if (own === undefined) throw refuse('the sender does not map the heap there')
+  if (!own.permissions.endsWith('s')) throw refuse('the sender has a private copy of the heap there')
+  for (const flag of ['um', 'uw', 'ui']) if (!own.flags.includes(flag)) throw refuse(`the sender's mapping is not watched (${flag} is missing in VmFlags)`)
+  const other = areas.find((area) => area.start < base || area.end > base + byteLength)
+  if (other !== undefined && other !== own) checkUnwatched(other, base, byteLength)
+  const pinned = /^VmPin:\s+(\d+) kB$/m.exec(read(pid, 'status'))?.[1]
+  return { isFinal: own.flags.includes('sl'), pinnedBytes: Number(pinned ?? 0) * 1024 }
+}
+
+/** Source: makedev(3), and the kernel's own form in /proc. */
+function fileName(fd: number): string {
+  const { dev, ino } = fstatSync(fd)
+  const major = Math.floor(dev / 256) & 0xfff
+  const minor = (dev & 0xff) | (Math.floor(dev / 4096) & 0xfff00)
+  const hex = (number: number): string => number.toString(16).padStart(2, '0')
+  return `${hex(major)}:${hex(minor)} ${ino}`
+}
+
+/** Parts of the same file beside the sealable range belong to it; a part of it anywhere else is a second way in. */
+function checkUnwatched({ start, end }: MappedArea, base: number, byteLength: number): void {
+  const beside = end === base || start === base + byteLength
+  if (!beside) throw refuse('the sender maps the heap a second time')
+}
+
+/** Whether a page of another process is write-protected by userfaultfd. Source: Documentation/admin-guide/mm/pagemap.rst, bit 57. */
+export function isWriteProtected(pid: number, address: number): boolean {
+  const entry = Buffer.alloc(8)
+  const fd = openSync(`/proc/${pid}/pagemap`, 'r')
+  try {
+    if (readSync(fd, entry, 0, 8, (address / PAGE_BYTES) * 8) !== 8) return false
+  } finally {
+    closeSync(fd)
+  }
+  return (entry[7]! & 2) !== 0
+}
+
+function read(pid: number, name: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/${name}`, 'latin1')
+  } catch (cause) {
+    throw new RpcError('FAILED_PRECONDITION', `the sender's memory cannot be looked at (${String(cause)}): the sealer must be root or of the sender's user`, { cause })
+  }
+}
+
+function refuse(why: string): RpcError {
+  return new RpcError('FAILED_PRECONDITION', `${why}: its seals could not be relied on`)
+}

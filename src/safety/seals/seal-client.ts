@@ -1,0 +1,249 @@
+import { assert } from '../../base/assert.js'
+import { RpcError } from '../../base/errors.js'
+import { PAGE_BYTES, type Address } from '../../base/numbers.js'
+import { connectOrStart } from '../../control/launch.js'
+import { runtimeDirectory } from '../../control/runtime-directory.js'
+import { DESCRIPTORS_BROKEN_WORD, DESCRIPTORS_DEFAULT, REQUESTS_DEFAULT, sealDescriptorsBytes, sealRequestsBytes } from '../../layout/seal-layout.js'
+import { addon, errnoCode, Mapping } from '../../sys/index.js'
+import type { SealAuthority } from './authority.js'
+import { SealVerifier } from './descriptors.js'
+import { PidfdHolders } from './holders.js'
+import { heapKey, type SealerNotice } from './messages.js'
+import { RequestedAuthority } from './requested.js'
+import { SealerSession } from './sealer-session.js'
+import { SEALER } from './sealer-service.js'
+import type { Strength } from './strength.js'
+
+const MADV_POPULATE_WRITE = 23
+/** How long attaching may take: the other end must attach too. */
+const ATTACH_TIMEOUT_MS = 10_000
+/** Pauses between attempts to reach a sealer again. */
+const FIRST_RETURN_MS = 20
+const LAST_RETURN_MS = 2000
+
+/** The sealable pages of one heap of a connection, named the same by both ends. */
+export interface SealableHeap {
+  /** The connection's token. */
+  readonly token: string
+  readonly address: Address
+  /** Whole pages. They are given memory at once. */
+  readonly byteLength: number
+}
+
+export interface SenderOptions extends SealableHeap {
+  /** Seals that may be in flight: a power of two. */
+  readonly descriptors?: number
+  /** Seals and releases that may wait for the sealer: a power of two. */
+  readonly requests?: number
+}
+
+export interface ReceiverOptions extends SealableHeap {
+  /** The heap's file, which stays the caller's. It accepts no new mapping afterwards. */
+  readonly file: number
+}
+
+export interface Receiving extends Disposable {
+  readonly verifier: SealVerifier
+  readonly strength: Strength
+  close(): void
+}
+
+interface Attached {
+  readonly heap: SealableHeap
+  readonly end: 'sender' | 'receiver'
+  readonly mappings: readonly Mapping[]
+  readonly authority: RequestedAuthority | undefined
+  readonly holders: PidfdHolders | undefined
+}
+
+/**
+ * An isolate's link to the sealer, made on first need. When the sealer dies its successor is looked for, and takes over what the
+ * keeper holds: seals stay in force, and sealing goes on.
+ */
+export class SealClient implements Disposable {
+  readonly #connect: (remainingMs: () => number) => Promise<number>
+  readonly #attached = new Map<string, Attached>()
+  #session: Promise<SealerSession> | undefined
+  #live: SealerSession | undefined
+  #closed = false
+
+  /** The sealer of a runtime directory, which is started when there is none. */
+  static ofDirectory(directory = runtimeDirectory()): SealClient {
+    return new SealClient((remainingMs) => connectOrStart(directory, remainingMs, SEALER))
+  }
+
+  /** `connect` gives a descriptor connected to the sealer, or throws an RpcError. */
+  constructor(connect: (remainingMs: () => number) => Promise<number>) {
+    this.#connect = connect
+  }
+
+  /**
+   * Makes pages of this process sealable. Resolves when the receiver has attached too. The mapping must exist, and stay until the authority
+   * is closed.
+   * @throws RpcError FAILED_PRECONDITION where the kernel or its settings do not permit userfaultfd, or the seals could not be relied on;
+   * DEADLINE_EXCEEDED when the other end does not attach.
+   */
+  async attachSender({ token, address, byteLength, descriptors = DESCRIPTORS_DEFAULT, requests = REQUESTS_DEFAULT }: SenderOptions): Promise<SealAuthority> {
+    const session = await this.#reach()
+    const device = await session.ask({ type: 'device' }, ATTACH_TIMEOUT_MS)
+    assert(device.notice.type === 'device', 'a device is answered by a device')
+    const userfault = makeUserfault(device.fds[0] ?? -1)
+    try {
+      addon.advise(address, byteLength, MADV_POPULATE_WRITE)
+    } catch (error) {
+      addon.closeFd(userfault)
+      throw new RpcError('FAILED_PRECONDITION', `the sealable pages cannot be given memory: ${String(error)}`, { cause: error })
+    }
+    const asked = session.ask({ type: 'attachSender', token, address, byteLength, descriptors, requests }, ATTACH_TIMEOUT_MS, [userfault])
+    addon.closeFd(userfault)
+    const { notice, fds } = await asked
+    assert(notice.type === 'sending', 'a sender is answered by sending')
+    const strength: Strength = { kind: 'enforced', except: notice.except }
+    const mappings = mapAll(fds, [[sealRequestsBytes(requests), true], [sealDescriptorsBytes(descriptors), false]])
+    const words = new Int32Array(mappings[1]!.buffer)
+    const authority = new RequestedAuthority({
+      requests: mappings[0]!.buffer, requestCount: requests, descriptorCount: descriptors, base: address, byteLength, strength,
+      isBroken: () => words[DESCRIPTORS_BROKEN_WORD] !== 0,
+      closed: () => this.#detach({ token, address }, 'sender'),
+    }, { ring: () => this.#live?.ring(), sleep: (timeoutMs) => this.#live?.sleep(timeoutMs) ?? false })
+    this.#attached.set(attachedKey({ token, address }, 'sender'), { heap: { token, address, byteLength }, end: 'sender', mappings, authority, holders: undefined })
+    return authority
+  }
+
+  /** Receives calls whose arguments are sealed. Resolves when the sender has attached too. Throws as {@link attachSender}. */
+  async attachReceiver({ token, address, byteLength, file }: ReceiverOptions): Promise<Receiving> {
+    const session = await this.#reach()
+    const { notice, fds } = await session.ask({ type: 'attachReceiver', token, address, byteLength }, ATTACH_TIMEOUT_MS, [file])
+    assert(notice.type === 'receiving', 'a receiver is answered by receiving')
+    const [ring, ...pidfds] = fds
+    const mappings = mapAll([ring!], [[sealDescriptorsBytes(notice.descriptors), true]])
+    const holders = new PidfdHolders()
+    for (const pidfd of pidfds) holders.add(pidfd)
+    const verifier = new SealVerifier(mappings[0]!.buffer, notice.descriptors, byteLength / PAGE_BYTES, holders)
+    const attached: Attached = { heap: { token, address, byteLength }, end: 'receiver', mappings, authority: undefined, holders }
+    this.#attached.set(attachedKey({ token, address }, 'receiver'), attached)
+    const close = (): void => this.#detach({ token, address }, 'receiver')
+    return { verifier, strength: { kind: 'enforced', except: notice.except }, close, [Symbol.dispose]: close }
+  }
+
+  /** Ends everything that was attached through this client. Idempotent. */
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    for (const attached of this.#attached.values()) this.#release(attached)
+    this.#attached.clear()
+    this.#live?.close()
+    this.#live = undefined
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  async #reach(): Promise<SealerSession> {
+    if (this.#closed) throw new RpcError('CANCELLED', 'the link to the sealer was closed')
+    this.#session ??= this.#establish()
+    try {
+      return await this.#session
+    } catch (error) {
+      this.#session = undefined
+      throw error
+    }
+  }
+
+  async #establish(): Promise<SealerSession> {
+    const end = performance.now() + ATTACH_TIMEOUT_MS
+    const fd = await this.#connect(() => end - performance.now())
+    const session = await SealerSession.start(fd, {
+      news: (notice, fds) => this.#news(notice, fds),
+      ended: () => this.#lost(),
+    }, ATTACH_TIMEOUT_MS)
+    this.#live = session
+    return session
+  }
+
+  #news(notice: SealerNotice, fds: readonly number[]): void {
+    if (notice.type === 'holder') {
+      // Each heap's holders own their descriptor.
+      for (const { holders } of this.#attached.values()) holders?.add(addon.duplicateFd(fds[0]!))
+      for (const fd of fds) addon.closeFd(fd)
+    } else if (notice.type === 'ended') {
+      this.#attached.get(attachedKey(notice, 'sender'))?.authority?.fail()
+    }
+  }
+
+  /** The sealer died. Seals are still in force, the keeper sees to that; another sealer is looked for. */
+  #lost(): void {
+    this.#live = undefined
+    this.#session = undefined
+    if (this.#attached.size > 0) void this.#return(FIRST_RETURN_MS)
+  }
+
+  async #return(pauseMs: number): Promise<void> {
+    if (this.#closed || this.#attached.size === 0) return
+    try {
+      const session = await this.#reach()
+      for (const attached of this.#attached.values()) await this.#resume(session, attached)
+    } catch (error) {
+      if (!RpcError.is(error)) throw error
+      setTimeout(() => void this.#return(Math.min(pauseMs * 2, LAST_RETURN_MS)), pauseMs)
+    }
+  }
+
+  async #resume(session: SealerSession, attached: Attached): Promise<void> {
+    const { heap: { token, address }, end, holders, authority } = attached
+    try {
+      const { fds } = await session.ask({ type: 'resume', token, address, end }, ATTACH_TIMEOUT_MS)
+      for (const pidfd of fds) holders?.add(pidfd)
+    } catch (error) {
+      if (!RpcError.is(error) || !session.isOpen) throw error
+      // Nobody kept them: they were lifted.
+      authority?.fail()
+    }
+  }
+
+  #detach(heap: Pick<SealableHeap, 'token' | 'address'>, end: 'sender' | 'receiver'): void {
+    const key = attachedKey(heap, end)
+    const attached = this.#attached.get(key)
+    if (attached === undefined) return
+    this.#attached.delete(key)
+    this.#live?.post({ type: 'detach', token: heap.token, address: heap.address, end })
+    this.#release(attached)
+  }
+
+  #release({ mappings, holders, authority }: Attached): void {
+    authority?.abandon()
+    holders?.close()
+    for (const mapping of mappings) mapping.unmap()
+  }
+}
+
+function attachedKey(heap: Pick<SealableHeap, 'token' | 'address'>, end: 'sender' | 'receiver'): string {
+  return `${end}/${heapKey(heap)}`
+}
+
+/** A userfaultfd of this process; the caller's to close. Takes over the device. */
+function makeUserfault(device: number): number {
+  try {
+    return addon.createUserfault(device)
+  } catch (cause) {
+    if (errnoCode(cause) === undefined) throw cause
+    throw new RpcError('FAILED_PRECONDITION', `userfaultfd is not permitted here (${String(cause)}); run the sealer as root, or use snapshot isolation, which needs no permission`, { cause })
+  } finally {
+    if (device >= 0) addon.closeFd(device)
+  }
+}
+
+/** Maps files and closes their descriptors; each with its length and whether it is written. */
+function mapAll(fds: readonly number[], layouts: ReadonlyArray<readonly [byteLength: number, writable: boolean]>): Mapping[] {
+  const mappings: Mapping[] = []
+  try {
+    for (const [i, [byteLength, writable]] of layouts.entries()) mappings.push(Mapping.mapLocal(fds[i]!, byteLength, writable))
+    return mappings
+  } catch (error) {
+    for (const mapping of mappings) mapping.unmap()
+    throw error
+  } finally {
+    for (const fd of fds) addon.closeFd(fd)
+  }
+}

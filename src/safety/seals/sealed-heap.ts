@@ -1,0 +1,171 @@
+import { closeSync, fchmodSync, openSync } from 'node:fs'
+import { RpcError } from '../../base/errors.js'
+import { PAGE_BYTES } from '../../base/numbers.js'
+import { sealDescriptorsBytes, sealRequestsBytes } from '../../layout/seal-layout.js'
+import { addon, createMemoryFile, errnoCode, isPublished, Mapping, publishMemoryFile } from '../../sys/index.js'
+import { DescriptorWriter } from './descriptors.js'
+import { SealEngine } from './engine.js'
+import { checkMapping, isWriteProtected } from './mapping-check.js'
+import { heapKey, type KeptHeap, type SenderAttachment } from './messages.js'
+import { PageRuns, SealTable } from './seal-table.js'
+import { SenderRequests } from './sender-requests.js'
+import { strengthOf, type Hole } from './strength.js'
+import { UserfaultGuard, type GuardEvents } from './userfault.js'
+
+/** A process as the kernel names it. */
+export interface Identity {
+  readonly pid: number
+  readonly uid: number
+}
+
+/** The descriptors of a sealed heap, as they are kept across a sealer's death. */
+export interface HeapFiles {
+  readonly userfault: number
+  readonly requests: number
+  readonly descriptors: number
+}
+
+/** One heap whose pages this process seals for its sender. Owns its descriptors and mappings until {@link close}. */
+export class SealedHeap {
+  readonly key: string
+  readonly requests: SenderRequests
+  readonly #engine: SealEngine
+  readonly #guard: UserfaultGuard
+  readonly #mappings: readonly Mapping[]
+  readonly #writer: DescriptorWriter
+  #open = true
+
+  /**
+   * Sets a new heap up and verifies it. Takes over the userfaultfd, also when it throws; the heap's file stays the caller's.
+   * Throws FAILED_PRECONDITION when the seals could not be relied on.
+   */
+  static create(sender: SenderAttachment, who: Identity, receiver: Identity, userfault: number, heapFile: number): SealedHeap {
+    const privileged = process.geteuid?.() === 0
+    const fileClosed = closeFile(heapFile)
+    const files = { userfault, requests: -1, descriptors: -1 }
+    const { token, address, byteLength, descriptors, requests } = sender
+    const draft: KeptHeap = {
+      type: 'heap', token, address, byteLength, descriptors, requests, except: [], events: privileged ? 'yes' : 'no', senderPid: who.pid, receiverPid: receiver.pid,
+    }
+    const heap = new SealedHeap(draft, files, (events) => UserfaultGuard.setUp(userfault, address, byteLength, privileged, events))
+    try {
+      const { isFinal } = checkMapping(who.pid, address, byteLength, heapFile)
+      heap.#probe(who.pid)
+      heap.#except(strengthOf({ confined: false, fileClosed, events: privileged, mappingFinal: isFinal, sameUser: who.uid === process.geteuid?.() }).except)
+      return heap
+    } catch (error) {
+      heap.close()
+      throw error
+    }
+  }
+
+  /** Takes over what a sealer before left. Takes over the descriptors. Throws FAILED_PRECONDITION when they make no sense. */
+  static resume(kept: KeptHeap, files: HeapFiles): SealedHeap {
+    const heap = new SealedHeap(kept, files, (events) =>
+      UserfaultGuard.resume(files.userfault, kept.address, kept.byteLength, { events: kept.events === 'yes' }, events))
+    heap.#restore()
+    return heap
+  }
+
+  private constructor(public kept: KeptHeap, readonly files: { userfault: number, requests: number, descriptors: number }, guard: (events: GuardEvents) => UserfaultGuard) {
+    this.key = heapKey(kept)
+    const pages = kept.byteLength / PAGE_BYTES
+    const table = new SealTable(pages, kept.descriptors)
+    this.#guard = guard({
+      isSealed: (page) => table.isSealed(page),
+      broken: () => this.#writer.markBroken(),
+    })
+    if (files.requests < 0) files.requests = makeFile('seal-requests', sealRequestsBytes(kept.requests))
+    if (files.descriptors < 0) files.descriptors = makeFile('seal-descriptors', sealDescriptorsBytes(kept.descriptors))
+    const requests = Mapping.mapLocal(files.requests, sealRequestsBytes(kept.requests))
+    const descriptors = Mapping.mapLocal(files.descriptors, sealDescriptorsBytes(kept.descriptors))
+    this.#mappings = [requests, descriptors]
+    this.requests = new SenderRequests(requests.buffer, kept.requests)
+    this.#writer = new DescriptorWriter(descriptors.buffer, kept.descriptors, pages)
+    this.#engine = new SealEngine(table, this.#writer, (page, count, protect) => this.#guard.protect(page, count, protect))
+  }
+
+  get table(): SealTable {
+    return this.#engine.table
+  }
+
+  /** Carries out what the sender asked for: one batch. 0 = nothing was asked, 1 = done, 2 = done, and the sender sleeps. */
+  poll(): 0 | 1 | 2 {
+    if (!this.requests.take()) return 0
+    this.#engine.carryOut(this.requests.batch)
+    return this.requests.answer() ? 2 : 1
+  }
+
+  /** A descriptor of the ring that can only read; the caller's to close. */
+  openReadOnly(): number {
+    return openSync(`/proc/self/fd/${this.files.descriptors}`, 'r')
+  }
+
+  /** The receiver is gone: the sender gets its pages back, completed or not. */
+  releaseAll(): void {
+    this.#engine.releaseAll()
+  }
+
+  /** Ends it. Unless a keeper holds the userfaultfd too, all seals are lifted. Idempotent. */
+  close(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#guard.close()
+    for (const mapping of this.#mappings) mapping.unmap()
+    addon.closeFd(this.files.requests)
+    addon.closeFd(this.files.descriptors)
+  }
+
+  #except(except: readonly Hole[]): void {
+    this.kept = { ...this.kept, except }
+  }
+
+  /** That the kernel lets us protect pages is not enough: they must be this process's. */
+  #probe(pid: number): void {
+    const { address } = this.kept
+    const error = this.#guard.protect(0, 1, true)
+    const works = error === 0 && isWriteProtected(pid, address)
+    this.#guard.protect(0, 1, false)
+    if (!works || isWriteProtected(pid, address)) {
+      throw new RpcError('FAILED_PRECONDITION', `the userfaultfd does not protect the sender's memory (errno ${error}): its seals could not be relied on`)
+    }
+  }
+
+  #restore(): void {
+    const { table } = this
+    const [sealed, free] = [new PageRuns(), new PageRuns()]
+    for (let i = 0; i < table.descriptorCount; i++) {
+      const { word, page, pages } = this.#writer.read(i)
+      if (!table.restore(i, word, page, pages)) this.#writer.markBroken()
+      else if ((word & 1) !== 0) sealed.add(page, pages)
+    }
+    for (let page = 0; page < table.pageCount; page++) if (!table.isSealed(page)) free.add(page, 1)
+    sealed.merge()
+    // What the sealer before was in the middle of: every page as its descriptor says.
+    for (let i = 0; i < sealed.count; i++) this.#guard.protect(sealed.page(i), sealed.pages(i), true)
+    for (let i = 0; i < free.count; i++) this.#guard.protect(free.page(i), free.pages(i), false)
+  }
+}
+
+/** Ends writing to the heap's file but through the mappings that exist. False when it was made final before. */
+function closeFile(fd: number): boolean {
+  try {
+    if (!isPublished(fd)) publishMemoryFile(fd)
+    return true
+  } catch (error) {
+    if (errnoCode(error) === 'EPERM') return false
+    throw error
+  }
+}
+
+/** For this user alone, so that a descriptor opened for reading stays one; closed by its owner. */
+function makeFile(name: string, byteLength: number): number {
+  const fd = createMemoryFile(name, byteLength)
+  try {
+    fchmodSync(fd, 0o600)
+    return fd
+  } catch (error) {
+    closeSync(fd)
+    throw error
+  }
+}

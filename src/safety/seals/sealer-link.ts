@@ -1,0 +1,105 @@
+import { RpcError } from '../../base/errors.js'
+import { failureOf } from '../../control/errors.js'
+import { HELLO_TIMEOUT_MS } from '../../control/limits.js'
+import { encodeMessage } from '../../control/messages.js'
+import { PacketSocket } from '../../control/packet-socket.js'
+import { addon, peerCredentials, type Packet, type PeerCredentials } from '../../sys/index.js'
+import { decodeSealerRequest, SEALER_VERSION, type SealerNotice, type SealerRequest } from './messages.js'
+import type { SealedHeap } from './sealed-heap.js'
+
+export interface SealerLinkHandlers {
+  /** Descriptors that the handler takes over it removes from the list; the rest is closed. Throws to answer with an error. */
+  request(link: SealerLink, request: Exclude<SealerRequest, { type: 'hello' }>, fds: number[]): void
+  doorbell(link: SealerLink): void
+  gone(link: SealerLink): void
+}
+
+/** The sealer's end of one isolate's socket. */
+export class SealerLink {
+  readonly credentials: PeerCredentials
+  /** What this isolate sends from and receives. */
+  readonly sends = new Set<SealedHeap>()
+  readonly receives = new Set<SealedHeap>()
+  readonly #handlers: SealerLinkHandlers
+  readonly #socket: PacketSocket
+  readonly #timer: NodeJS.Timeout
+  #greeted = false
+  #open = true
+
+  /** Takes over the descriptor, also when it throws. */
+  constructor(fd: number, handlers: SealerLinkHandlers) {
+    this.#handlers = handlers
+    try {
+      this.credentials = peerCredentials(fd)
+    } catch (error) {
+      addon.closeFd(fd)
+      throw error
+    }
+    this.#socket = new PacketSocket(fd, {
+      packet: (packet) => this.#packet(packet),
+      truncated: () => this.drop(new RpcError('INVALID_ARGUMENT', 'a message was too long, or brought too many descriptors')),
+      closed: () => this.#gone(),
+    })
+    this.#timer = setTimeout(() => this.drop(new RpcError('DEADLINE_EXCEEDED', `no hello came within ${HELLO_TIMEOUT_MS} ms`)), HELLO_TIMEOUT_MS)
+  }
+
+  send(notice: SealerNotice, fds: readonly number[] = [], settled?: () => void): void {
+    this.#socket.send(encodeMessage(notice), fds, settled)
+  }
+
+  /** Wakes a sender that waits for an outcome. */
+  ring(): void {
+    this.#socket.send(DOORBELL)
+  }
+
+  drop(error: RpcError): void {
+    if (!this.#open) return
+    this.send({ type: 'goodbye', ...failureOf(error) })
+    this.#gone()
+  }
+
+  close(): void {
+    this.#open = false
+    clearTimeout(this.#timer)
+    this.#socket.close()
+  }
+
+  #gone(): void {
+    if (!this.#open) return
+    this.close()
+    this.#handlers.gone(this)
+  }
+
+  #packet({ bytes, fds }: Packet): void {
+    if (bytes.length === 1 && this.#greeted) {
+      for (const fd of fds) addon.closeFd(fd)
+      return this.#handlers.doorbell(this)
+    }
+    const left = [...fds]
+    let id: number | undefined
+    try {
+      const request = decodeSealerRequest(bytes)
+      if (request.type === 'hello') return this.#hello(request.version)
+      if (!this.#greeted) throw new RpcError('INVALID_ARGUMENT', 'the first message must be a hello')
+      id = 'id' in request ? request.id : undefined
+      this.#handlers.request(this, request, left)
+    } catch (error) {
+      if (!RpcError.is(error)) throw error
+      // A request that was understood is answered; what cannot be read ends the link.
+      if (id === undefined) this.drop(error)
+      else this.send({ type: 'error', id, ...failureOf(error) })
+    } finally {
+      for (const fd of left) addon.closeFd(fd)
+    }
+    return undefined
+  }
+
+  #hello(version: number): void {
+    if (version !== SEALER_VERSION) throw new RpcError('FAILED_PRECONDITION', `the sealer speaks protocol ${SEALER_VERSION}, not ${version}: use one version of rpcool`)
+    this.#greeted = true
+    clearTimeout(this.#timer)
+    this.send({ type: 'welcome', version: SEALER_VERSION, pid: process.pid })
+  }
+}
+
+const DOORBELL = new Uint8Array([1])

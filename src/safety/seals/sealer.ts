@@ -1,0 +1,332 @@
+import { chmodSync, unlinkSync } from 'node:fs'
+import { RpcError } from '../../base/errors.js'
+import { failureOf } from '../../control/errors.js'
+import { sealerLock, sealerSocket, openRuntimeDirectory } from '../../control/runtime-directory.js'
+import { acceptUnix, addon, errnoCode, listenUnix, watch, type Watch } from '../../sys/index.js'
+import { KeeperLink, type KeptEntry } from './keeper-link.js'
+import { heapKey, type SenderAttachment, type SealerRequest } from './messages.js'
+import { SealedHeap } from './sealed-heap.js'
+import { SealerLink } from './sealer-link.js'
+import { SealingLoop } from './sealing-loop.js'
+
+export interface SealerOptions {
+  readonly directory: string
+  /** How long the sealer stays when nobody is attached, in milliseconds. */
+  readonly idleMs: number
+  /** Whether other users' processes are served: for a sealer that belongs to the system. */
+  readonly allUsers: boolean
+  readonly onEnd: () => void
+}
+
+type Ask<T extends SealerRequest['type']> = Extract<SealerRequest, { type: T }>
+
+/** One end that waits for the other one. */
+interface Waiting {
+  readonly link: SealerLink
+  /** The sender's userfaultfd, or the receiver's file. */
+  readonly fd: number
+}
+interface Meeting {
+  sender: (Waiting & { readonly request: SenderAttachment }) | undefined
+  receiver: (Waiting & { readonly request: Ask<'attachReceiver'> }) | undefined
+  readonly timer: NodeJS.Timeout
+}
+
+interface Ends {
+  sender: SealerLink | undefined
+  receiver: SealerLink | undefined
+}
+
+/** How long one end waits for the other, also after a restart of the sealer. */
+const MEETING_MS = 5000
+/** Sealed heaps at one sealer. */
+const HEAPS_MAX = 16_384
+const LINKS_MAX = 4096
+const BACKLOG = 512
+
+/**
+ * The trusted process that seals: holds senders' userfaultfds, serves their rings, tells receivers what is sealed. A part of the daemon
+ * that runs as a process of its own, so that nothing else delays it and the daemon's death does not touch it.
+ */
+export class Sealer {
+  readonly #options: SealerOptions
+  readonly #lock: number
+  readonly #links = new Set<SealerLink>()
+  readonly #heaps = new Map<string, SealedHeap>()
+  readonly #ends = new Map<SealedHeap, Ends>()
+  readonly #meetings = new Map<string, Meeting>()
+  readonly #loop = new SealingLoop((heap) => this.#ends.get(heap)?.sender?.ring())
+  readonly #selfPidfd = addon.openPidfd(process.pid)
+  #keeper: KeeperLink
+  #listener = -1
+  #watch: Watch | undefined
+  #idleTimer: NodeJS.Timeout | undefined
+  #open = true
+
+  /** Starts a sealer in this process, or resolves with undefined when the directory has one already. */
+  static async start(options: SealerOptions): Promise<Sealer | undefined> {
+    openRuntimeDirectory(options.directory)
+    const lock = addon.lockFile(sealerLock(options.directory))
+    if (lock < 0) return undefined
+    let sealer: Sealer | undefined
+    const { link, kept } = await KeeperLink.open(options.directory, () => void sealer?.replaceKeeper())
+    sealer = new Sealer(options, lock, link, kept)
+    return sealer
+  }
+
+  private constructor(options: SealerOptions, lock: number, keeper: KeeperLink, kept: readonly KeptEntry[]) {
+    this.#options = options
+    this.#lock = lock
+    this.#keeper = keeper
+    for (const { heap, files } of kept) this.#takeOver(heap, files)
+    const path = sealerSocket(options.directory)
+    removeFile(path)
+    this.#listener = listenUnix(path, 'packets', BACKLOG)
+    if (options.allUsers) chmodSync(path, 0o666)
+    this.#watch = watch(this.#listener, () => this.#accept())
+    this.#awaitIdleness()
+  }
+
+  stop(): void {
+    if (!this.#open) return
+    this.#open = false
+    clearTimeout(this.#idleTimer)
+    removeFile(sealerSocket(this.#options.directory))
+    this.#watch?.close()
+    addon.closeFd(this.#listener)
+    for (const link of this.#links) link.close()
+    for (const heap of [...this.#heaps.values()]) this.#end(heap)
+    this.#keeper.close()
+    addon.closeFd(this.#selfPidfd)
+    addon.closeFd(this.#lock)
+    this.#options.onEnd()
+  }
+
+  /** The keeper died: another one gets everything, and receivers hear that it holds their seals from now on. */
+  async replaceKeeper(): Promise<void> {
+    if (!this.#open) return
+    this.#keeper.close()
+    const { link } = await KeeperLink.open(this.#options.directory, () => void this.replaceKeeper())
+    this.#keeper = link
+    for (const heap of this.#heaps.values()) link.keep(heap.key, heap.kept, heap.files)
+    for (const { receiver } of this.#ends.values()) if (link.pidfd >= 0) receiver?.send({ type: 'holder' }, [link.pidfd])
+  }
+
+  #accept(): void {
+    try {
+      for (let fd = acceptUnix(this.#listener); fd !== undefined; fd = acceptUnix(this.#listener)) this.#welcome(fd)
+    } catch (error) {
+      // Without a descriptor to spare nobody new is served; the connecting one's own deadline ends its wait.
+      if (errnoCode(error) === undefined) throw error
+    }
+  }
+
+  #welcome(fd: number): void {
+    const link = new SealerLink(fd, {
+      request: (one, request, fds) => this.#request(one, request, fds),
+      doorbell: (one) => this.#doorbell(one),
+      gone: (one) => this.#leave(one),
+    })
+    this.#links.add(link)
+    clearTimeout(this.#idleTimer)
+    if (!this.#options.allUsers && link.credentials.uid !== process.geteuid?.()) {
+      link.drop(new RpcError('PERMISSION_DENIED', `this sealer serves user ${process.geteuid?.()} only, not user ${link.credentials.uid}`))
+    } else if (this.#links.size > LINKS_MAX) {
+      link.drop(new RpcError('RESOURCE_EXHAUSTED', `the sealer serves ${LINKS_MAX} isolates already`))
+    }
+  }
+
+  #doorbell(link: SealerLink): void {
+    for (const heap of link.sends) this.#loop.wake(heap)
+  }
+
+  #request(link: SealerLink, request: Exclude<SealerRequest, { type: 'hello' }>, fds: number[]): void {
+    switch (request.type) {
+      case 'device': return this.#device(link, request)
+      case 'attachSender': return this.#attach(link, request, take(fds))
+      case 'attachReceiver': return this.#attach(link, request, take(fds))
+      case 'resume': return this.#resume(link, request)
+      case 'detach': return this.#detach(link, request)
+      default: throw new RpcError('UNIMPLEMENTED', 'no such request')
+    }
+  }
+
+  #device(link: SealerLink, { id }: Ask<'device'>): void {
+    let fd: number
+    try {
+      fd = addon.openUserfaultDevice()
+    } catch (error) {
+      if (errnoCode(error) === undefined) throw error
+      return link.send({ type: 'device', id, granted: 'none' })
+    }
+    return link.send({ type: 'device', id, granted: 'device' }, [fd], () => addon.closeFd(fd))
+  }
+
+  #attach(link: SealerLink, request: SenderAttachment | Ask<'attachReceiver'>, fd: number): void {
+    const key = heapKey(request)
+    const meeting = this.#meetings.get(key) ?? this.#startMeeting(key, fd)
+    const taken = request.type === 'attachSender' ? meeting.sender : meeting.receiver
+    if (taken !== undefined || this.#heaps.has(key)) {
+      addon.closeFd(fd)
+      throw new RpcError('ALREADY_EXISTS', 'this end of the heap is attached already')
+    }
+    if (request.type === 'attachSender') meeting.sender = { link, fd, request }
+    else meeting.receiver = { link, fd, request }
+    if (meeting.sender !== undefined && meeting.receiver !== undefined) this.#join(key, meeting)
+  }
+
+  #startMeeting(key: string, fd: number): Meeting {
+    if (this.#heaps.size + this.#meetings.size >= HEAPS_MAX) {
+      addon.closeFd(fd)
+      throw new RpcError('RESOURCE_EXHAUSTED', `the sealer seals ${HEAPS_MAX} heaps already`)
+    }
+    const late = new RpcError('DEADLINE_EXCEEDED', `the other end did not attach within ${MEETING_MS} ms`)
+    const meeting: Meeting = { sender: undefined, receiver: undefined, timer: setTimeout(() => this.#giveUp(key, late), MEETING_MS) }
+    this.#meetings.set(key, meeting)
+    return meeting
+  }
+
+  #giveUp(key: string, error: RpcError): void {
+    const meeting = this.#meetings.get(key)
+    if (meeting === undefined) return
+    clearTimeout(meeting.timer)
+    this.#meetings.delete(key)
+    for (const one of [meeting.sender, meeting.receiver]) {
+      if (one === undefined) continue
+      addon.closeFd(one.fd)
+      one.link.send({ type: 'error', id: one.request.id, ...failureOf(error) })
+    }
+  }
+
+  #join(key: string, meeting: Meeting): void {
+    const { sender, receiver } = meeting
+    if (sender === undefined || receiver === undefined) return
+    clearTimeout(meeting.timer)
+    this.#meetings.delete(key)
+    let heap: SealedHeap
+    try {
+      if (sender.request.byteLength !== receiver.request.byteLength) throw new RpcError('FAILED_PRECONDITION', 'the two ends name ranges of different length')
+      heap = SealedHeap.create(sender.request, sender.link.credentials, receiver.link.credentials, sender.fd, receiver.fd)
+    } catch (error) {
+      if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
+      for (const { link, request } of [sender, receiver]) link.send({ type: 'error', id: request.id, ...failureOf(error) })
+      return
+    } finally {
+      addon.closeFd(receiver.fd)
+    }
+    this.#keeper.keep(key, heap.kept, heap.files)
+    this.#add(heap, { sender: sender.link, receiver: receiver.link })
+    const { except, descriptors } = heap.kept
+    const readOnly = heap.openReadOnly()
+    sender.link.send({ type: 'sending', id: sender.request.id, except }, [heap.files.requests, readOnly], () => addon.closeFd(readOnly))
+    const holders = this.#holders()
+    receiver.link.send({ type: 'receiving', id: receiver.request.id, except, descriptors, holders: holders.length }, [heap.files.descriptors, ...holders])
+  }
+
+  #holders(): number[] {
+    return [this.#selfPidfd, this.#keeper.pidfd].filter((fd) => fd >= 0)
+  }
+
+  #add(heap: SealedHeap, ends: Ends): void {
+    this.#heaps.set(heap.key, heap)
+    this.#ends.set(heap, ends)
+    ends.sender?.sends.add(heap)
+    ends.receiver?.receives.add(heap)
+    if (ends.sender !== undefined) this.#loop.wake(heap)
+  }
+
+  /** From the keeper, after a restart: both ends have a while to come back. */
+  #takeOver(kept: KeptEntry['heap'], files: KeptEntry['files']): void {
+    try {
+      const heap = SealedHeap.resume(kept, files)
+      this.#add(heap, { sender: undefined, receiver: undefined })
+      setTimeout(() => {
+        const ends = this.#ends.get(heap)
+        if (ends?.receiver === undefined) this.#end(heap)
+      }, MEETING_MS).unref()
+    } catch (error) {
+      if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
+      for (const fd of Object.values(files)) if (fd >= 0) addon.closeFd(fd)
+    }
+  }
+
+  #resume(link: SealerLink, request: Ask<'resume'>): void {
+    const heap = this.#heaps.get(heapKey(request))
+    const ends = heap === undefined ? undefined : this.#ends.get(heap)
+    if (heap === undefined || ends === undefined) throw new RpcError('NOT_FOUND', 'no seals of this heap were kept')
+    const owner = request.end === 'sender' ? heap.kept.senderPid : heap.kept.receiverPid
+    if (ends[request.end] !== undefined || link.credentials.pid !== owner) throw new RpcError('PERMISSION_DENIED', 'this end belongs to another process')
+    ends[request.end] = link
+    link[request.end === 'sender' ? 'sends' : 'receives'].add(heap)
+    const holders = request.end === 'receiver' ? this.#holders() : []
+    link.send({ type: 'resumed', id: request.id, holders: holders.length }, holders)
+    if (request.end === 'sender') this.#loop.wake(heap)
+  }
+
+  #detach(link: SealerLink, request: Ask<'detach'>): void {
+    const heap = this.#heaps.get(heapKey(request))
+    if (heap !== undefined && this.#ends.get(heap)?.[request.end] === link) this.#endLeft(heap, request.end)
+  }
+
+  #leave(link: SealerLink): void {
+    this.#links.delete(link)
+    for (const [key, { sender, receiver }] of this.#meetings) {
+      if (sender?.link === link || receiver?.link === link) this.#giveUp(key, new RpcError('UNAVAILABLE', 'the other end left'))
+    }
+    for (const heap of link.sends) this.#endLeft(heap, 'sender')
+    for (const heap of link.receives) this.#endLeft(heap, 'receiver')
+    this.#awaitIdleness()
+  }
+
+  /**
+   * Without its receiver a seal protects nobody: the sender gets its pages back. Without its sender it goes on: the receiver may be
+   * in the middle of a call, and what is left of the sender, a child or a thread, must not write.
+   */
+  #endLeft(heap: SealedHeap, end: 'sender' | 'receiver'): void {
+    const ends = this.#ends.get(heap)
+    if (ends === undefined) return
+    ends[end]?.[end === 'sender' ? 'sends' : 'receives'].delete(heap)
+    ends[end] = undefined
+    this.#loop.remove(heap)
+    if (end === 'receiver') this.#end(heap)
+  }
+
+  #end(heap: SealedHeap): void {
+    const ends = this.#ends.get(heap)
+    this.#loop.remove(heap)
+    this.#heaps.delete(heap.key)
+    this.#ends.delete(heap)
+    this.#keeper.forget(heap.key)
+    heap.releaseAll()
+    heap.close()
+    const { token, address } = heap.kept
+    ends?.sender?.sends.delete(heap)
+    ends?.sender?.send({ type: 'ended', token, address })
+    ends?.receiver?.receives.delete(heap)
+    this.#awaitIdleness()
+  }
+
+  #awaitIdleness(): void {
+    if (!this.#open || this.#links.size > 0 || this.#heaps.size > 0) return
+    clearTimeout(this.#idleTimer)
+    this.#idleTimer = setTimeout(() => {
+      this.#accept()
+      if (this.#links.size === 0 && this.#heaps.size === 0) this.stop()
+    }, this.#options.idleMs)
+  }
+}
+
+/** The one descriptor that must have come along; it is the caller's now. */
+function take(fds: number[]): number {
+  const fd = fds.shift()
+  if (fd === undefined) throw new RpcError('INVALID_ARGUMENT', 'a descriptor must come along')
+  return fd
+}
+
+function removeFile(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // It is not there, which is what was wanted.
+  }
+}

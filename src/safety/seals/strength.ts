@@ -1,0 +1,59 @@
+/**
+ * What a connection's seals do not hold against, when they hold at all. Each names a family of attacks; `attacks.ts` of the
+ * hostile suite has a program for every member.
+ */
+export const HOLES = {
+  'kept-file': 'a descriptor of the heap that the sender shared with an accomplice before the seals began',
+  'kept-userfaultfd': 'a copy of the userfaultfd, or of /dev/userfaultfd, that the sender kept',
+  'open-file': 'a heap file that can still be written, mapped or punched, because it was made final before the seals began',
+  'own-userfaultfd': 'a userfaultfd of the sender\'s own, which the kernel lets undo the protection',
+  'pinned-pages': 'pages that the kernel was told to write to (direct I/O, io_uring, process_vm_writev) before they were sealed',
+  'fork': 'a child of the sender that was made to inherit the heap',
+  'remap': 'a second or moved mapping of the heap in the sender',
+  'same-user': 'a sender of the same user as the sealer, which could attach to it with ptrace',
+} as const
+
+export type Hole = keyof typeof HOLES
+
+/** What seals hold against, as verified when the connection attached. */
+export interface Strength {
+  /** `cooperative`: they catch mistakes; a hostile sender can undo them. */
+  readonly kind: 'enforced' | 'cooperative'
+  /** What they do not hold against; empty for `cooperative`, which holds against nothing. */
+  readonly except: readonly Hole[]
+}
+
+/** What was found out about a sender when it attached. */
+export interface AttachFacts {
+  /** A trusted launcher set the sender's memory up, and confined it, before its program began. */
+  readonly confined: boolean
+  /** The heap's file accepts no new writable mapping and no write. */
+  readonly fileClosed: boolean
+  /** The kernel tells of forks and of moved mappings. */
+  readonly events: boolean
+  /** The kernel refuses to move or double the mapping. */
+  readonly mappingFinal: boolean
+  readonly sameUser: boolean
+}
+
+/** Only what is known to be closed is left out. */
+export function strengthOf(facts: AttachFacts): Strength {
+  const except: Hole[] = []
+  if (!facts.confined) except.push('kept-file', 'kept-userfaultfd', 'own-userfaultfd', 'pinned-pages')
+  if (!facts.confined && !facts.fileClosed) except.push('open-file')
+  if (!facts.events) except.push('fork')
+  if (!facts.events && !facts.mappingFinal) except.push('remap')
+  if (facts.sameUser) except.push('same-user')
+  return { kind: 'enforced', except }
+}
+
+export const COOPERATIVE: Strength = { kind: 'cooperative', except: [] }
+
+/** `enforced`, `enforced except [fork, remap]` or `cooperative`. */
+export function formatStrength({ kind, except }: Strength): string {
+  return except.length === 0 ? kind : `${kind} except [${except.join(', ')}]`
+}
+
+export function isHole(value: unknown): value is Hole {
+  return typeof value === 'string' && Object.hasOwn(HOLES, value)
+}
