@@ -1,6 +1,6 @@
 import { RpcError } from '../base/errors.js'
 import { addressHigh, addressLow, FOUR_GIB, makeAddress, roundUp, type Address } from '../base/numbers.js'
-import { HEAPS_BASE, HEAPS_END } from '../sys/index.js'
+import { HEAPS_BASE, WINDOW_END } from '../sys/index.js'
 import { HEAP_ALIGNMENT } from './limits.js'
 import type { Decision, SlotRecord } from './state.js'
 
@@ -9,7 +9,7 @@ import type { Decision, SlotRecord } from './state.js'
 
 const FIRST_SLOT = addressHigh(HEAPS_BASE)
 /** 4 GiB slots of the window, numbered from 0. */
-export const SLOT_COUNT = addressHigh(HEAPS_END) - FIRST_SLOT
+export const SLOT_COUNT = addressHigh(WINDOW_END) - FIRST_SLOT
 
 type Ranges = SlotRecord['ranges']
 

@@ -1,7 +1,7 @@
 import { unreachable } from '../base/assert.js'
 import { RpcError, Status, type StatusName } from '../base/errors.js'
 import { PAGE_BYTES, type Address } from '../base/numbers.js'
-import { HEAPS_BASE, HEAPS_END, MESSAGE_BYTES_MAX } from '../sys/index.js'
+import { HEAPS_BASE, MESSAGE_BYTES_MAX, WINDOW_END } from '../sys/index.js'
 import {
   CONTROL_BYTES_MAX, ERROR_LENGTH_MAX, HEAP_BYTES_MAX, HEAP_BYTES_MIN, HEAPS_PER_OWNER_MAX,
   INFO_LENGTH_MAX, MEMBER_MAX, NAME_BYTES_MAX, TIMEOUT_MS_MAX,
@@ -40,7 +40,7 @@ function pages(min: number, max: number): Check<number> {
 }
 
 const byteLength = pages(HEAP_BYTES_MIN, HEAP_BYTES_MAX)
-const addressRange = pages(HEAPS_BASE, HEAPS_END - PAGE_BYTES)
+const addressRange = pages(HEAPS_BASE, WINDOW_END - PAGE_BYTES)
 const address: Check<Address> = (value, field) => addressRange(value, field) as Address
 const memory = shape({ heap, member, kind, address, byteLength, peerMember: memberOrNobody })
 

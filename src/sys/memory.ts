@@ -1,15 +1,15 @@
 import { randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { RpcError } from '../base/errors.js'
-import { type Address, addressHigh, FOUR_GIB, makeAddress, PAGE_BYTES, roundUp } from '../base/numbers.js'
+import { type Address, FOUR_GIB, makeAddress, PAGE_BYTES, roundUp } from '../base/numbers.js'
 import { addon, errnoCode, type NativeHolder } from './addon.js'
 
-/** The reserved window: above V8's own range. The first 4 GiB hold the process's table of mappings. */
+/** The reserved window: above V8's own range. The first 4 GiB hold the process's table of mappings, and local mappings. */
 export const WINDOW_BASE = makeAddress(0x4000, 0)
 export const WINDOW_END = makeAddress(0x5400, 0)
 export const HEAPS_BASE = makeAddress(0x4001, 0)
-/** Behind it each process maps, wherever there is room, files that hold no pointers: nobody else need know the address. */
-export const HEAPS_END = makeAddress(0x53c0, 0)
+/** From here to the heaps each process maps, wherever there is room, files that hold no pointers: nobody else need know where. */
+const LOCAL_BASE = makeAddress(0x4000, 1 << 30)
 
 const MFD_ALLOW_SEALING = 2
 const F_SEAL_SEAL = 1
@@ -109,10 +109,9 @@ export class Mapping {
 
   /** Maps a file that holds no pointers at any free address. As {@link map}. */
   static mapLocal(fd: number, byteLength: number, writable = true): Mapping {
-    const slots = addressHigh(WINDOW_END) - addressHigh(HEAPS_END)
-    const pages = (FOUR_GIB - roundUp(byteLength, PAGE_BYTES)) / PAGE_BYTES
+    const room = (HEAPS_BASE - LOCAL_BASE - roundUp(byteLength, PAGE_BYTES)) / PAGE_BYTES
     for (let attempt = 1; ; attempt++) {
-      const address = makeAddress(addressHigh(HEAPS_END) + randomInt(slots), randomInt(pages + 1) * PAGE_BYTES)
+      const address = (LOCAL_BASE + randomInt(room + 1) * PAGE_BYTES) as Address
       try {
         return Mapping.map(fd, address, byteLength, writable)
       } catch (error) {

@@ -59,7 +59,7 @@ export class Keeper {
     this.#watch.close()
     addon.closeFd(this.#listener)
     for (const sealer of this.#sealers) sealer.close()
-    for (const key of [...this.#kept.keys()]) this.#forget(key)
+    for (const key of this.#kept.keys()) this.#forget(key)
     addon.closeFd(this.#lock)
     this.#options.onEnd()
   }

@@ -1,10 +1,11 @@
+import { unreachable } from '../../base/assert.js'
 import { Status, type StatusName } from '../../base/errors.js'
 import { PAGE_BYTES, type Address } from '../../base/numbers.js'
 import { ERROR_LENGTH_MAX, HEAP_BYTES_MAX } from '../../control/limits.js'
 import { decodeBy, type Tagged } from '../../control/messages.js'
 import { type Check, integer, list, matching, oneOf, ProtocolError, shape, text } from '../../control/validate.js'
 import { DESCRIPTORS_MAX, REQUESTS_MAX } from '../../layout/seal-layout.js'
-import { HEAPS_BASE, HEAPS_END } from '../../sys/index.js'
+import { HEAPS_BASE, WINDOW_END } from '../../sys/index.js'
 import { HOLES, type Hole } from './strength.js'
 
 // The sealer's protocol: one JSON object a packet, descriptors beside it; a packet of one byte is a doorbell.
@@ -14,7 +15,7 @@ export const SEALER_VERSION = 1
 
 const id = integer(1, 0xffff_ffff)
 const token = matching(/^[0-9a-f]{32}$/, '32 hexadecimal digits')
-const addressNumber = integer(HEAPS_BASE, HEAPS_END - 1)
+const addressNumber = integer(HEAPS_BASE, WINDOW_END - 1)
 const address: Check<Address> = (value, field) => pageMultiple(addressNumber(value, field), field) as Address
 const lengthNumber = integer(PAGE_BYTES, HEAP_BYTES_MAX)
 const byteLength: Check<number> = (value, field) => pageMultiple(lengthNumber(value, field), field)
@@ -85,7 +86,8 @@ export function noticeDescriptors(notice: SealerNotice): number {
     case 'receiving': return 1 + notice.holders
     case 'resumed': return notice.holders
     case 'holder': return 1
-    default: return 0
+    case 'welcome': case 'ended': case 'error': case 'goodbye': return 0
+    default: return unreachable(notice)
   }
 }
 

@@ -139,7 +139,7 @@ export class RequestedAuthority implements SealAuthority {
   }
 
   get #sharesCpu(): boolean {
-    return this.#words[REQUESTS_SEALER_WORD + REQUESTS_CPU]! === this.#cpu
+    return this.#cpu === this.#words[REQUESTS_SEALER_WORD + REQUESTS_CPU]
   }
 
   #checkRoom(): void {

@@ -68,9 +68,11 @@ export class Sealer {
     openRuntimeDirectory(options.directory)
     const lock = addon.lockFile(sealerLock(options.directory))
     if (lock < 0) return undefined
-    let sealer: Sealer | undefined
-    const { link, kept } = await KeeperLink.open(options.directory, () => void sealer?.replaceKeeper())
-    sealer = new Sealer(options, lock, link, kept)
+    // The keeper may die before there is a sealer to tell: then its loss is noticed by whoever writes to it next.
+    const lost: { tell(): void } = { tell: () => undefined }
+    const { link, kept } = await KeeperLink.open(options.directory, () => lost.tell())
+    const sealer = new Sealer(options, lock, link, kept)
+    lost.tell = () => void sealer.replaceKeeper()
     return sealer
   }
 
@@ -95,7 +97,7 @@ export class Sealer {
     this.#watch?.close()
     addon.closeFd(this.#listener)
     for (const link of this.#links) link.close()
-    for (const heap of [...this.#heaps.values()]) this.#end(heap)
+    for (const heap of this.#heaps.values()) this.#end(heap)
     this.#keeper.close()
     addon.closeFd(this.#selfPidfd)
     addon.closeFd(this.#lock)
@@ -246,7 +248,7 @@ export class Sealer {
       }, MEETING_MS).unref()
     } catch (error) {
       if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
-      for (const fd of Object.values(files)) if (fd >= 0) addon.closeFd(fd)
+      for (const fd of [files.userfault, files.requests, files.descriptors]) if (fd >= 0) addon.closeFd(fd)
     }
   }
 
