@@ -1,6 +1,6 @@
 import { RpcError } from '../base/errors.js'
 import { HeapScopes, type HeapSet, type HeapStats, type ScopePoolOptions } from '../memory/index.js'
-import { build, copyGraph, isType, release, type AnyType, type Plain, type View } from '../objects/index.js'
+import { build, buildJson, copyGraph, isType, release, type AnyType, type Plain, type View } from '../objects/index.js'
 import { ObjectScope, ObjectScopePool } from './object-scope.js'
 
 /**
@@ -27,6 +27,16 @@ export class ObjectHeap {
   new<T extends AnyType>(type: T, value: Plain<T>): View<T> {
     if (!isType(type)) throw new RpcError('INVALID_ARGUMENT', 'heap.new takes a type first: heap.new(Post, { … })')
     return build(type, this.#open(), value)
+  }
+
+  /**
+   * Writes any JSON value as a document: a tree of objects that is read where it lies. What `JSON.stringify` would leave out
+   * or convert is left out and converted alike. The document is the caller's until {@link free}, which frees all of it; a
+   * string, number, boolean or null takes no memory and is returned as it is.
+   * @throws RpcError INVALID_ARGUMENT for what JSON cannot hold, or a value nested more than 2000 deep.
+   */
+  json<T>(value: T): T {
+    return buildJson(this.#open(), value) as T
   }
 
   /**

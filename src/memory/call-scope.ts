@@ -21,6 +21,7 @@ interface Chunk {
  * Owned by one slot of one side; only {@link reset} and {@link abandon} give the memory back.
  */
 export class CallScope implements Allocator {
+  readonly transient = true
   region: Region
   /** The chunk that is filled now. */
   #word = 0

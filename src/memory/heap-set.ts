@@ -62,6 +62,10 @@ export class HeapSet implements Allocator, RegionSpace {
     }
   }
 
+  get smallMax(): number {
+    return this.#current.geometry.smallMax
+  }
+
   usableBytes(byteLength: number): number {
     return this.#current.usableBytes(byteLength)
   }

@@ -34,6 +34,12 @@ export interface Allocator {
 
   /** Whether objects may point from this allocator's memory into the region, that is whether they share a connection. */
   owns(region: Region): boolean
+
+  /** What lies in it goes together and soon: nothing that is to stay, such as a shape of json, may be put there. */
+  readonly transient?: boolean
+
+  /** The largest block, in bytes, that is not rounded up to much more than its size. */
+  readonly smallMax?: number
 }
 
 /** What the calls layer must know of a scope whose object is passed: which bytes are the argument. */
@@ -44,6 +50,12 @@ export interface RegionScope extends Allocator {
 
 /** How many pointers may be followed before a walk is taken for endless, where nobody set another budget. */
 export const DEFAULT_BUDGET = 0x3fff_ffff
+
+/** Entries of {@link Region.shapes}. */
+export const SHAPE_ENTRIES = 1024
+
+// Never written: a region that meets a shape gets a table of its own.
+const NO_SHAPES = new Int32Array(SHAPE_ENTRIES * 4)
 
 /**
  * A byte range that code is allowed to touch, and the buffer behind it. Every view resolves its pointers through one.
@@ -89,6 +101,11 @@ export class Region {
   declare allocator: Allocator | null
   /** The scope whose memory this is, when it is one's own. */
   declare scope: RegionScope | null
+  /**
+   * For the layer above: which shapes of json lie here, by address, as read and checked by this process; four words an
+   * entry: address lo, address hi, number of the shape, 0. A cache: zeros at first.
+   */
+  declare shapes: Int32Array
 
   /**
    * A region over all of `buffer`, whose first byte has the given address. The buffer stays its owner's; when it is detached
@@ -115,6 +132,7 @@ export class Region {
     this.isPrivate = false
     hide(this, 'space', space)
     hide(this, 'allocator', null)
+    hide(this, 'shapes', NO_SHAPES)
     hide(this, 'scope', null)
   }
 

@@ -32,6 +32,7 @@ export function scopeBytes(byteLength: number): number {
  * Everything that decides is private to this isolate: nothing of a scope's book-keeping lies in shared memory.
  */
 export class Scope implements Allocator, PageRange {
+  readonly transient = true
   readonly region: Region
   /** Index + 1 of the descriptor of its seal, from before the seal is asked for until after its release; 0 = not sealed. */
   seal = 0

@@ -6,7 +6,7 @@ import type { Copier } from './copier.js'
 import type { Emitter } from './emit.js'
 import { Gather } from './gather.js'
 import { allocatorOf, requireReachable } from './problems.js'
-import { asView, REGION, TYPE, WORD } from './view.js'
+import { asView, REGION, TYPE, WORD, type Located } from './view.js'
 import { borrowStaging, returnStaging } from './staging.js'
 
 /** What has an identity, and so a block of its own behind a cell, however small it is. */
@@ -157,6 +157,21 @@ export abstract class Codec {
     gather.enter()
     this.gather(gather, home, word)
     gather.leave()
+  }
+
+  /** Collects the blocks of the object that a view stands for, itself included. */
+  gatherView(gather: Gather, view: Located): void {
+    const region = view[REGION]
+    this.gatherCell(gather, region, region.lowOf(view[WORD]), region.high)
+  }
+
+  /** Copies the object that a view stands for, and returns a view of the copy. */
+  copyView(copier: Copier, view: Located): object {
+    const target = copier.allocate(this.bytes)
+    const { region } = copier
+    this.copy(copier, view[REGION], view[WORD], region, target)
+    copier.run()
+    return this.read(region, target) as object
   }
 
   copyCell(copier: Copier, from: Region, lo: number, hi: number, to: Region, q: number): void {

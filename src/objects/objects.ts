@@ -40,9 +40,7 @@ export function build<T extends AnyType>(type: T, allocator: Allocator, value: P
 export function release(allocator: Allocator, view: object, options: { readonly deep?: boolean } = {}): void {
   const located = requireView(view)
   const codec = codecOf(located[TYPE] as AnyType)
-  const region = located[REGION]
-  freeGathered(allocator, options.deep === true, (gather) =>
-    codec.gatherCell(gather, region, region.lowOf(located[WORD]), region.high))
+  freeGathered(allocator, options.deep === true, (gather) => codec.gatherView(gather, located))
 }
 
 /**
@@ -53,17 +51,8 @@ export function copyGraph<V extends object>(view: V, allocator: Allocator, optio
   const located = requireView(view)
   const codec = codecOf(located[TYPE] as AnyType)
   const copier = new Copier(allocator, options.maxNodes ?? MAX_WALK_NODES)
-  const from = located[REGION]
   try {
-    let target: number
-    if (codec instanceof StructCodec) target = copier.copyOf(codec, from, from.lowOf(located[WORD]), from.high)
-    else {
-      target = copier.allocate(codec.bytes)
-      codec.copy(copier, from, located[WORD], copier.region, target)
-    }
-    const home = copier.allocator.region
-    copier.run()
-    return codec.read(home, target) as V
+    return codec.copyView(copier, located) as V
   } catch (error) {
     copier.undo()
     throw error

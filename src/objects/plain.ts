@@ -1,6 +1,7 @@
 import { RpcError } from '../base/errors.js'
 import { codecOf, type AnyType, type Codec } from './codec.js'
 import { MAX_WALK_NODES } from './limits.js'
+import { isJson, plainOf } from './json/whole.js'
 import type { Snapshot } from './types.js'
 import type { MapView, SequenceView, SetView } from './views.js'
 import { asView, REGION, TYPE, WORD, type Located } from './view.js'
@@ -61,6 +62,7 @@ class Conversion {
   }
 
   #convertView(view: Located): object {
+    if (isJson(view)) return plainOf(view, this.#maxNodes - this.#nodes)
     const codec = codecOf(view[TYPE] as AnyType)
     let known = this.#made.get(codec)
     if (known === undefined) {

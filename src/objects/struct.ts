@@ -225,6 +225,15 @@ export class StructCodec extends Codec implements Copyable {
     copier.point(to, q, region, target)
   }
 
+  /** Objects behind refs are copied once, the root among them. */
+  override copyView(copier: Copier, view: Located): object {
+    const from = view[REGION]
+    const target = copier.copyOf(this, from, from.lowOf(view[WORD]), from.high)
+    const { region } = copier
+    copier.run()
+    return this.read(region, target)
+  }
+
   /** A pointer that is not plainly inside the region: null, in another heap, or of an old object near a region's end. */
   far(region: Region, lo: number, hi: number): object | null {
     return (lo | 0) === 0 && (hi | 0) === 0 ? null : this.follow(region, lo | 0, hi | 0)

@@ -65,8 +65,13 @@ function decodeRecord(region: Region, lo: number, hi: number): string {
   if (words > home.words - TEXT_HEADER_WORDS - k || units > MAX_TEXT_UNITS) {
     damaged(`a text of ${units} code units does not fit its region: the pointer is wild or the text damaged`)
   }
-  const start = k + home.shift + TEXT_HEADER_WORDS
-  return head >= 0 && units <= 16 ? decodeShort(home.i32, start, units) : decodeLong(home.i32, start, units, words, head < 0)
+  return decodeUnits(home.i32, k + home.shift + TEXT_HEADER_WORDS, head, words)
+}
+
+/** The text whose units lie at a word, all of it inside the array; `words` is what {@link wordsOf} says of the head. */
+export function decodeUnits(a: Int32Array, start: number, head: number, words: number): string {
+  const units = head & 0x7fff_ffff
+  return head >= 0 && units <= 16 ? decodeShort(a, start, units) : decodeLong(a, start, units, words, head < 0)
 }
 
 /** Words that the units of a record take, by its first word. */

@@ -22,6 +22,12 @@ const encoder = new TextEncoder()
 export const form = { lo: 0, hi: 0, head: 0, words: 0, data: scratchWords }
 
 export function prepareText(text: string): void {
+  if (text.length <= INLINE_UNITS && prepareInline(text)) return
+  prepareWords(text)
+}
+
+/** The form of a record, also of a text that could lie in its cell. */
+export function prepareWords(text: string): void {
   const units = text.length
   if (units <= LOOP_UNITS) {
     prepareShort(text, units)
@@ -56,36 +62,38 @@ function oneByte(bytes: Buffer, units: number): void {
   form.words = words
 }
 
+/** False when the text does not fit into its cell. */
+function prepareInline(text: string): boolean {
+  const units = text.length
+  let all = 0
+  let lo = 1 | units << 1
+  let hi = 0
+  for (let i = 0; i < units; i++) {
+    const unit = text.charCodeAt(i)
+    all |= unit
+    if (i < 3) lo |= unit << 8 * (i + 1)
+    else hi |= unit << 8 * (i - 3)
+  }
+  if (all > 0xff) return false
+  form.lo = lo
+  form.hi = hi
+  form.words = 0
+  return true
+}
+
 function prepareShort(text: string, units: number): void {
   form.data = scratchWords
   let all = 0
-  if (units <= INLINE_UNITS) {
-    let lo = 1 | units << 1
-    let hi = 0
-    for (let i = 0; i < units; i++) {
-      const unit = text.charCodeAt(i)
-      all |= unit
-      if (i < 3) lo |= unit << 8 * (i + 1)
-      else hi |= unit << 8 * (i - 3)
-    }
-    if (all <= 0xff) {
-      form.lo = lo
-      form.hi = hi
-      form.words = 0
-      return
-    }
-  } else {
-    const words = (units + 3) >>> 2
-    scratchWords[words - 1] = 0
-    for (let i = 0; i < units; i++) {
-      const unit = text.charCodeAt(i)
-      all |= unit
-      scratch[i] = unit
-    }
-    form.head = units
-    form.words = words
-    if (all <= 0xff) return
+  const bytes = (units + 3) >>> 2
+  if (bytes > 0) scratchWords[bytes - 1] = 0
+  for (let i = 0; i < units; i++) {
+    const unit = text.charCodeAt(i)
+    all |= unit
+    scratch[i] = unit
   }
+  form.head = units
+  form.words = bytes
+  if (all <= 0xff) return
   const words = (units + 1) >>> 1
   scratchWords[words - 1] = 0
   for (let i = 0; i < units; i++) {

@@ -1,4 +1,5 @@
 import type { AnyType } from './codec.js'
+import type { JsonType } from './json/type.js'
 import type { FixedArrayView, ListView, MapView, SetView, SortedMapView } from './views.js'
 
 export type { AnyType } from './codec.js'
@@ -119,6 +120,7 @@ export type View<T> =
   T extends SetType<infer K> ? SetView<View<K>> :
   T extends SortedMapType<infer K, infer V> ? SortedMapView<KeyOf<K>, View<V>, Plain<V>> :
   T extends UnionType<infer A> ? { [K in keyof A]: { readonly kind: K, readonly value: View<A[K]> } }[keyof A] | Unset :
+  T extends JsonType<infer V> ? V :
   never
 
 /** How a union reads that was never given a value, such as a field that an older peer does not know. */
@@ -128,7 +130,7 @@ export interface Unset {
 }
 
 type FieldsThatMayBeLeftOut<F> = {
-  [K in keyof F]: F[K] extends { readonly kind: 'ref' | 'list' | 'optional' | 'map' | 'set' | 'sortedMap' | 'union' | 'nothing' } ? K : never
+  [K in keyof F]: F[K] extends { readonly kind: 'ref' | 'list' | 'optional' | 'map' | 'set' | 'sortedMap' | 'union' | 'json' | 'nothing' } ? K : never
 }[keyof F]
 
 type Flat<T> = { [K in keyof T]: T[K] }
@@ -153,6 +155,7 @@ export type Plain<T> =
   T extends SetType<infer K> ? Iterable<Plain<K>> :
   T extends SortedMapType<infer K, infer V> ? Iterable<readonly [KeyOf<K>, Plain<V>]> :
   T extends UnionType<infer A> ? { [K in keyof A]: { readonly kind: K, readonly value: Plain<A[K]> } }[keyof A] | Unset :
+  T extends JsonType<infer V> ? V | undefined :
   never
 
 /** What {@link plain} makes of a view: ordinary objects, arrays and maps that hold no shared memory. */

@@ -10,6 +10,7 @@ const NOWHERE_HIGH = 0x18_0000
  * views of the copy; nothing has to be given back.
  */
 export class PrivateArena implements Allocator, RegionSpace {
+  readonly transient = true
   region: Region
   readonly #regions: Region[] = []
   readonly #limit: number

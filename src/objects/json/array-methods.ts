@@ -1,0 +1,90 @@
+// Methods of arrays that would move values through views, each a deep copy: here the cells themselves are moved.
+import { RpcError } from '../../base/errors.js'
+import { MAX_WALK_NODES } from '../limits.js'
+import { REGION, WORD, type Located } from '../view.js'
+import { PlainReader } from './plain.js'
+import { RECORD_WORDS } from '../../layout/json-layout.js'
+import { openArray } from './record.js'
+import { reorderElements, spliceElements } from './update.js'
+
+type Self = Located & readonly unknown[]
+
+function lengthOf(self: Self): number {
+  return openArray(self[REGION], self[WORD]).count
+}
+
+/** Elements as plain values: what is taken out of an array is no view any more. */
+function snapshots(self: Self, start: number, count: number): unknown[] {
+  const { region, word, count: length } = openArray(self[REGION], self[WORD])
+  const taken: unknown[] = []
+  for (let i = start; i < Math.min(start + count, length); i++) {
+    const p = word + RECORD_WORDS + i * 2
+    taken.push(new PlainReader(MAX_WALK_NODES).cell(region, region.i32[p]! | 0, region.i32[p + 1]! | 0))
+  }
+  return taken
+}
+
+function take(self: Self, start: number, count: number, values: readonly unknown[]): unknown[] {
+  const taken = snapshots(self, start, count)
+  spliceElements(self[REGION], self[WORD], start, taken.length, values)
+  return taken
+}
+
+/** The integer that an argument of splice stands for, within the array. */
+function clamp(value: number | undefined, length: number): number {
+  const whole = Math.trunc(Number(value ?? 0)) || 0
+  return whole < 0 ? Math.max(0, length + whole) : Math.min(whole, length)
+}
+
+const methods = {
+  push(this: Self, ...values: readonly unknown[]): number {
+    const length = lengthOf(this)
+    spliceElements(this[REGION], this[WORD], length, 0, values)
+    return length + values.length
+  },
+  pop(this: Self): unknown {
+    const length = lengthOf(this)
+    return length === 0 ? undefined : take(this, length - 1, 1, [])[0]
+  },
+  shift(this: Self): unknown {
+    return take(this, 0, 1, [])[0]
+  },
+  unshift(this: Self, ...values: readonly unknown[]): number {
+    spliceElements(this[REGION], this[WORD], 0, 0, values)
+    return lengthOf(this)
+  },
+  splice(this: Self, ...given: readonly unknown[]): unknown[] {
+    const length = lengthOf(this)
+    const start = clamp(given[0] as number | undefined, length)
+    const count = given.length === 0 ? 0 : given.length === 1 ? length - start : Math.min(Math.max(0, Math.trunc(Number(given[1])) || 0), length - start)
+    return take(this, start, count, given.slice(2))
+  },
+  reverse(this: Self): unknown {
+    const length = lengthOf(this)
+    reorderElements(this[REGION], this[WORD], Array.from({ length }, (_, i) => length - 1 - i))
+    return this
+  },
+  sort(this: Self, compare?: (a: unknown, b: unknown) => number): unknown {
+    const values = [...this]
+    const order = values.map((_, i) => i)
+    // The default order is that of strings, as Array's.
+    const by = compare ?? ((a: unknown, b: unknown) => {
+      const [x, y] = [String(a), String(b)]
+      return x < y ? -1 : x > y ? 1 : 0
+    })
+    order.sort((a, b) => by(values[a], values[b]))
+    reorderElements(this[REGION], this[WORD], order)
+    return this
+  },
+  copyWithin(): never {
+    throw new RpcError('UNIMPLEMENTED', 'copyWithin is not for arrays of json: use splice')
+  },
+  *values(this: Self): IterableIterator<unknown> {
+    for (let i = 0; i < lengthOf(this); i++) yield this[i]
+  },
+}
+
+/** A method that arrays of json have of their own. */
+export function arrayMethod(name: string): unknown {
+  return Object.hasOwn(methods, name) ? methods[name as keyof typeof methods] : undefined
+}

@@ -1,0 +1,265 @@
+// A document is put together in private memory, records after their contents, and copied into shared memory in few blocks.
+import { RpcError } from '../../base/errors.js'
+import {
+  ARRAY, DICTIONARY, DICTIONARY_WORDS, DOCUMENT_MAGIC, DOCUMENT_WORDS, ENTRY_WORDS, NEAR_TEXT, OBJECT, OWNED, RECORD_WORDS, RELATIVE, TEXT,
+} from '../../layout/json-layout.js'
+import type { Allocator, Region } from '../../memory/region.js'
+import type { Source } from '../build.js'
+import { type Intern, internOf, type KeyNode } from './intern.js'
+import { INDEXED_FROM, MAX_JSON_LENGTH } from './limits.js'
+import { Staging } from './staging.js'
+
+/** Blocks that the allocator would round up are avoided below this many bytes, then blocks are whole spans. */
+const SMALL_BLOCK_BYTES = 8192
+const SPANS_FROM = 64
+const EIGHT_SPANS_FROM = 1024
+
+/** Where the latest document was put. */
+export interface Built {
+  lo: number
+  hi: number
+  region: Region
+  word: number
+}
+
+/**
+ * The making of one document. Values are pushed as cells onto a private stack; closing an array or object moves its cells
+ * into a record. Nothing is visible to others before {@link finish}.
+ */
+export class JsonBuilder extends Staging {
+  intern: Intern | null = null
+  #source!: Source
+  #smallMax = SMALL_BLOCK_BYTES
+  #limit = 0
+  /** Words already in blocks of the document, and the addresses of these blocks. */
+  #flushed = 0
+  readonly #chunks: number[] = []
+  #lastRegion: Region | null = null
+  /** Cells of the stack below this position hold no relative address. */
+  #mark = 0
+  #keyMark = 0
+
+  /** Starts a document whose blocks come from `source`; its shapes belong to the allocator. */
+  begin(source: Source, allocator: Allocator): void {
+    this.clear()
+    this.#source = source
+    this.intern = internOf(allocator)
+    this.#smallMax = allocator.smallMax ?? SMALL_BLOCK_BYTES
+    this.#flushed = 0
+    this.#chunks.length = 0
+    this.#lastRegion = null
+    this.#mark = 0
+    this.#keyMark = 0
+    this.#setLimit()
+  }
+
+  #setLimit(): void {
+    const max = this.#smallMax
+    const bytes = this.#flushed * 4 < SPANS_FROM * max ? max : this.#flushed * 4 < EIGHT_SPANS_FROM * max ? max * 8 : max * 64
+    this.#limit = bytes >>> 2
+  }
+
+  /** Makes room for words of text or cells; what is there goes into a block when it would not fit beside them. */
+  protected override makeRoom(words: number): void {
+    const used = this.cellsUsed + this.textUsed
+    if (used > 0 && used + words > this.#limit) this.#flush()
+  }
+
+  /** Takes the cells from `start` of the stack as the elements of an array, and pushes it. */
+  closeArray(start: number): void {
+    const words = this.sp - start
+    if (words > MAX_JSON_LENGTH * 2) throw new RpcError('INVALID_ARGUMENT', `an array of json has at most ${MAX_JSON_LENGTH} elements`)
+    const at = this.record(RECORD_WORDS + words)
+    this.cells[at] = words >>> 1
+    this.cells[at + 1] = words >>> 1
+    this.#take(start, at + RECORD_WORDS)
+    this.#pushRecord(ARRAY, at)
+  }
+
+  /** The same for an object whose keys are those of a node with a shape, or none. */
+  closeShaped(start: number, node: KeyNode | null): void {
+    const at = this.record(RECORD_WORDS + this.sp - start)
+    this.cells[at] = node === null ? 0 : node.shapeLo
+    this.cells[at + 1] = node === null ? 0 : node.shapeHi
+    this.#take(start, at + RECORD_WORDS)
+    this.#pushRecord(OBJECT, at)
+  }
+
+  /** The same for an object whose keys, which are distinct, are those from `keyStart` of the stack of keys. */
+  closeDictionary(start: number, keyStart: number): void {
+    const count = this.sp - start >>> 1
+    if (count > MAX_JSON_LENGTH) throw new RpcError('INVALID_ARGUMENT', `an object of json has at most ${MAX_JSON_LENGTH} keys`)
+    const bits = count < INDEXED_FROM ? 0 : 32 - Math.clz32(count * 2 - 1)
+    const index = bits === 0 ? 0 : 1 << bits
+    const at = this.record(DICTIONARY_WORDS + count * ENTRY_WORDS + index)
+    const { cells, stack, keys } = this
+    cells[at] = count
+    cells[at + 1] = DICTIONARY | bits
+    cells[at + 2] = count
+    cells[at + 3] = count
+    let to = at + DICTIONARY_WORDS
+    for (let i = start, k = keyStart; i < this.sp; i += 2, k += 2, to += ENTRY_WORDS) {
+      cells[to] = keys[k]!
+      cells[to + 1] = keys[k + 1]!
+      cells[to + 2] = stack[i]!
+      cells[to + 3] = stack[i + 1]!
+    }
+    if (bits > 0) this.#index(to, keyStart >>> 1, count, bits)
+    this.kp = keyStart
+    if (keyStart < this.#keyMark) this.#keyMark = keyStart
+    this.pop(start)
+    this.#pushRecord(OBJECT, at)
+  }
+
+  #index(index: number, base: number, count: number, bits: number): void {
+    const { cells, hashes } = this
+    const mask = (1 << bits) - 1
+    cells.fill(0, index, index + mask + 1)
+    for (let i = 0; i < count; i++) {
+      let place = hashes[base + i]! >>> 32 - bits
+      while (cells[index + place] !== 0) place = place + 1 & mask
+      cells[index + place] = i + 1
+    }
+  }
+
+  #take(start: number, to: number): void {
+    const { cells, stack, sp } = this
+    if (sp - start <= 256) for (let i = start, k = to; i < sp; i++, k++) cells[k] = stack[i]!
+    else cells.set(stack.subarray(start, sp), to)
+    this.pop(start)
+  }
+
+  #pushRecord(tag: number, at: number): void {
+    if (this.sp < this.#mark) this.#mark = this.sp
+    this.push(at << 2 | RELATIVE, tag << 16)
+  }
+
+  /** Puts what is staged into a block, and makes the addresses of it that lie on the stack absolute. */
+  #flush(): void {
+    const words = this.cellsUsed + this.textUsed
+    const word = this.#source.allocate(words * 4)
+    const { region } = this.#source
+    this.#enterRegion(region)
+    const cellBase = region.lowOf(word)
+    const textBase = cellBase + this.cellsUsed * 4 | 0
+    this.#copyCells(region.i32, word, 0, this.cellsUsed, cellBase, textBase, region.high)
+    this.#copyText(region.i32, word + this.cellsUsed)
+    relocate(this.stack, this.#mark, this.sp, cellBase, textBase, region.high)
+    relocate(this.keys, this.#keyMark, this.kp, cellBase, textBase, region.high)
+    this.#mark = this.sp
+    this.#keyMark = this.kp
+    this.#chunks.push(cellBase, region.high)
+    this.#flushed += words
+    this.cellsUsed = 0
+    this.textUsed = 0
+    this.#setLimit()
+  }
+
+  /**
+   * Ends the document whose only value is on the stack: `built` tells its cell, and of an object or array where it lies.
+   * The blocks are the source's owner's.
+   */
+  finish(): Built {
+    const lo = this.stack[0]!
+    const hi = this.stack[1]!
+    const tag = hi >> 16
+    if (tag === OBJECT || tag === ARRAY) this.#finishRecord(lo & ~7, tag)
+    else if (tag === NEAR_TEXT || tag === TEXT) this.#finishText(lo & ~3)
+    else {
+      built.lo = lo
+      built.hi = hi
+    }
+    this.sp = 0
+    return built
+  }
+
+  #finishText(at: number): void {
+    const words = this.textUsed - (at >>> 2)
+    const word = this.#source.allocate(words * 4)
+    const { region } = this.#source
+    this.#copyText(region.i32, word)
+    built.lo = region.lowOf(word) | OWNED
+    built.hi = TEXT << 16 | region.high
+  }
+
+  // The root is the record that was made last: [header | root | other cells | texts | chunk table].
+  #finishRecord(offset: number, tag: number): void {
+    const root = offset >>> 2
+    const chunks = this.#chunks
+    const tableWords = chunks.length === 0 ? 0 : 2 + chunks.length
+    const total = DOCUMENT_WORDS + this.cellsUsed + this.textUsed
+    const word = this.#source.allocate((total + (total & 1) + tableWords) * 4)
+    const { region } = this.#source
+    this.#enterRegion(region)
+    const a = region.i32
+    const rootWords = this.cellsUsed - root
+    const first = word + DOCUMENT_WORDS
+    const cellBase = region.lowOf(first + rootWords)
+    const textBase = region.lowOf(first + this.cellsUsed)
+    this.#copyCells(a, first, root, this.cellsUsed, cellBase, textBase, region.high)
+    this.#copyCells(a, first + rootWords, 0, root, cellBase, textBase, region.high)
+    this.#copyText(a, first + this.cellsUsed)
+    const table = word + total + (total & 1)
+    a[word] = tableWords === 0 ? 0 : region.lowOf(table)
+    a[word + 1] = DOCUMENT_MAGIC << 16 | (tableWords === 0 ? 0 : region.high)
+    if (tableWords > 0) {
+      a[table] = chunks.length >>> 1
+      a[table + 1] = 0
+      for (let i = 0; i < chunks.length; i++) a[table + 2 + i] = chunks[i]!
+    }
+    built.region = region
+    built.word = first
+    built.lo = region.lowOf(first) | OWNED
+    built.hi = tag << 16 | region.high
+  }
+
+  // A near text names no region: those in blocks of another region than the cells' get their full address.
+  #enterRegion(region: Region): void {
+    const last = this.#lastRegion
+    this.#lastRegion = region
+    if (last === null || last === region) return
+    farTexts(this.stack, this.sp, last.high)
+    farTexts(this.keys, this.kp, last.high)
+    farTexts(this.cells, this.cellsUsed, last.high)
+  }
+
+  #copyCells(a: Int32Array, to: number, from: number, end: number, cellBase: number, textBase: number, high: number): void {
+    const { cells } = this
+    for (let i = from, k = to; i < end; i += 2, k += 2) {
+      let lo = cells[i]!
+      let hi = cells[i + 1]!
+      if (hi >>> 0 >= 0xfffb_0000 && (lo & RELATIVE) !== 0 && hi >>> 0 < 0xffff_0000) {
+        const tag = hi >> 16
+        lo = (lo & ~RELATIVE) + (tag < OBJECT ? textBase : cellBase) | 0
+        if (tag !== NEAR_TEXT) hi |= high
+      }
+      a[k] = lo
+      a[k + 1] = hi
+    }
+  }
+
+  #copyText(a: Int32Array, to: number): void {
+    const { text, textUsed } = this
+    if (textUsed <= 64) for (let i = 0; i < textUsed; i++) a[to + i] = text[i]!
+    else a.set(text.subarray(0, textUsed), to)
+  }
+}
+
+/** Makes relative addresses absolute; their targets have just been put into a block. */
+function relocate(cells: Int32Array, from: number, end: number, cellBase: number, textBase: number, high: number): void {
+  for (let i = from; i < end; i += 2) {
+    const hi = cells[i + 1]!
+    const tag = hi >> 16
+    if (tag < NEAR_TEXT || tag > ARRAY || (cells[i]! & RELATIVE) === 0) continue
+    cells[i] = (cells[i]! & ~RELATIVE) + (tag < OBJECT ? textBase : cellBase) | 0
+    if (tag !== NEAR_TEXT) cells[i + 1] = hi | high
+  }
+}
+
+function farTexts(cells: Int32Array, end: number, high: number): void {
+  for (let i = 0; i < end; i += 2) {
+    if (cells[i + 1]! >> 16 === NEAR_TEXT && (cells[i]! & RELATIVE) === 0) cells[i + 1] = TEXT << 16 | high
+  }
+}
+
+const built: Built = { lo: 0, hi: 0, region: null as unknown as Region, word: 0 }

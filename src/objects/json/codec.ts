@@ -1,0 +1,117 @@
+import { ARRAY, OBJECT, OWNED } from '../../layout/json-layout.js'
+import type { Region } from '../../memory/region.js'
+import type { Build, Source } from '../build.js'
+import { Codec, type AnyType } from '../codec.js'
+import type { Copier } from '../copier.js'
+import type { Gather } from '../gather.js'
+import { requireReachable } from '../problems.js'
+import { REGION, WORD, type Located } from '../view.js'
+import type { Built } from './builder.js'
+import { copyContainer, pushCopy } from './copy.js'
+import { fastForm } from './fast.js'
+import { withBuilder, writeValue } from './from-value.js'
+import { gatherCell, gatherDocument } from './gather.js'
+import { proxies } from './proxies.js'
+import { type Form, valueOf } from './read.js'
+import { json, provideCodecs } from './type.js'
+import { isJson, tagOf } from './whole.js'
+import type { Allocator } from '../../memory/region.js'
+
+/** Fields, elements, arguments and results of json: a cell. All zero is the absence of a value. */
+class JsonCodec extends Codec {
+  readonly bytes = 8
+  readonly align = 8
+  readonly form: Form
+
+  constructor(type: AnyType, form: Form) {
+    super(type)
+    this.form = form
+  }
+
+  read(region: Region, p: number): unknown {
+    return valueOf(region, region.i32[p]! | 0, region.i32[p + 1]! | 0, this.form)
+  }
+
+  write(build: Build, region: Region, p: number, value: unknown, where: string): void {
+    this.#write(build, value, region.i32, p, where)
+  }
+
+  #write(build: Build, value: unknown, out: Int32Array, index: number, where: string): boolean {
+    out[index] = 0
+    out[index + 1] = 0
+    if (value === undefined) return false
+    const { lo, hi } = buildJson(build, build.allocator, value, where)
+    out[index] = lo
+    out[index + 1] = hi
+    return isOwned(lo, hi)
+  }
+
+  override gather(gather: Gather, region: Region, p: number): void {
+    gatherCell(gather, region, region.i32[p]! | 0, region.i32[p + 1]! | 0, 0)
+  }
+
+  override gatherCell(gather: Gather, region: Region, lo: number, hi: number): void {
+    gatherCell(gather, region, lo, hi, 0)
+  }
+
+  override gatherView(gather: Gather, view: Located): void {
+    gatherDocument(gather, view[REGION], view[WORD], tagOf(view))
+  }
+
+  copy(copier: Copier, from: Region, p: number, to: Region, q: number): void {
+    this.copyCell(copier, from, from.i32[p]! | 0, from.i32[p + 1]! | 0, to, q)
+  }
+
+  override copyCell(copier: Copier, from: Region, lo: number, hi: number, to: Region, q: number): void {
+    to.i32[q] = 0
+    to.i32[q + 1] = 0
+    if (lo === 0 && hi === 0) return
+    const built = withBuilder(copier, copier.allocator, (builder) => pushCopy(builder, copier, from, lo, hi, 0))
+    to.i32[q] = built.lo
+    to.i32[q + 1] = built.hi
+  }
+
+  override copyView(copier: Copier, view: Located): object {
+    const tag = tagOf(view)
+    const { region, word } = withBuilder(copier, copier.allocator, (builder) =>
+      copyContainer(builder, copier, view[REGION], view[WORD], tag, 0))
+    return viewOf(this.form, region, word, tag)
+  }
+
+  override writeCell(build: Build, value: unknown, out: Int32Array, index: number, where: string): boolean {
+    if (!isJson(value)) return this.#write(build, value, out, index, where)
+    const { [REGION]: home, [WORD]: word } = value as unknown as Located
+    requireReachable(build.allocator, null, home, where)
+    out[index] = home.lowOf(word)
+    out[index + 1] = tagOf(value as object) << 16 | home.high
+    return false
+  }
+
+  override readCell(region: Region, lo: number, hi: number): unknown {
+    return valueOf(region, lo, hi, this.form)
+  }
+
+  describe(): string {
+    return 'json'
+  }
+}
+
+function isOwned(lo: number, hi: number): boolean {
+  const tag = hi >> 16
+  return tag >= -5 && tag <= ARRAY && (lo & OWNED) !== 0
+}
+
+function viewOf(form: Form, region: Region, word: number, tag: number): object {
+  return tag === OBJECT ? form.object(region, word) : form.array(region, word)
+}
+
+/** Writes a document; a view of json is copied. */
+function buildJson(source: Source, allocator: Allocator, value: unknown, where: string): Built {
+  if (!isJson(value)) return writeValue(source, allocator, value, where)
+  const { [REGION]: region, [WORD]: word } = value as unknown as Located
+  return withBuilder(source, allocator, (builder) => copyContainer(builder, unlimited, region, word, tagOf(value as object), 0))
+}
+
+const unlimited = { spend: (): void => undefined }
+
+provideCodecs(new JsonCodec(json, proxies), new JsonCodec(json.fast, fastForm))

@@ -1,0 +1,137 @@
+// Objects and arrays of json for hot loops: one class for all objects, with a compiled getter for each key that is ever read.
+import { INT, RECORD_WORDS } from '../../layout/json-layout.js'
+import type { Region } from '../../memory/region.js'
+import { Emitter } from '../emit.js'
+import { HOLD, type Hold, REGION, TYPE, WORD, type Located } from '../view.js'
+import { inspectNode } from './inspect.js'
+import { emitFind } from './key-code.js'
+import { cellOfKey, type Form, readCell, valueOf } from './read.js'
+import { openArray, openObject } from './record.js'
+import { slotTable } from './shapes.js'
+import { json } from './type.js'
+import { setElement, setKey } from './update.js'
+import { IS_ARRAY, plainOf } from './whole.js'
+
+const inspectSymbol = Symbol.for('nodejs.util.inspect.custom')
+
+function lookUp(self: Located, key: string): unknown {
+  const object = openObject(self[REGION], self[WORD])
+  const p = cellOfKey(object, key)
+  return p < 0 ? undefined : readCell(object.region, p, fastForm)
+}
+
+// At the end of the class's prototype chain: sees the keys that have no getter yet, or never get one.
+const otherKeys: ProxyHandler<object> = {
+  get(_target, key, receiver: Located): unknown {
+    if (typeof key === 'symbol') return undefined
+    const value = lookUp(receiver, key)
+    compileKey(receiver, key)
+    return value
+  },
+  set(_target, key, value, receiver: Located): boolean {
+    if (typeof key === 'symbol') return Reflect.defineProperty(receiver, key, { value, writable: true, configurable: true })
+    setKey(receiver[REGION], receiver[WORD], key, value)
+    return true
+  },
+  has: () => false,
+  getPrototypeOf: () => null,
+}
+
+class FastObject implements Located {
+  readonly [REGION]: Region
+  readonly [WORD]: number
+  declare readonly [TYPE]: unknown
+  declare readonly [HOLD]?: Hold
+
+  constructor(region: Region, word: number) {
+    this[REGION] = region
+    this[WORD] = word
+  }
+}
+
+class FastArray implements Located, Iterable<unknown> {
+  readonly [REGION]: Region
+  readonly [WORD]: number
+  declare readonly [TYPE]: unknown
+  declare readonly [HOLD]?: Hold
+
+  constructor(region: Region, word: number) {
+    this[REGION] = region
+    this[WORD] = word
+  }
+
+  get length(): number {
+    return openArray(this[REGION], this[WORD]).count
+  }
+
+  at(index: number): unknown {
+    const array = openArray(this[REGION], this[WORD])
+    const i = index < 0 ? index + array.count : index
+    return i >>> 0 === i && i < array.count ? readCell(array.region, array.word + RECORD_WORDS + i * 2, fastForm) : undefined
+  }
+
+  set(index: number, value: unknown): void {
+    setElement(this[REGION], this[WORD], index, value)
+  }
+
+  *[Symbol.iterator](): IterableIterator<unknown> {
+    for (let i = 0; i < this.length; i++) yield this.at(i)
+  }
+}
+
+Reflect.deleteProperty(FastObject.prototype, 'constructor')
+for (const prototype of [FastObject.prototype, FastArray.prototype]) {
+  Object.defineProperty(prototype, TYPE, { value: json.fast })
+  Object.defineProperty(prototype, Symbol.dispose, { value: dispose })
+  Object.defineProperty(prototype, inspectSymbol, { value: inspectFast })
+}
+Object.defineProperty(FastArray.prototype, IS_ARRAY, { value: true })
+Object.defineProperty(FastArray.prototype, 'toJSON', { value: toJSON })
+Object.defineProperty(FastObject.prototype, 'toJSON', {
+  get(this: Located) {
+    return lookUp(this, 'toJSON') ?? toJSON
+  },
+})
+Object.setPrototypeOf(FastObject.prototype, new Proxy({}, otherKeys))
+
+function dispose(this: FastObject): void {
+  this[HOLD]?.release()
+}
+
+function toJSON(this: object): unknown {
+  return plainOf(this)
+}
+
+function inspectFast(this: FastObject, depth: number, options: object, inspect: (value: unknown, options: object) => string): string {
+  return inspectNode(this, this, depth, options, inspect)
+}
+
+/** Objects and arrays for hot loops. */
+export const fastForm: Form = {
+  object: (region, word) => new FastObject(region, word),
+  array: (region, word) => new FastArray(region, word),
+}
+
+/** Gives the class a getter and setter for a key, as long as there are tables for more keys. */
+function compileKey(self: Located, key: string): void {
+  const table = slotTable(key)
+  if (table === undefined || Object.hasOwn(FastObject.prototype, key)) return
+  const likely = openObject(self[REGION], self[WORD]).shape?.slotOf(key) ?? -1
+  const emitter = new Emitter()
+  emitter.named('REGION', REGION)
+  emitter.named('WORD', WORD)
+  emitter.named('valueOf', valueOf)
+  emitter.named('form', fastForm)
+  const compiled = emitter.compile(`function () {
+let r = this[REGION], w = this[WORD], a = r.i32, s, p, e, v, h
+${emitFind(emitter, table, key, likely, 'return undefined')}
+return h === ${INT << 16} ? v : valueOf(r, v, h, form)
+}`)
+  Object.defineProperty(FastObject.prototype, key, {
+    get: compiled.value as () => unknown,
+    set(this: Located, value: unknown) {
+      setKey(this[REGION], this[WORD], key, value)
+    },
+    configurable: true,
+  })
+}

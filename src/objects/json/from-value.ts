@@ -1,0 +1,141 @@
+// A document from a plain value, with JSON.stringify's rules for what is written and how.
+import { RpcError } from '../../base/errors.js'
+import { FALSE, NULL, TRUE } from '../../layout/json-layout.js'
+import type { Allocator } from '../../memory/region.js'
+import type { Source } from '../build.js'
+import { type Built, JsonBuilder } from './builder.js'
+import { MAX_JSON_DEPTH } from './limits.js'
+import { KeyTrack } from './objects.js'
+
+// One builder is kept; another is made when user code that runs meanwhile (toJSON, a getter) builds a document too.
+let spare: JsonBuilder | null = null
+
+/** Runs `work` with a builder and finishes the document that it left on the stack. */
+export function withBuilder(source: Source, allocator: Allocator, work: (builder: JsonBuilder) => void): Built {
+  const builder = spare ?? new JsonBuilder()
+  spare = null
+  builder.begin(source, allocator)
+  work(builder)
+  const built = builder.finish()
+  spare = builder
+  return built
+}
+
+/** Writes a document of a value; `where` names the place in messages. @throws RpcError INVALID_ARGUMENT for what is not JSON. */
+export function writeValue(source: Source, allocator: Allocator, value: unknown, where: string): Built {
+  hasInherited = Object.keys(Object.prototype).length > 0
+  return withBuilder(source, allocator, (builder) => {
+    if (!pushValue(builder, value, '', 0)) {
+      throw new RpcError('INVALID_ARGUMENT', `${where}: ${typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`} is not JSON`)
+    }
+  })
+}
+
+/** False for what JSON has no form for, and which objects leave out. */
+function pushValue(builder: JsonBuilder, value: unknown, key: string, depth: number): boolean {
+  switch (typeof value) {
+    case 'string':
+      builder.pushString(value)
+      return true
+    case 'number':
+      pushFinite(builder, value)
+      return true
+    case 'boolean':
+      builder.pushConstant(value ? TRUE : FALSE)
+      return true
+    case 'object':
+      if (value !== null) return pushObject(builder, value, key, depth)
+      builder.pushConstant(NULL)
+      return true
+    case 'bigint':
+      return pushBigInt(builder, value, key, depth)
+    default:
+      return false
+  }
+}
+
+function pushFinite(builder: JsonBuilder, value: number): void {
+  // JSON has no minus zero, as JSON.stringify writes it.
+  if (Number.isFinite(value)) builder.pushNumber(value === 0 ? 0 : value)
+  else builder.pushConstant(NULL)
+}
+
+function pushBigInt(builder: JsonBuilder, value: bigint, key: string, depth: number): boolean {
+  const toJson: unknown = Reflect.get(BigInt.prototype, 'toJSON')
+  if (typeof toJson !== 'function') throw new RpcError('INVALID_ARGUMENT', `JSON has no bigint (${value}n at ${JSON.stringify(key)}): use a number or a string`)
+  return pushConverted(builder, Reflect.apply(toJson, value, [key]), key, depth)
+}
+
+function pushObject(builder: JsonBuilder, value: object, key: string, depth: number): boolean {
+  const { toJSON } = value as { readonly toJSON?: unknown }
+  if (typeof toJSON === 'function') return pushConverted(builder, Reflect.apply(toJSON, value, [key]), key, depth)
+  return pushConverted(builder, value, key, depth)
+}
+
+function pushConverted(builder: JsonBuilder, value: unknown, key: string, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) {
+    if (typeof value === 'bigint') throw new RpcError('INVALID_ARGUMENT', `JSON has no bigint (at ${JSON.stringify(key)}): use a number or a string`)
+    return pushValue(builder, value, key, depth)
+  }
+  if (depth >= MAX_JSON_DEPTH) {
+    throw new RpcError('INVALID_ARGUMENT', `JSON is nested at most ${MAX_JSON_DEPTH} deep here; this value is deeper, or contains itself`)
+  }
+  if (Array.isArray(value)) pushArray(builder, value, depth + 1)
+  else {
+    const prototype: unknown = Object.getPrototypeOf(value)
+    if (prototype === Object.prototype) pushRecord(builder, value as Readonly<Record<string, unknown>>, depth + 1)
+    else if (isBoxed(value)) return pushValue(builder, unboxed(value), key, depth)
+    else pushListed(builder, value as Readonly<Record<string, unknown>>, Object.keys(value), depth + 1)
+  }
+  return true
+}
+
+function isBoxed(value: object): boolean {
+  return value instanceof Number || value instanceof String || value instanceof Boolean || value instanceof BigInt
+}
+
+function unboxed(value: object): unknown {
+  if (value instanceof Number) return Number(value)
+  if (value instanceof String) return String(value)
+  return (value as { valueOf(): unknown }).valueOf()
+}
+
+function pushArray(builder: JsonBuilder, values: readonly unknown[], depth: number): void {
+  const start = builder.sp
+  const { length } = values
+  for (let i = 0; i < length; i++) {
+    const value = values[i]
+    if (typeof value === 'string') builder.pushString(value)
+    else if (!pushValue(builder, value, typeof value === 'object' ? String(i) : '', depth)) builder.pushConstant(NULL)
+  }
+  builder.closeArray(start)
+}
+
+/** An object with nothing inherited but from Object.prototype: for…in finds its properties fastest. */
+function pushRecord(builder: JsonBuilder, object: Readonly<Record<string, unknown>>, depth: number): void {
+  if (hasInherited) {
+    pushListed(builder, object, Object.keys(object), depth)
+    return
+  }
+  const track = new KeyTrack(builder)
+  for (const key in object) {
+    const value = object[key]
+    if (value === undefined) continue
+    track.enter(key)
+    if (typeof value === 'string') builder.pushString(value)
+    else if (!pushValue(builder, value, key, depth)) track.leaveOut()
+  }
+  track.close()
+}
+
+function pushListed(builder: JsonBuilder, object: Readonly<Record<string, unknown>>, keys: readonly string[], depth: number): void {
+  const track = new KeyTrack(builder)
+  for (const key of keys) {
+    track.enter(key)
+    if (!pushValue(builder, object[key], key, depth)) track.leaveOut()
+  }
+  track.close()
+}
+
+// Somebody gave Object.prototype properties that for…in would find in every object.
+let hasInherited = false

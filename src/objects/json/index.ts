@@ -1,0 +1,4 @@
+import './codec.js'
+export { json, type JsonArray, type JsonObject, type JsonType, type JsonValue } from './type.js'
+export { isJson, jsonEqual } from './whole.js'
+export { buildJson, fast } from './make.js'

@@ -1,0 +1,148 @@
+// The shapes that this isolate makes in a heap: a private tree of keys, whose nodes name shapes in shared memory.
+import { SHAPE_MAGIC, SHAPE_WORDS } from '../../layout/json-layout.js'
+import type { Allocator } from '../../memory/region.js'
+import { RpcError } from '../../base/errors.js'
+import { MAX_SHAPE_KEYS, MAX_SHAPE_WORDS, MAX_SHAPES_MADE, MAX_TREE_NODES } from './limits.js'
+import { needleOf, type Needle } from './needle.js'
+import type { Shape } from './shapes.js'
+
+/** Sequences of keys that were met once: 2^12. */
+const REMEMBERED = 4096
+
+/** A list of keys on the way from the tree's root. */
+export class KeyNode {
+  readonly children = new Map<number, KeyNode>()
+  /** The child that was taken last: most often the one that is taken next. */
+  next: KeyNode | null = null
+  /** Address of the shape with exactly these keys; 0 = none. */
+  shapeLo = 0
+  shapeHi = 0
+
+  /** @param needle the last of the keys. */
+  constructor(
+    readonly parent: KeyNode | null, readonly needle: Needle, readonly key: string, readonly depth: number, readonly sequence: number,
+    /** Words that the keys take in a shape. */
+    readonly words: number,
+  ) {}
+
+  /** The node with one key more, or null. */
+  child(key: string, hash: number): KeyNode | null {
+    const child = this.children.get(hash)
+    if (child === undefined || child.key !== key) return null
+    this.next = child
+    return child
+  }
+
+  /** Whether a key is among these. */
+  has(key: string): boolean {
+    for (let node: KeyNode = this; node.parent !== null; node = node.parent) if (node.key === key) return true
+    return false
+  }
+}
+
+/** Names a sequence of keys by a number, step by step. */
+export function nextSequence(sequence: number, hash: number): number {
+  return Math.imul(sequence, 31) + hash | 0
+}
+
+/**
+ * One isolate's shapes in the heap of one allocator. The shapes' memory is the heap's for ever: documents that live on, and
+ * readers, rely on it. So their number is bounded, and only keys that occur together for the second time become a shape.
+ */
+export class Intern {
+  readonly root = new KeyNode(null, needleOf(''), '', 0, 0, SHAPE_WORDS)
+  /** The nodes of shapes that documents were copied with. */
+  readonly copies = new Map<Shape, KeyNode | null>()
+  readonly #seen = new Int32Array(REMEMBERED)
+  #nodes = 0
+  #shapes = 0
+
+  constructor(readonly allocator: Allocator) {}
+
+  /** Tells whether a sequence of keys is met again; another one may have been met in its place. */
+  meets(sequence: number): boolean {
+    const place = Math.imul(sequence ^ sequence >>> 15, 0x9e37_79b1) >>> 20
+    if (this.#seen[place] === sequence) return true
+    this.#seen[place] = sequence
+    return false
+  }
+
+  /** The node of a list of distinct keys, with its shape; null when it has none, and can get none. */
+  nodeOf(keys: readonly string[]): KeyNode | null {
+    if (keys.length > MAX_SHAPE_KEYS) return null
+    let node: KeyNode = this.root
+    for (const key of keys) {
+      const next = this.#step(node, key)
+      if (next === null) return null
+      node = next
+    }
+    return node.shapeHi !== 0 || node === this.root || this.#makeShape(node) ? node : null
+  }
+
+  #step(node: KeyNode, key: string): KeyNode | null {
+    const needle = needleOf(key)
+    const child = node.child(key, needle.hash)
+    if (child !== null) return child
+    const words = node.words + 1 + wordsOfKey(needle)
+    if (words > MAX_SHAPE_WORDS || this.#nodes >= MAX_TREE_NODES || this.#shapes >= MAX_SHAPES_MADE || node.children.has(needle.hash)) return null
+    const made = new KeyNode(node, needle, key, node.depth + 1, nextSequence(node.sequence, needle.hash), words)
+    node.children.set(needle.hash, made)
+    node.next = made
+    this.#nodes++
+    return made
+  }
+
+  /** False when the heap is full: then documents do without. */
+  #makeShape(node: KeyNode): boolean {
+    if (this.#shapes >= MAX_SHAPES_MADE) return false
+    let start: number
+    try {
+      start = this.allocator.allocate(node.words * 4)
+    } catch (error) {
+      if (RpcError.is(error)) return false
+      throw error
+    }
+    const { region } = this.allocator
+    const a = region.i32
+    a[start] = SHAPE_MAGIC
+    a[start + 1] = node.depth
+    a[start + 2] = node.words
+    a[start + 3] = 0
+    let end = start + node.words
+    for (let key: KeyNode = node; key.parent !== null; key = key.parent) {
+      end -= 1 + wordsOfKey(key.needle)
+      writeKey(a, end, key.needle)
+    }
+    node.shapeLo = region.lowOf(start)
+    node.shapeHi = region.high
+    this.#shapes++
+    return true
+  }
+}
+
+function wordsOfKey({ inline, words, head }: Needle): number {
+  return inline ? (head + 3) >>> 2 : words.length
+}
+
+function writeKey(a: Int32Array, at: number, { inline, head, words, lo, hi }: Needle): void {
+  a[at] = head
+  if (inline) {
+    if (head > 0) a[at + 1] = lo
+    if (head > 4) a[at + 2] = hi & 0xff
+    return
+  }
+  for (let i = 0; i < words.length; i++) a[at + 1 + i] = words[i]!
+}
+
+const interns = new WeakMap<Allocator, Intern>()
+
+/** The shapes of an allocator; none for memory that goes soon: documents there bring their keys along. */
+export function internOf(allocator: Allocator): Intern | null {
+  if (allocator.transient === true) return null
+  let intern = interns.get(allocator)
+  if (intern === undefined) {
+    intern = new Intern(allocator)
+    interns.set(allocator, intern)
+  }
+  return intern
+}

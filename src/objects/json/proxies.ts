@@ -1,0 +1,183 @@
+// Objects and arrays of json as JavaScript's own: a Proxy each, whose handler knows where the record lies.
+import { RECORD_WORDS } from '../../layout/json-layout.js'
+import type { Region } from '../../memory/region.js'
+import { HOLD, type Hold, REGION, TYPE, WORD, type Located } from '../view.js'
+import { arrayMethod } from './array-methods.js'
+import { inspectNode } from './inspect.js'
+import { cellOfKey, type Form, keysOf, readCell } from './read.js'
+import { openArray, openObject } from './record.js'
+import { json } from './type.js'
+import { deleteKey, setElement, setKey, spliceElements } from './update.js'
+import { plainOf } from './whole.js'
+
+const inspectSymbol = Symbol.for('nodejs.util.inspect.custom')
+
+/** What both kinds of handler answer for symbols. Those of {@link asView} make the proxy a view. */
+class Node {
+  hold: Hold | undefined = undefined
+
+  constructor(readonly region: Region, readonly word: number) {}
+
+  symbol(key: symbol, target: object): unknown {
+    if (key === REGION) return this.region
+    if (key === WORD) return this.word
+    if (key === TYPE) return json
+    if (key === HOLD) return this.hold
+    if (key === Symbol.dispose) return dispose
+    return Reflect.get(target, key)
+  }
+
+  has(target: object, key: string | symbol): boolean {
+    return typeof key === 'symbol' ? key === TYPE || key === Symbol.dispose || Reflect.has(Object.getPrototypeOf(target) as object, key)
+      : this.hasOwn(key) || Reflect.has(Object.getPrototypeOf(target) as object, key)
+  }
+
+  hasOwn(_key: string): boolean {
+    return false
+  }
+
+  preventExtensions(): boolean {
+    return false
+  }
+
+  setPrototypeOf(): boolean {
+    return false
+  }
+
+  defineProperty(target: object, key: string | symbol, descriptor: PropertyDescriptor): boolean {
+    const { configurable, enumerable, writable } = descriptor
+    if (!('value' in descriptor) || configurable === false || enumerable === false || writable === false) return false
+    return this.set(target, key, descriptor.value)
+  }
+
+  set(_target: object, key: string | symbol, value: unknown): boolean {
+    if (key !== HOLD) return false
+    this.hold = value as Hold
+    return true
+  }
+}
+
+function dispose(this: { readonly [HOLD]?: Hold }): void {
+  this[HOLD]?.release()
+}
+
+function toJSON(this: object): unknown {
+  return plainOf(this)
+}
+
+class ObjectNode extends Node implements ProxyHandler<object> {
+  get(target: object, key: string | symbol): unknown {
+    if (typeof key === 'symbol') return this.symbol(key, target)
+    const object = openObject(this.region, this.word)
+    const p = cellOfKey(object, key)
+    if (p >= 0) return readCell(object.region, p, proxies)
+    return key === 'toJSON' ? toJSON : Reflect.get(Object.prototype, key)
+  }
+
+  override set(target: object, key: string | symbol, value: unknown): boolean {
+    if (typeof key === 'symbol') return super.set(target, key, value)
+    setKey(this.region, this.word, key, value)
+    return true
+  }
+
+  override hasOwn(key: string): boolean {
+    return cellOfKey(openObject(this.region, this.word), key) >= 0
+  }
+
+  deleteProperty(_target: object, key: string | symbol): boolean {
+    if (typeof key === 'string') deleteKey(this.region, this.word, key)
+    return true
+  }
+
+  ownKeys(): string[] {
+    return keysOf(openObject(this.region, this.word))
+  }
+
+  getOwnPropertyDescriptor(_target: object, key: string | symbol): PropertyDescriptor | undefined {
+    if (typeof key === 'symbol') return undefined
+    const object = openObject(this.region, this.word)
+    const p = cellOfKey(object, key)
+    return p < 0 ? undefined : { value: readCell(object.region, p, proxies), writable: true, enumerable: true, configurable: true }
+  }
+}
+
+class ArrayNode extends Node implements ProxyHandler<unknown[]> {
+  get(target: unknown[], key: string | symbol): unknown {
+    if (typeof key === 'symbol') return key === Symbol.iterator ? arrayMethod('values') : this.symbol(key, target)
+    const index = indexOf(key)
+    if (index >= 0) {
+      const array = openArray(this.region, this.word)
+      return index < array.count ? readCell(array.region, array.word + RECORD_WORDS + index * 2, proxies) : undefined
+    }
+    if (key === 'length') return openArray(this.region, this.word).count
+    return key === 'toJSON' ? toJSON : arrayMethod(key) ?? Reflect.get(Array.prototype, key)
+  }
+
+  override set(target: object, key: string | symbol, value: unknown): boolean {
+    if (typeof key === 'symbol') return super.set(target, key, value)
+    const index = indexOf(key)
+    if (index >= 0) setElement(this.region, this.word, index, value)
+    else if (key === 'length') this.#setLength(value)
+    else return false
+    return true
+  }
+
+  #setLength(value: unknown): void {
+    const length = Number(value)
+    if (length >>> 0 !== length) throw new RangeError('Invalid array length')
+    const { count } = openArray(this.region, this.word)
+    if (length < count) spliceElements(this.region, this.word, length, count - length, [])
+    else if (length > count) spliceElements(this.region, this.word, count, 0, Array.from({ length: length - count }, () => null))
+  }
+
+  override hasOwn(key: string): boolean {
+    const index = indexOf(key)
+    return index >= 0 ? index < openArray(this.region, this.word).count : key === 'length'
+  }
+
+  // An array of JSON has no holes: taking an element out leaves null.
+  deleteProperty(_target: object, key: string | symbol): boolean {
+    const index = typeof key === 'string' ? indexOf(key) : -1
+    if (key === 'length') return false
+    if (index >= 0 && index < openArray(this.region, this.word).count) setElement(this.region, this.word, index, null)
+    return true
+  }
+
+  ownKeys(): string[] {
+    const { count } = openArray(this.region, this.word)
+    const keys = Array.from({ length: count }, (_, i) => String(i))
+    keys.push('length')
+    return keys
+  }
+
+  getOwnPropertyDescriptor(_target: object, key: string | symbol): PropertyDescriptor | undefined {
+    if (typeof key === 'symbol') return undefined
+    const array = openArray(this.region, this.word)
+    if (key === 'length') return { value: array.count, writable: true, enumerable: false, configurable: false }
+    const index = indexOf(key)
+    if (index < 0 || index >= array.count) return undefined
+    return { value: readCell(array.region, array.word + RECORD_WORDS + index * 2, proxies), writable: true, enumerable: true, configurable: true }
+  }
+}
+
+/** The array index that a key spells, or -1. */
+function indexOf(key: string): number {
+  const first = key.charCodeAt(0)
+  if (!(first >= 0x30 && first <= 0x39)) return -1
+  const index = Number(key)
+  return index >>> 0 === index && index < 0xffff_ffff && String(index) === key ? index : -1
+}
+
+function inspectProxy(this: Located, depth: number, options: object, inspect: (value: unknown, options: object) => string): string {
+  return inspectNode(this, this, depth, options, inspect)
+}
+
+// All proxies share these: nothing is ever stored in them. node's inspection looks at the target, not at the proxy.
+const objectTarget: object = Object.defineProperty({}, inspectSymbol, { value: inspectProxy, configurable: true })
+const arrayTarget: unknown[] = Object.defineProperty([], inspectSymbol, { value: inspectProxy, configurable: true })
+
+/** Objects and arrays as proxies. */
+export const proxies: Form = {
+  object: (region, word) => new Proxy(objectTarget, new ObjectNode(region, word)),
+  array: (region, word) => new Proxy(arrayTarget, new ArrayNode(region, word)),
+}

@@ -1,0 +1,172 @@
+// Shapes as a reader knows them: read from shared memory once, checked, and copied.
+import { MOVED, SHAPE_MAGIC, SHAPE_WORDS } from '../../layout/json-layout.js'
+import { locate, type Region, SHAPE_ENTRIES } from '../../memory/region.js'
+import { damaged } from '../problems.js'
+import { decodeUnits, wordsOf } from '../text-read.js'
+import { MAX_COMPILED_KEYS, MAX_SHAPE_KEYS, MAX_SHAPE_WORDS, MAX_SHAPES_KNOWN } from './limits.js'
+
+/** A list of keys. Private, and the same object for the same keys, wherever shapes with them lie. */
+export class Shape {
+  readonly #slots: ReadonlyMap<string, number>
+  #order: readonly number[] | null = null
+
+  /** @param number what {@link Region.shapes} and slot tables say for it. */
+  constructor(readonly number: number, readonly keys: readonly string[]) {
+    this.#slots = new Map(keys.map((key, slot) => [key, slot]))
+  }
+
+  /** Slot of a key, or -1. */
+  slotOf(key: string): number {
+    return this.#slots.get(key) ?? -1
+  }
+
+  /** Slots in the order in which JavaScript lists the keys. */
+  get order(): readonly number[] {
+    return this.#order ??= listingOrder(this.keys)
+  }
+}
+
+/** Indices of keys in JavaScript's order: those that look like array indices first, by value, then as they come. */
+export function listingOrder(keys: readonly string[]): number[] {
+  const indices: number[] = []
+  const others: number[] = []
+  for (let i = 0; i < keys.length; i++) (isIndex(keys[i]!) ? indices : others).push(i)
+  if (indices.length === 0) return others
+  indices.sort((a, b) => Number(keys[a]) - Number(keys[b]))
+  return indices.concat(others)
+}
+
+function isIndex(key: string): boolean {
+  const first = key.charCodeAt(0)
+  if (!(first >= 0x30 && first <= 0x39) || key.length > 10) return false
+  const value = Number(key)
+  return value >>> 0 === value && value < 0xffff_ffff && String(value) === key
+}
+
+const empty = new Shape(0, [])
+let known: Shape[] = [empty]
+let byKeys = new Map<string, Shape>([[signature([]), empty]])
+let regions: WeakRef<Region>[] = []
+let far = new WeakMap<Region, Map<number, Shape>>()
+const slotTables = new Map<string, Uint8Array>()
+
+/** In a slot table: the shape was not looked at yet, and has no such key. Otherwise slot + {@link FIRST_SLOT}. */
+export const UNKNOWN_SLOT = 0
+export const NO_SLOT = 1
+export const FIRST_SLOT = 2
+
+/**
+ * Where a key lies in each shape, by the shape's number; filled by {@link slotIn}. The same table for the same key. Undefined when
+ * there are tables for too many keys.
+ */
+export function slotTable(key: string): Uint8Array | undefined {
+  let table = slotTables.get(key)
+  if (table === undefined && slotTables.size < MAX_COMPILED_KEYS) {
+    table = new Uint8Array(MAX_SHAPES_KNOWN)
+    slotTables.set(key, table)
+  }
+  return table
+}
+
+/** Looks a key up in a shape and notes the answer in its table. */
+export function slotIn(table: Uint8Array, shape: Shape, key: string): number {
+  const slot = shape.slotOf(key)
+  table[shape.number] = slot < 0 ? NO_SLOT : slot + FIRST_SLOT
+  return slot
+}
+
+/** Position in {@link Region.shapes} of the entry for a shape's address. */
+export function entryOf(lo: number): number {
+  return (lo >>> 4 ^ lo >>> 12) % SHAPE_ENTRIES * 4
+}
+
+/** The shape that an object's header points to. @throws WildPointerError when there is none. */
+export function shapeAt(region: Region, lo: number, hi: number): Shape {
+  const { shapes } = region
+  const entry = entryOf(lo)
+  if (shapes[entry] === lo && shapes[entry + 1] === hi) return known[shapes[entry + 2]!]!
+  return shapeSlowly(region, lo, hi)
+}
+
+function shapeSlowly(region: Region, lo: number, hi: number): Shape {
+  if (lo === 0 && hi === 0) return empty
+  if ((hi & MOVED) !== 0) damaged('expected an object with a shape')
+  const address = (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0)
+  let loaded = far.get(region)
+  if (loaded === undefined) {
+    loaded = new Map()
+    far.set(region, loaded)
+    region.shapes = new Int32Array(SHAPE_ENTRIES * 4)
+    regions.push(new WeakRef(region))
+  }
+  let shape = loaded.get(address)
+  if (shape === undefined) {
+    shape = sharedShape(readKeys(region, lo, hi))
+    if (far.get(region) !== loaded) return shapeSlowly(region, lo, hi)
+    if (loaded.size >= MAX_SHAPES_KNOWN) loaded.clear()
+    loaded.set(address, shape)
+  }
+  const entry = entryOf(lo)
+  region.shapes[entry] = lo
+  region.shapes[entry + 1] = hi
+  region.shapes[entry + 2] = shape.number
+  return shape
+}
+
+/** The shape with these keys, which are distinct. */
+function sharedShape(keys: readonly string[]): Shape {
+  const name = signature(keys)
+  let shape = byKeys.get(name)
+  if (shape === undefined) {
+    if (known.length >= MAX_SHAPES_KNOWN) forget()
+    shape = new Shape(known.length, keys)
+    known.push(shape)
+    byKeys.set(name, shape)
+  }
+  return shape
+}
+
+function signature(keys: readonly string[]): string {
+  return keys.map((key) => `${key.length}:${key}`).join()
+}
+
+/** Forgets everything: whoever floods this process with shapes costs everybody some microseconds for each one in use. */
+function forget(): void {
+  for (const region of regions) {
+    const alive = region.deref()
+    // Taken away, not cleared: `far` says which regions have a table.
+    if (alive !== undefined) alive.shapes = alive.shapes.fill(0)
+  }
+  for (const table of slotTables.values()) table.fill(UNKNOWN_SLOT)
+  regions = []
+  far = new WeakMap()
+  known = [empty]
+  byKeys = new Map([[signature([]), empty]])
+}
+
+const copy = new Int32Array(MAX_SHAPE_WORDS)
+
+function readKeys(region: Region, lo: number, hi: number): string[] {
+  const home = locate(region, hi, lo, SHAPE_WORDS)
+  const k = (lo - home.low) >>> 2
+  const a = home.i32
+  const start = k + home.shift
+  const magic = a[start]!
+  const count = a[start + 1]! >>> 0
+  const words = a[start + 2]! >>> 0
+  if (magic !== SHAPE_MAGIC || count > MAX_SHAPE_KEYS || words > MAX_SHAPE_WORDS || words > home.words - k) {
+    damaged('the shape of an object is damaged, or the pointer to it wild')
+  }
+  for (let i = 0; i < words; i++) copy[i] = a[start + i]!
+  const keys: string[] = []
+  let at = SHAPE_WORDS
+  while (keys.length < count) {
+    const head = copy[at++]!
+    const length = wordsOf(head)
+    if (at > words || length > words - at) damaged('the keys of a shape do not fit into it')
+    keys.push(decodeUnits(copy, at, head, length))
+    at += length
+  }
+  if (new Set(keys).size !== count) damaged('a shape names a key twice')
+  return keys
+}

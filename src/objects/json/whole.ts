@@ -1,0 +1,43 @@
+// What is done with a whole document, given a view of it.
+import { isDeepStrictEqual } from 'node:util'
+import { RpcError } from '../../base/errors.js'
+import { ARRAY, OBJECT } from '../../layout/json-layout.js'
+import type { AnyType } from '../codec.js'
+import { MAX_WALK_NODES } from '../limits.js'
+import { asView, REGION, TYPE, WORD, type Located } from '../view.js'
+import { PlainReader } from './plain.js'
+
+/** On views of arrays that are no arrays to {@link Array.isArray}. */
+export const IS_ARRAY: unique symbol = Symbol('rpcool.array')
+
+/** OBJECT or ARRAY: what a view is a view of. */
+export function tagOf(view: object): number {
+  return Array.isArray(view) || (view as { readonly [IS_ARRAY]?: unknown })[IS_ARRAY] === true ? ARRAY : OBJECT
+}
+
+/** Whether a value is a view of an object or array of json. */
+export function isJson(value: unknown): boolean {
+  const view = asView(value)
+  return view !== undefined && (view[TYPE] as AnyType).kind === 'json'
+}
+
+/** The view of json behind a value. */
+export function jsonView(value: unknown): Located {
+  if (!isJson(value)) throw new RpcError('INVALID_ARGUMENT', 'expected a view of json')
+  return value as unknown as Located
+}
+
+/** The plain value of a view of json. */
+export function plainOf(value: object, maxNodes = MAX_WALK_NODES): object {
+  const view = jsonView(value)
+  return new PlainReader(maxNodes).container(view[REGION], view[WORD], tagOf(value))
+}
+
+/**
+ * Whether two JSON values are equal in structure: the same keys, in whatever order, with equal values. Each may be a view
+ * of json or a plain value.
+ */
+export function jsonEqual(a: unknown, b: unknown): boolean {
+  return isDeepStrictEqual(isJson(a) ? plainOf(a as object) : a, isJson(b) ? plainOf(b as object) : b)
+}
+

@@ -1,0 +1,87 @@
+// What is built from a value reads as JSON.parse(JSON.stringify(value)) does, however it is looked at.
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import { buildJson, fast, jsonEqual, plain, release } from '../../../src/objects/index.js'
+import { NoBench } from '../../../bench/nobench/generate.js'
+import { Arena } from '../../support/arena.js'
+
+const require = createRequire(import.meta.url)
+const big = 1 << 26
+
+function throughText(value: unknown): unknown {
+  const text = JSON.stringify(value) as string | undefined
+  return text === undefined ? undefined : JSON.parse(text)
+}
+
+function assertReadsAs(view: unknown, expected: unknown): void {
+  assert.deepStrictEqual(view, expected)
+  assert.equal(JSON.stringify(view), JSON.stringify(expected))
+  if (typeof view !== 'object' || view === null) return
+  assert.deepStrictEqual(plain(view), expected)
+  assert.ok(jsonEqual(view, expected))
+  assert.deepStrictEqual(Object.keys(view), Object.keys(expected as object))
+  assert.deepStrictEqual({ ...view }, { ...expected as object })
+  assert.deepStrictEqual(Array.isArray(view), Array.isArray(expected))
+  assertReadsFastAs(fast(view), expected)
+}
+
+function assertReadsFastAs(view: unknown, expected: unknown): void {
+  if (typeof expected !== 'object' || expected === null) {
+    assert.deepStrictEqual(view, expected)
+  } else if (Array.isArray(expected)) {
+    const array = view as readonly unknown[]
+    assert.equal(array.length, expected.length)
+    for (const [i, element] of expected.entries()) assertReadsFastAs(array.at(i), element)
+  } else {
+    for (const [key, value] of Object.entries(expected)) {
+      if (key !== 'toJSON') assertReadsFastAs(Reflect.get(view as object, key), value)
+    }
+    assert.equal(Reflect.get(view as object, 'no such key'), undefined)
+  }
+}
+
+test('generated values read as JSON.parse(JSON.stringify(…)) gives them', () => {
+  const arena = new Arena(big)
+  fc.assert(fc.property(fc.json({ maxDepth: 5, stringUnit: 'binary' }), fc.integer({ min: 1, max: 4 }), (text, times) => {
+    const value: unknown = JSON.parse(text)
+    for (let i = 0; i < times; i++) {
+      const view = buildJson(arena, value)
+      assertReadsAs(view, throughText(value))
+      if (typeof view === 'object' && view !== null) release(arena, view)
+    }
+  }), { numRuns: 300 })
+})
+
+test('any value is converted as JSON.stringify converts it', () => {
+  const arena = new Arena(big)
+  fc.assert(fc.property(fc.anything({ withDate: true, withBoxedValues: true, withNullPrototype: true, withSparseArray: true, withTypedArray: true }), (value) => {
+    const expected = throughText(value)
+    if (expected === undefined) assert.throws(() => buildJson(arena, value), { code: 'INVALID_ARGUMENT' })
+    else assertReadsAs(buildJson(arena, value), expected)
+  }), { numRuns: 300 })
+})
+
+test('real files: compatibility data, and the lock file of this project', () => {
+  const arena = new Arena(1 << 28)
+  for (const name of ['@mdn/browser-compat-data', '../../../../package-lock.json']) {
+    const value = require(name) as object
+    const view = buildJson(arena, value) as object
+    assert.deepStrictEqual(plain(view), value)
+    assert.equal(JSON.stringify(view), JSON.stringify(value))
+    release(arena, view)
+  }
+})
+
+test('documents of a kind share their shapes', () => {
+  const arena = new Arena(big)
+  const documents = [...new NoBench(1000)]
+  const views = documents.map((document) => buildJson(arena, document) as object)
+  for (const [i, view] of views.entries()) assertReadsAs(view, documents[i])
+  for (const view of views) release(arena, view)
+  const shapes = arena.live
+  assert.ok(shapes <= 100 * 3, `${shapes} blocks stay`)
+  for (const document of documents) release(arena, buildJson(arena, document) as object)
+  assert.ok(arena.live - shapes < 20, `${arena.live} blocks stay at the second time, ${shapes} at the first`)
+})
