@@ -33,7 +33,7 @@ export class ObjectHeap {
    * Writes any JSON value as a document: a tree of objects that is read where it lies. What `JSON.stringify` would leave out
    * or convert is left out and converted alike. The document is the caller's until {@link free}, which frees all of it; a
    * string, number, boolean or null takes no memory and is returned as it is.
-   * @throws RpcError INVALID_ARGUMENT for what JSON cannot hold, or a value nested more than 2000 deep.
+   * @throws RpcError INVALID_ARGUMENT for what JSON cannot hold, or a value nested more than 1000 deep.
    */
   json<T>(value: T): T {
     return buildJson(this.#open(), value) as T

@@ -20,6 +20,9 @@ export interface Hold {
   release(): void
 }
 
+/** Of a Proxy that stands for a view: the view behind it, whose fields can be read without traps. */
+export const BEHIND: unique symbol = Symbol('rpcool.behind')
+
 /** A view, as the library sees it. */
 export interface Located {
   readonly [REGION]: Region
@@ -34,8 +37,8 @@ export function isView(value: unknown): boolean {
 
 export function asView(value: unknown): Located | undefined {
   if (typeof value !== 'object' || value === null || !(TYPE in value)) return undefined
+  const view = (value as { readonly [BEHIND]?: Located })[BEHIND] ?? value as Located
   // A view class's own prototype has the type, but no region.
-  const view = value as Located
   return view[REGION] === undefined || view[REGION] === null ? undefined : view
 }
 

@@ -31,7 +31,7 @@ function take(self: Self, start: number, count: number, values: readonly unknown
 }
 
 /** The integer that an argument of splice stands for, within the array. */
-function clamp(value: number | undefined, length: number): number {
+function clamp(value: unknown, length: number): number {
   const whole = Math.trunc(Number(value ?? 0)) || 0
   return whole < 0 ? Math.max(0, length + whole) : Math.min(whole, length)
 }
@@ -55,7 +55,7 @@ const methods = {
   },
   splice(this: Self, ...given: readonly unknown[]): unknown[] {
     const length = lengthOf(this)
-    const start = clamp(given[0] as number | undefined, length)
+    const start = clamp(given[0], length)
     const count = given.length === 0 ? 0 : given.length === 1 ? length - start : Math.min(Math.max(0, Math.trunc(Number(given[1])) || 0), length - start)
     return take(this, start, count, given.slice(2))
   },

@@ -14,7 +14,7 @@ import { gatherCell, gatherDocument } from './gather.js'
 import { proxies } from './proxies.js'
 import { type Form, valueOf } from './read.js'
 import { json, provideCodecs } from './type.js'
-import { isJson, tagOf } from './whole.js'
+import { isJson, jsonView, tagOf } from './whole.js'
 import type { Allocator } from '../../memory/region.js'
 
 /** Fields, elements, arguments and results of json: a cell. All zero is the absence of a value. */
@@ -80,10 +80,11 @@ class JsonCodec extends Codec {
 
   override writeCell(build: Build, value: unknown, out: Int32Array, index: number, where: string): boolean {
     if (!isJson(value)) return this.#write(build, value, out, index, where)
-    const { [REGION]: home, [WORD]: word } = value as unknown as Located
+    const view = jsonView(value)
+    const home = view[REGION]
     requireReachable(build.allocator, null, home, where)
-    out[index] = home.lowOf(word)
-    out[index + 1] = tagOf(value as object) << 16 | home.high
+    out[index] = home.lowOf(view[WORD])
+    out[index + 1] = tagOf(view) << 16 | home.high
     return false
   }
 
@@ -108,10 +109,13 @@ function viewOf(form: Form, region: Region, word: number, tag: number): object {
 /** Writes a document; a view of json is copied. */
 function buildJson(source: Source, allocator: Allocator, value: unknown, where: string): Built {
   if (!isJson(value)) return writeValue(source, allocator, value, where)
-  const { [REGION]: region, [WORD]: word } = value as unknown as Located
-  return withBuilder(source, allocator, (builder) => copyContainer(builder, unlimited, region, word, tagOf(value as object), 0))
+  const view = jsonView(value)
+  return withBuilder(source, allocator, (builder) => copyContainer(builder, unlimited, view[REGION], view[WORD], tagOf(view), 0))
 }
 
 const unlimited = { spend: (): void => undefined }
 
-provideCodecs(new JsonCodec(json, proxies), new JsonCodec(json.fast, fastForm))
+/** The types of json are usable from here on. */
+export function provideJson(): void {
+  provideCodecs(new JsonCodec(json, proxies), new JsonCodec(json.fast, fastForm))
+}

@@ -1,4 +1,4 @@
-// A document from another one, in whatever heap: every word of the source is checked as any reader checks it.
+// A document from another one, in whatever heap: each word of the source is checked, like everywhere.
 import {
   ARRAY, DICTIONARY_WORDS, ENTRY_WORDS, INLINE_UNITS, NEAR_TEXT, OBJECT, RECORD_WORDS, TEXT,
 } from '../../layout/json-layout.js'

@@ -103,7 +103,7 @@ function toJSON(this: object): unknown {
 }
 
 function inspectFast(this: FastObject, depth: number, options: object, inspect: (value: unknown, options: object) => string): string {
-  return inspectNode(this, this, depth, options, inspect)
+  return inspectNode(this, depth, options, inspect)
 }
 
 /** Objects and arrays for hot loops. */

@@ -1,4 +1,5 @@
 // A document from a plain value, with JSON.stringify's rules for what is written and how.
+import { types } from 'node:util'
 import { RpcError } from '../../base/errors.js'
 import { FALSE, NULL, TRUE } from '../../layout/json-layout.js'
 import type { Allocator } from '../../memory/region.js'
@@ -49,9 +50,12 @@ function pushValue(builder: JsonBuilder, value: unknown, key: string, depth: num
       return true
     case 'bigint':
       return pushBigInt(builder, value, key, depth)
-    default:
-      return false
+    case 'undefined':
+    case 'function':
+    case 'symbol':
+      break
   }
+  return false
 }
 
 function pushFinite(builder: JsonBuilder, value: number): void {
@@ -62,42 +66,42 @@ function pushFinite(builder: JsonBuilder, value: number): void {
 
 function pushBigInt(builder: JsonBuilder, value: bigint, key: string, depth: number): boolean {
   const toJson: unknown = Reflect.get(BigInt.prototype, 'toJSON')
-  if (typeof toJson !== 'function') throw new RpcError('INVALID_ARGUMENT', `JSON has no bigint (${value}n at ${JSON.stringify(key)}): use a number or a string`)
-  return pushConverted(builder, Reflect.apply(toJson, value, [key]), key, depth)
+  if (typeof toJson !== 'function') return pushScalar(builder, value, key)
+  const converted: unknown = Reflect.apply(toJson, value, [key])
+  return typeof converted === 'bigint' ? pushScalar(builder, converted, key) : pushValue(builder, converted, key, depth)
 }
 
+/** An object that JSON may have a form of its own for. One frame for all of it: each level of nesting costs stack. */
 function pushObject(builder: JsonBuilder, value: object, key: string, depth: number): boolean {
   const { toJSON } = value as { readonly toJSON?: unknown }
-  if (typeof toJSON === 'function') return pushConverted(builder, Reflect.apply(toJSON, value, [key]), key, depth)
-  return pushConverted(builder, value, key, depth)
-}
-
-function pushConverted(builder: JsonBuilder, value: unknown, key: string, depth: number): boolean {
-  if (typeof value !== 'object' || value === null) {
-    if (typeof value === 'bigint') throw new RpcError('INVALID_ARGUMENT', `JSON has no bigint (at ${JSON.stringify(key)}): use a number or a string`)
-    return pushValue(builder, value, key, depth)
+  if (typeof toJSON === 'function') {
+    const converted: unknown = Reflect.apply(toJSON, value, [key])
+    if (typeof converted !== 'object' || converted === null) return pushScalar(builder, converted, key)
+    value = converted
   }
   if (depth >= MAX_JSON_DEPTH) {
     throw new RpcError('INVALID_ARGUMENT', `JSON is nested at most ${MAX_JSON_DEPTH} deep here; this value is deeper, or contains itself`)
   }
   if (Array.isArray(value)) pushArray(builder, value, depth + 1)
-  else {
-    const prototype: unknown = Object.getPrototypeOf(value)
-    if (prototype === Object.prototype) pushRecord(builder, value as Readonly<Record<string, unknown>>, depth + 1)
-    else if (isBoxed(value)) return pushValue(builder, unboxed(value), key, depth)
-    else pushListed(builder, value as Readonly<Record<string, unknown>>, Object.keys(value), depth + 1)
-  }
+  else if (Object.getPrototypeOf(value) === Object.prototype) pushRecord(builder, value as Readonly<Record<string, unknown>>, depth + 1)
+  else if (isBoxed(value)) return pushScalar(builder, unboxed(value), key)
+  else pushListed(builder, value as Readonly<Record<string, unknown>>, Object.keys(value), depth + 1)
   return true
 }
 
+/** What an object was converted to, when it is none. */
+function pushScalar(builder: JsonBuilder, value: unknown, key: string): boolean {
+  if (typeof value === 'bigint') throw new RpcError('INVALID_ARGUMENT', `JSON has no bigint (at ${JSON.stringify(key)}): use a number or a string`)
+  return pushValue(builder, value, key, 0)
+}
+
 function isBoxed(value: object): boolean {
-  return value instanceof Number || value instanceof String || value instanceof Boolean || value instanceof BigInt
+  return types.isNumberObject(value) || types.isStringObject(value) || types.isBooleanObject(value) || types.isBigIntObject(value)
 }
 
 function unboxed(value: object): unknown {
-  if (value instanceof Number) return Number(value)
-  if (value instanceof String) return String(value)
-  return (value as { valueOf(): unknown }).valueOf()
+  if (types.isNumberObject(value)) return Number(value)
+  return types.isStringObject(value) ? String(value) : value.valueOf()
 }
 
 function pushArray(builder: JsonBuilder, values: readonly unknown[], depth: number): void {

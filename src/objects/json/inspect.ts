@@ -13,8 +13,8 @@ type Inspect = (value: unknown, options: object) => string
 const INSPECTED = 100
 
 /** How console.log shows a view of json: as the plain value, one level after the other. Never throws for what a peer wrote. */
-export function inspectNode(view: Located, self: object, depth: number, options: object, inspect: Inspect): string {
-  const isArray = tagOf(self) === ARRAY
+export function inspectNode(view: Located, depth: number, options: object, inspect: Inspect): string {
+  const isArray = tagOf(view) === ARRAY
   if (depth < 0) return isArray ? '[Array]' : '[Object]'
   return inspect(isArray ? elements(view) : fields(view), { ...options, depth })
 }

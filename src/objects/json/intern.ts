@@ -32,12 +32,6 @@ export class KeyNode {
     this.next = child
     return child
   }
-
-  /** Whether a key is among these. */
-  has(key: string): boolean {
-    for (let node: KeyNode = this; node.parent !== null; node = node.parent) if (node.key === key) return true
-    return false
-  }
 }
 
 /** Names a sequence of keys by a number, step by step. */
@@ -58,6 +52,11 @@ export class Intern {
   #shapes = 0
 
   constructor(readonly allocator: Allocator) {}
+
+  /** How many shapes were made. */
+  get shapes(): number {
+    return this.#shapes
+  }
 
   /** Tells whether a sequence of keys is met again; another one may have been met in its place. */
   meets(sequence: number): boolean {
@@ -85,7 +84,7 @@ export class Intern {
     if (child !== null) return child
     const words = node.words + 1 + wordsOfKey(needle)
     if (words > MAX_SHAPE_WORDS || this.#nodes >= MAX_TREE_NODES || this.#shapes >= MAX_SHAPES_MADE || node.children.has(needle.hash)) return null
-    const made = new KeyNode(node, needle, key, node.depth + 1, nextSequence(node.sequence, needle.hash), words)
+    const made = new KeyNode(node, needle, asPropertyKey(key), node.depth + 1, nextSequence(node.sequence, needle.hash), words)
     node.children.set(needle.hash, made)
     node.next = made
     this.#nodes++
@@ -118,6 +117,11 @@ export class Intern {
     this.#shapes++
     return true
   }
+}
+
+/** The same string, as the engine holds it for property keys: comparing it with those of other objects is comparing pointers. */
+function asPropertyKey(key: string): string {
+  return Object.keys({ [key]: 0 })[0] ?? key
 }
 
 function wordsOfKey({ inline, words, head }: Needle): number {

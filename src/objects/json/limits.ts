@@ -1,5 +1,5 @@
-/** Objects and arrays inside one another. Walks over a document recurse, some 200 bytes of stack a level. */
-export const MAX_JSON_DEPTH = 2000
+/** Objects and arrays inside one another. Walks recurse, up to half a KB of stack a level. */
+export const MAX_JSON_DEPTH = 1000
 /** Elements of an array, entries of a dictionary: half a GiB of cells. */
 export const MAX_JSON_LENGTH = 1 << 26
 /** Keys of a shape. An object with more is used as a dictionary. */

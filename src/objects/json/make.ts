@@ -29,6 +29,7 @@ export function buildJson(allocator: Allocator, value: unknown): unknown {
  * `in` or spread. An array has `length`, `at`, `set` and iteration.
  */
 export function fast<T extends object>(view: T): T {
-  const { [REGION]: region, [WORD]: word } = jsonView(view)
-  return (tagOf(view) === ARRAY ? fastForm.array(region, word) : fastForm.object(region, word)) as T
+  const behind = jsonView(view)
+  const { [REGION]: region, [WORD]: word } = behind
+  return (tagOf(behind) === ARRAY ? fastForm.array(region, word) : fastForm.object(region, word)) as T
 }

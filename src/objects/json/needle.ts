@@ -7,16 +7,25 @@ import { HASHED_WORDS, MAX_KEPT_KEYS } from './limits.js'
 
 const GOLDEN = 0x9e37_79b1 | 0
 
+/** Takes one word of a text into its hash, which starts as the first word of its record. */
+export function hashStep(hash: number, word: number): number {
+  return Math.imul((hash << 5 | hash >>> 27) ^ word, GOLDEN)
+}
+
+export function hashEnd(hash: number): number {
+  return hash ^ hash >>> 15
+}
+
 /** Hash of a text by its first word in memory and its words; private memory only. */
 export function hashWords(head: number, words: Int32Array, start: number, count: number): number {
   let hash = head
   const end = start + (count < HASHED_WORDS ? count : HASHED_WORDS)
-  for (let i = start; i < end; i++) hash = (hash << 5 | hash >>> 27) ^ words[i]!
-  return Math.imul(hash ^ hash >>> 15, GOLDEN)
+  for (let i = start; i < end; i++) hash = hashStep(hash, words[i]!)
+  return hashEnd(hash)
 }
 
 export function hashInline(lo: number, hi: number): number {
-  return Math.imul((lo << 5 | lo >>> 27) ^ hi, GOLDEN)
+  return Math.imul(Math.imul(lo, GOLDEN) ^ hi ^ lo >>> 16, GOLDEN)
 }
 
 /** The upper word of a near text's cell. */

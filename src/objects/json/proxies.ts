@@ -1,28 +1,35 @@
 // Objects and arrays of json as JavaScript's own: a Proxy each, whose handler knows where the record lies.
 import { RECORD_WORDS } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
-import { HOLD, type Hold, REGION, TYPE, WORD, type Located } from '../view.js'
+import { BEHIND, HOLD, type Hold, REGION, TYPE, WORD, type Located } from '../view.js'
 import { arrayMethod } from './array-methods.js'
 import { inspectNode } from './inspect.js'
 import { cellOfKey, type Form, keysOf, readCell } from './read.js'
 import { openArray, openObject } from './record.js'
 import { json } from './type.js'
 import { deleteKey, setElement, setKey, spliceElements } from './update.js'
-import { plainOf } from './whole.js'
+import { IS_ARRAY, plainOf } from './whole.js'
 
 const inspectSymbol = Symbol.for('nodejs.util.inspect.custom')
 
-/** What both kinds of handler answer for symbols. Those of {@link asView} make the proxy a view. */
-class Node {
-  hold: Hold | undefined = undefined
+/** What both kinds of handler have; themselves the views behind the proxies. */
+class Node implements Located {
+  readonly [REGION]: Region
+  readonly [WORD]: number
+  [HOLD]: Hold | undefined = undefined
+  declare readonly [TYPE]: unknown
 
-  constructor(readonly region: Region, readonly word: number) {}
+  constructor(region: Region, word: number) {
+    this[REGION] = region
+    this[WORD] = word
+  }
 
   symbol(key: symbol, target: object): unknown {
-    if (key === REGION) return this.region
-    if (key === WORD) return this.word
+    if (key === BEHIND) return this
+    if (key === REGION) return this[REGION]
+    if (key === WORD) return this[WORD]
     if (key === TYPE) return json
-    if (key === HOLD) return this.hold
+    if (key === HOLD) return this[HOLD]
     if (key === Symbol.dispose) return dispose
     return Reflect.get(target, key)
   }
@@ -52,7 +59,7 @@ class Node {
 
   set(_target: object, key: string | symbol, value: unknown): boolean {
     if (key !== HOLD) return false
-    this.hold = value as Hold
+    this[HOLD] = value as Hold
     return true
   }
 }
@@ -68,7 +75,7 @@ function toJSON(this: object): unknown {
 class ObjectNode extends Node implements ProxyHandler<object> {
   get(target: object, key: string | symbol): unknown {
     if (typeof key === 'symbol') return this.symbol(key, target)
-    const object = openObject(this.region, this.word)
+    const object = openObject(this[REGION], this[WORD])
     const p = cellOfKey(object, key)
     if (p >= 0) return readCell(object.region, p, proxies)
     return key === 'toJSON' ? toJSON : Reflect.get(Object.prototype, key)
@@ -76,26 +83,26 @@ class ObjectNode extends Node implements ProxyHandler<object> {
 
   override set(target: object, key: string | symbol, value: unknown): boolean {
     if (typeof key === 'symbol') return super.set(target, key, value)
-    setKey(this.region, this.word, key, value)
+    setKey(this[REGION], this[WORD], key, value)
     return true
   }
 
   override hasOwn(key: string): boolean {
-    return cellOfKey(openObject(this.region, this.word), key) >= 0
+    return cellOfKey(openObject(this[REGION], this[WORD]), key) >= 0
   }
 
   deleteProperty(_target: object, key: string | symbol): boolean {
-    if (typeof key === 'string') deleteKey(this.region, this.word, key)
+    if (typeof key === 'string') deleteKey(this[REGION], this[WORD], key)
     return true
   }
 
   ownKeys(): string[] {
-    return keysOf(openObject(this.region, this.word))
+    return keysOf(openObject(this[REGION], this[WORD]))
   }
 
   getOwnPropertyDescriptor(_target: object, key: string | symbol): PropertyDescriptor | undefined {
     if (typeof key === 'symbol') return undefined
-    const object = openObject(this.region, this.word)
+    const object = openObject(this[REGION], this[WORD])
     const p = cellOfKey(object, key)
     return p < 0 ? undefined : { value: readCell(object.region, p, proxies), writable: true, enumerable: true, configurable: true }
   }
@@ -106,17 +113,17 @@ class ArrayNode extends Node implements ProxyHandler<unknown[]> {
     if (typeof key === 'symbol') return key === Symbol.iterator ? arrayMethod('values') : this.symbol(key, target)
     const index = indexOf(key)
     if (index >= 0) {
-      const array = openArray(this.region, this.word)
+      const array = openArray(this[REGION], this[WORD])
       return index < array.count ? readCell(array.region, array.word + RECORD_WORDS + index * 2, proxies) : undefined
     }
-    if (key === 'length') return openArray(this.region, this.word).count
+    if (key === 'length') return openArray(this[REGION], this[WORD]).count
     return key === 'toJSON' ? toJSON : arrayMethod(key) ?? Reflect.get(Array.prototype, key)
   }
 
   override set(target: object, key: string | symbol, value: unknown): boolean {
     if (typeof key === 'symbol') return super.set(target, key, value)
     const index = indexOf(key)
-    if (index >= 0) setElement(this.region, this.word, index, value)
+    if (index >= 0) setElement(this[REGION], this[WORD], index, value)
     else if (key === 'length') this.#setLength(value)
     else return false
     return true
@@ -125,26 +132,26 @@ class ArrayNode extends Node implements ProxyHandler<unknown[]> {
   #setLength(value: unknown): void {
     const length = Number(value)
     if (length >>> 0 !== length) throw new RangeError('Invalid array length')
-    const { count } = openArray(this.region, this.word)
-    if (length < count) spliceElements(this.region, this.word, length, count - length, [])
-    else if (length > count) spliceElements(this.region, this.word, count, 0, Array.from({ length: length - count }, () => null))
+    const { count } = openArray(this[REGION], this[WORD])
+    if (length < count) spliceElements(this[REGION], this[WORD], length, count - length, [])
+    else if (length > count) spliceElements(this[REGION], this[WORD], count, 0, Array.from({ length: length - count }, () => null))
   }
 
   override hasOwn(key: string): boolean {
     const index = indexOf(key)
-    return index >= 0 ? index < openArray(this.region, this.word).count : key === 'length'
+    return index >= 0 ? index < openArray(this[REGION], this[WORD]).count : key === 'length'
   }
 
   // An array of JSON has no holes: taking an element out leaves null.
   deleteProperty(_target: object, key: string | symbol): boolean {
     const index = typeof key === 'string' ? indexOf(key) : -1
     if (key === 'length') return false
-    if (index >= 0 && index < openArray(this.region, this.word).count) setElement(this.region, this.word, index, null)
+    if (index >= 0 && index < openArray(this[REGION], this[WORD]).count) setElement(this[REGION], this[WORD], index, null)
     return true
   }
 
   ownKeys(): string[] {
-    const { count } = openArray(this.region, this.word)
+    const { count } = openArray(this[REGION], this[WORD])
     const keys = Array.from({ length: count }, (_, i) => String(i))
     keys.push('length')
     return keys
@@ -152,13 +159,16 @@ class ArrayNode extends Node implements ProxyHandler<unknown[]> {
 
   getOwnPropertyDescriptor(_target: object, key: string | symbol): PropertyDescriptor | undefined {
     if (typeof key === 'symbol') return undefined
-    const array = openArray(this.region, this.word)
+    const array = openArray(this[REGION], this[WORD])
     if (key === 'length') return { value: array.count, writable: true, enumerable: false, configurable: false }
     const index = indexOf(key)
     if (index < 0 || index >= array.count) return undefined
     return { value: readCell(array.region, array.word + RECORD_WORDS + index * 2, proxies), writable: true, enumerable: true, configurable: true }
   }
 }
+
+Object.defineProperty(Node.prototype, TYPE, { value: json })
+Object.defineProperty(ArrayNode.prototype, IS_ARRAY, { value: true })
 
 /** The array index that a key spells, or -1. */
 function indexOf(key: string): number {
@@ -169,7 +179,7 @@ function indexOf(key: string): number {
 }
 
 function inspectProxy(this: Located, depth: number, options: object, inspect: (value: unknown, options: object) => string): string {
-  return inspectNode(this, this, depth, options, inspect)
+  return inspectNode((this as unknown as { readonly [BEHIND]: Located })[BEHIND], depth, options, inspect)
 }
 
 // All proxies share these: nothing is ever stored in them. node's inspection looks at the target, not at the proxy.

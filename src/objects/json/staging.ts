@@ -3,7 +3,7 @@ import { RpcError } from '../../base/errors.js'
 import { CONSTANT, INLINE_TEXT, INLINE_UNITS, INT, NEAR_TEXT, RELATIVE, TEXT } from '../../layout/json-layout.js'
 import { MAX_TEXT_UNITS } from '../limits.js'
 import { TWO_BYTE } from '../text-read.js'
-import { hashInline, hashWords, inlineHigh, inlineLow, type Needle, nearHigh } from './needle.js'
+import { hashEnd, hashInline, hashStep, hashWords, inlineHigh, inlineLow, type Needle, nearHigh } from './needle.js'
 
 /** Kept for the next document; what a large one needed is given up. */
 const KEPT_WORDS = 1 << 18
@@ -142,18 +142,42 @@ export abstract class Staging {
       return
     }
     const at = this.reserveText(1 + (units + 1 >>> 1))
-    const { bytes } = this
-    const end = at + 1 + (units + 3 >>> 2)
-    if (units > 0) this.text[end - 1] = 0
+    const words = this.text
+    // Four units a step, put together in a register: bytes that were just stored one by one are slow to read as a word.
+    const whole = units & ~3
+    let to = at + 1
     let all = 0
-    let to = (at + 1) * 4
-    for (let i = 0; i < units; i++) {
-      const unit = text.charCodeAt(i)
-      all |= unit
-      bytes[to++] = unit
+    let hash = units
+    for (let i = 0; i < whole; i += 4, to++) {
+      const a = text.charCodeAt(i)
+      const b = text.charCodeAt(i + 1)
+      const c = text.charCodeAt(i + 2)
+      const d = text.charCodeAt(i + 3)
+      all |= a | b | c | d
+      const word = a | b << 8 | c << 16 | d << 24
+      words[to] = word
+      hash = hashStep(hash, word)
     }
-    if (all <= 0xff) this.endText(at, units, end)
-    else this.#writeWide(text, units, at)
+    if (units > whole) {
+      let word = 0
+      for (let i = whole; i < units; i++) {
+        const unit = text.charCodeAt(i)
+        all |= unit
+        word |= unit << (i & 3) * 8
+      }
+      words[to++] = word
+      hash = hashStep(hash, word)
+    }
+    if (all > 0xff) {
+      this.#writeWide(text, units, at)
+      return
+    }
+    words[at] = units
+    this.textUsed = to
+    hash = hashEnd(hash)
+    cell.hash = hash
+    cell.lo = at << 2 | RELATIVE
+    cell.hi = nearHigh(hash)
   }
 
   #writeInline(text: string, units: number): boolean {

@@ -30,7 +30,7 @@ export const json: JsonType = {
   get fast() {
     return fastJson
   },
-  of: <Known>() => json as JsonType as JsonType<Known>,
+  of: <Known>() => json as JsonType<unknown> as JsonType<Known>,
   [CODEC]: () => required(codecs.plain),
 }
 
@@ -40,7 +40,7 @@ const fastJson: JsonType = {
   get fast() {
     return fastJson
   },
-  of: <Known>() => fastJson as JsonType as JsonType<Known>,
+  of: <Known>() => fastJson as JsonType<unknown> as JsonType<Known>,
   [CODEC]: () => required(codecs.fast),
 }
 

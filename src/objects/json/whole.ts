@@ -7,12 +7,12 @@ import { MAX_WALK_NODES } from '../limits.js'
 import { asView, REGION, TYPE, WORD, type Located } from '../view.js'
 import { PlainReader } from './plain.js'
 
-/** On views of arrays that are no arrays to {@link Array.isArray}. */
+/** On views of arrays. */
 export const IS_ARRAY: unique symbol = Symbol('rpcool.array')
 
-/** OBJECT or ARRAY: what a view is a view of. */
-export function tagOf(view: object): number {
-  return Array.isArray(view) || (view as { readonly [IS_ARRAY]?: unknown })[IS_ARRAY] === true ? ARRAY : OBJECT
+/** OBJECT or ARRAY: what a view, as {@link asView} gives it, is a view of. */
+export function tagOf(view: Located): number {
+  return (view as { readonly [IS_ARRAY]?: unknown })[IS_ARRAY] === true ? ARRAY : OBJECT
 }
 
 /** Whether a value is a view of an object or array of json. */
@@ -23,14 +23,15 @@ export function isJson(value: unknown): boolean {
 
 /** The view of json behind a value. */
 export function jsonView(value: unknown): Located {
-  if (!isJson(value)) throw new RpcError('INVALID_ARGUMENT', 'expected a view of json')
-  return value as unknown as Located
+  const view = asView(value)
+  if (view === undefined || (view[TYPE] as AnyType).kind !== 'json') throw new RpcError('INVALID_ARGUMENT', 'expected a view of json')
+  return view
 }
 
 /** The plain value of a view of json. */
 export function plainOf(value: object, maxNodes = MAX_WALK_NODES): object {
   const view = jsonView(value)
-  return new PlainReader(maxNodes).container(view[REGION], view[WORD], tagOf(value))
+  return new PlainReader(maxNodes).container(view[REGION], view[WORD], tagOf(view))
 }
 
 /**

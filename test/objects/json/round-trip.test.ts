@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { buildJson, fast, jsonEqual, plain, release } from '../../../src/objects/index.js'
 import { NoBench } from '../../../bench/nobench/generate.js'
 import { Arena } from '../../support/arena.js'

@@ -1,0 +1,146 @@
+// A document that is changed in place stays equal to a plain value that is changed alike, and is freed without a rest.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { build, buildJson, copyGraph, fast, json, jsonEqual, list, plain, release, same, struct, text } from '../../../src/objects/index.js'
+import { internOf } from '../../../src/objects/json/intern.js'
+import { Arena } from '../../support/arena.js'
+
+type Tree = Record<string, unknown>
+
+const key = fc.oneof(fc.constantFrom('a', 'b', 'name', 'a longer key', '__proto__', '7', '10', 'κλειδί', ''), fc.integer({ min: 0, max: 40 }).map((n) => `key number ${n}`))
+const value = fc.oneof(
+  { weight: 4, arbitrary: fc.constantFrom<unknown>(0, 1.5, true, null, 'x', 'a text with memory', 'κλειδί', -(2 ** 40)) },
+  { weight: 1, arbitrary: fc.json({ maxDepth: 2 }).map((text) => JSON.parse(text) as unknown) })
+const step = fc.oneof(
+  fc.record({ do: fc.constant('set' as const), pick: fc.nat(), key, value }),
+  fc.record({ do: fc.constant('delete' as const), pick: fc.nat(), key }),
+  fc.record({ do: fc.constant('push' as const), pick: fc.nat(), value }),
+  fc.record({ do: fc.constant('element' as const), pick: fc.nat(), index: fc.nat({ max: 6 }), value }),
+  fc.record({ do: fc.constant('splice' as const), pick: fc.nat(), index: fc.nat({ max: 4 }), remove: fc.nat({ max: 3 }), value }),
+  fc.record({ do: fc.constant('pop' as const), pick: fc.nat() }),
+  fc.record({ do: fc.constant('length' as const), pick: fc.nat(), index: fc.nat({ max: 8 }) }),
+  fc.record({ do: fc.constant('reverse' as const), pick: fc.nat() }))
+type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
+
+/** All objects and arrays of a tree, in the same order whatever form it has. */
+function containers(root: unknown): object[] {
+  if (typeof root !== 'object' || root === null) return []
+  return [root, ...Object.keys(root).flatMap((key) => containers(Reflect.get(root, key)))]
+}
+
+function pick<T>(all: readonly T[], which: number): T | undefined {
+  return all.length === 0 ? undefined : all[which % all.length]
+}
+
+function define(object: Tree, key: string, value: unknown): void {
+  if (key === '__proto__') Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+  else object[key] = value
+}
+
+function apply(root: object, step: Step, store: (object: Tree, key: string, value: unknown) => void): void {
+  const all = containers(root)
+  const object = pick(all.filter((one) => !Array.isArray(one)), step.pick) as Tree | undefined
+  const array = pick(all.filter((one) => Array.isArray(one)), step.pick) as unknown[] | undefined
+  if (step.do === 'set') {
+    if (object !== undefined) store(object, step.key, structuredClone(step.value))
+  } else if (step.do === 'delete') {
+    if (object !== undefined) delete object[step.key]
+  } else if (array === undefined) return
+  else if (step.do === 'push') array.push(structuredClone(step.value))
+  else if (step.do === 'element') array[Math.min(step.index, array.length)] = structuredClone(step.value)
+  else if (step.do === 'splice') array.splice(step.index, step.remove, structuredClone(step.value))
+  else if (step.do === 'pop') array.pop()
+  else if (step.do === 'length') array.length = Math.min(step.index, array.length)
+  else array.reverse()
+}
+
+function shapesOf(arena: Arena): number {
+  return internOf(arena)?.shapes ?? 0
+}
+
+test('changes through proxies leave what they leave in plain values, and nothing is left after free', () => {
+  fc.assert(fc.property(fc.array(step, { maxLength: 25 }), fc.boolean(), (steps, elsewhere) => {
+    const arena = new Arena(1 << 22)
+    const model: object = { a: [1, { name: 'first' }, 'a text with memory'], name: { b: 'x' }, list: [] }
+    const view = buildJson(arena, model) as object
+    if (elsewhere) arena.continueElsewhere(1 << 22)
+    for (const step of steps) {
+      apply(model, step, define)
+      apply(view, step, (object, key, value) => { Reflect.set(object, key, value) })
+      assert.deepStrictEqual(plain(view), model)
+    }
+    assert.deepStrictEqual(view, model)
+    const copy = copyGraph(view, arena)
+    assert.ok(jsonEqual(copy, model))
+    release(arena, view)
+    assert.deepStrictEqual(plain(copy), model)
+    release(arena, copy)
+    assert.equal(arena.live, shapesOf(arena), 'blocks that are no shapes are left')
+  }), { numRuns: 400 })
+})
+
+test('a moved object is the same object, for every view of it', () => {
+  const arena = new Arena()
+  const view = buildJson(arena, { inner: { a: 1 } }) as { inner: Tree }
+  const before = view.inner
+  before['b'] = 'added through one view'
+  assert.equal(view.inner['b'], 'added through one view')
+  assert.ok(same(before, view.inner))
+  assert.equal(fast(view).inner['b'], 'added through one view')
+})
+
+test('a loop that overwrites a text or an object does not use up memory', () => {
+  const arena = new Arena(1 << 16)
+  const view = buildJson(arena, { name: 'the first text', part: null as unknown }) as Tree
+  for (let i = 0; i < 10_000; i++) {
+    view['name'] = `text number ${i} of many`
+    view['part'] = { number: i, list: [i, `element ${i}`] }
+  }
+  assert.deepStrictEqual(plain(view), { name: 'text number 9999 of many', part: { number: 9999, list: [9999, 'element 9999'] } })
+  release(arena, view)
+  assert.equal(arena.live, shapesOf(arena))
+})
+
+test('json in structs, lists and optionals: assigned, copied, freed', () => {
+  const Row = struct('Row', { name: text, body: json, more: list(json), hot: json.fast })
+  const arena = new Arena()
+  const row = build(Row, arena, { name: 'r', body: { a: [1, 'a text with memory'] }, more: [1, 'a text with memory', { b: null }], hot: { n: 1, s: 'text' } })
+  assert.deepStrictEqual(plain(row), { name: 'r', body: { a: [1, 'a text with memory'] }, more: [1, 'a text with memory', { b: null }], hot: { n: 1, s: 'text' } })
+  row.body = 'now a long text with memory'
+  assert.equal(row.body, 'now a long text with memory')
+  row.body = row.more.at(2)!
+  assert.deepStrictEqual(row.body, { b: null })
+  row.more.push({ c: ['pushed'] })
+  const copy = copyGraph(row, arena)
+  assert.deepStrictEqual(plain(copy), plain(row))
+  release(arena, row)
+  release(arena, copy)
+  assert.equal(arena.live, shapesOf(arena))
+  const empty = build(Row, arena, { name: 'empty' })
+  assert.equal(empty.body, undefined)
+  assert.deepStrictEqual(Object.keys(plain(empty)), ['name', 'body', 'more', 'hot'])
+})
+
+test('only whole documents are freed, and once', () => {
+  const arena = new Arena()
+  const view = buildJson(arena, { inner: { a: [1] } }) as { inner: { a: object } }
+  assert.throws(() => release(arena, view.inner), { code: 'INVALID_ARGUMENT' })
+  assert.throws(() => release(arena, view.inner.a), { code: 'INVALID_ARGUMENT' })
+  release(arena, view)
+  assert.throws(() => release(arena, view), { code: 'INVALID_ARGUMENT' })
+})
+
+test('a value that is refused half-way leaves nothing behind', () => {
+  const arena = new Arena()
+  const cyclic: Tree = { a: 'a text with memory' }
+  cyclic['self'] = cyclic
+  assert.throws(() => buildJson(arena, cyclic), { code: 'INVALID_ARGUMENT' })
+  assert.throws(() => buildJson(arena, { n: 1n }), { code: 'INVALID_ARGUMENT' })
+  assert.throws(() => buildJson(arena, undefined), { code: 'INVALID_ARGUMENT' })
+  const view = buildJson(arena, { a: 'kept' }) as Tree
+  assert.throws(() => { view['a'] = cyclic }, { code: 'INVALID_ARGUMENT' })
+  assert.equal(view['a'], 'kept')
+  release(arena, view)
+  assert.equal(arena.live, shapesOf(arena))
+})
