@@ -20,4 +20,4 @@ export {
   type ServerCall, type ServerConnection, type ServerOptions, service, type Service, SharedString, type SyncMethods, type Waiting,
 } from './calls/index.js'
 export type { HeapStats, ScopePoolOptions } from './memory/index.js'
-export type { Isolation } from './safety/index.js'
+export type { Inside, Isolation, ReplyArea, Sandbox, SandboxLimits } from './safety/index.js'

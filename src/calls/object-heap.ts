@@ -1,6 +1,7 @@
 import { RpcError } from '../base/errors.js'
 import { HeapScopes, type HeapSet, type HeapStats, type ScopePoolOptions } from '../memory/index.js'
 import { build, buildJson, copyGraph, isType, release, type AnyType, type Plain, type View } from '../objects/index.js'
+import { Sandbox } from '../safety/index.js'
 import { ObjectScope, ObjectScopePool } from './object-scope.js'
 
 /**
@@ -11,6 +12,7 @@ export class ObjectHeap {
   readonly #heaps: HeapSet
   readonly #scopes: HeapScopes
   #closed = false
+  #sandbox: Sandbox | undefined
 
   /** @internal */
   constructor(heaps: HeapSet) {
@@ -67,6 +69,11 @@ export class ObjectHeap {
   /** A pool of contiguous scopes; the caller closes it. */
   createScopePool(options: ScopePoolOptions): ObjectScopePool {
     return new ObjectScopePool(this.#open(), options)
+  }
+
+  /** Runs functions that reach a range of this memory and nothing else: see {@link Sandbox.run}. */
+  get sandbox(): Sandbox {
+    return (this.#sandbox ??= new Sandbox({ reply: this, memory: this.#heaps }))
   }
 
   /** What this end of the connection has allocated. */

@@ -1,6 +1,6 @@
 import { RpcError } from '../base/errors.js'
 import type { Address } from '../base/numbers.js'
-import { type HeapSet, type Scope, ScopePool, type ScopePoolOptions, type SealReleaser } from '../memory/index.js'
+import { type HeapSet, type Region, type Scope, SCOPE_REGION, ScopePool, type ScopePoolOptions, type SealReleaser } from '../memory/index.js'
 import { build, copyGraph, isType, release, type AnyType, type Plain, type View } from '../objects/index.js'
 
 /**
@@ -16,6 +16,11 @@ export class ObjectScope implements Disposable {
   /** @internal */
   constructor(scope: Scope) {
     this.#scope = scope
+  }
+
+  /** @internal */
+  get [SCOPE_REGION](): Region {
+    return this.#scope.region
   }
 
   /** Native address of its first page. */

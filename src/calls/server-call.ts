@@ -1,5 +1,5 @@
 import { RpcError } from '../base/errors.js'
-import type { Isolation } from '../safety/index.js'
+import type { Isolation, Sandbox } from '../safety/index.js'
 import type { ObjectHeap } from './object-heap.js'
 
 /** Who calls, as the kernel and the daemon know it. */
@@ -40,6 +40,11 @@ export class ServerCall {
   /** The heaps of the connection: what a handler makes here can be returned without a copy. */
   get heap(): ObjectHeap {
     return this.host.heap
+  }
+
+  /** Runs functions that reach one range of the connection's memory and nothing else. */
+  get sandbox(): Sandbox {
+    return this.host.heap.sandbox
   }
 
   /** The process that calls. */

@@ -16,6 +16,9 @@ export interface PageRange {
   readonly byteLength: number
 }
 
+/** Of what stands for a scope: the region of its pages. */
+export const SCOPE_REGION: unique symbol = Symbol('rpcool.scopeRegion')
+
 /** Bytes of a scope that is to hold so many: whole pages. Throws for what is no size. */
 export function scopeBytes(byteLength: number): number {
   if (!Number.isSafeInteger(byteLength) || byteLength <= 0 || byteLength > SCOPE_BYTES_MAX) {
@@ -54,6 +57,10 @@ export class Scope implements Allocator, PageRange {
     region.allocator = this
     region.scope = this
     this.region = region
+  }
+
+  get [SCOPE_REGION](): Region {
+    return this.region
   }
 
   /** Native address of its first page. */
