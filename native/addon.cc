@@ -4,6 +4,7 @@
 NAPI_MODULE_INIT() {
   initDescriptors(env);
   registerMemory(env, exports);
+  registerWindows(env, exports);
   registerFiles(env, exports);
   registerSockets(env, exports);
   registerWatch(env, exports);

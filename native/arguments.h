@@ -58,6 +58,7 @@ napi_value makeUndefined(napi_env env);
 void addFunction(napi_env env, napi_value exports, const char* name, napi_callback callback);
 
 void registerMemory(napi_env env, napi_value exports);
+void registerWindows(napi_env env, napi_value exports);
 void registerFiles(napi_env env, napi_value exports);
 void registerSockets(napi_env env, napi_value exports);
 void registerWatch(napi_env env, napi_value exports);

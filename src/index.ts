@@ -20,4 +20,6 @@ export {
   type ServerCall, type ServerConnection, type ServerOptions, service, type Service, SharedString, type SyncMethods, type Waiting,
 } from './calls/index.js'
 export type { HeapStats, ScopePoolOptions } from './memory/index.js'
-export type { Inside, Isolation, ReplyArea, Sandbox, SandboxLimits } from './safety/index.js'
+export {
+  type Inside, type Isolation, prepareWasm, type ReplyArea, type Sandbox, type SandboxLimits, WasmHandlers, type WasmOptions,
+} from './safety/index.js'

@@ -23,6 +23,7 @@ export class ObjectHeap {
   /** @internal The memory is unmapped: what is written to it would be lost. */
   close(): void {
     this.#closed = true
+    this.#sandbox?.close()
   }
 
   /** Makes an object of a type from a plain value. The object is the caller's until {@link free}. */

@@ -236,6 +236,7 @@ export class Server implements AsyncDisposable {
     const arriving = new ServerConnection(request, heaps)
     const closeMemory = (): void => {
       if (!this.#connections.delete(arriving)) return
+      arriving.heap.close()
       control.unmap()
       own?.close()
       daemon.closeConnection(request)

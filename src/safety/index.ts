@@ -1,4 +1,6 @@
 export { type Holding, IsolatedArguments } from './isolated-arguments.js'
 export { type Isolation, requireIsolation } from './isolation.js'
 export { Inside, type ReplyArea, Sandbox, type SandboxHost, type SandboxLimits } from './sandbox/sandbox.js'
+export { WasmHandlers, type WasmOptions } from './sandbox/wasm/handlers.js'
+export { prepareWasm } from './sandbox/wasm/prepare.js'
 export { SNAPSHOT_BYTES } from './snapshot.js'

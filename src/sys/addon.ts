@@ -18,6 +18,9 @@ export interface Addon {
   mappings(): number
   advise(address: number, length: number, advice: number): void
 
+  openWindow(buffer: ArrayBuffer, offset: number, length: number, address: number): void
+  closeWindow(buffer: ArrayBuffer, offset: number, length: number): void
+
   memfdCreate(name: string, flags: number): number
   truncateFile(fd: number, length: number): void
   addSeals(fd: number, seals: number): void

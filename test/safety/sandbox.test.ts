@@ -91,7 +91,7 @@ test('ranges outside the connection\'s memory are refused', () => {
   const { address } = scope
   const ranges: readonly { readonly address: number, readonly byteLength: number }[] = [
     { address: 0, byteLength: 4096 }, { address: address + 4, byteLength: 64 }, { address, byteLength: 64 * MIB }, { address, byteLength: 0 },
-    { address, byteLength: 2 ** 32 }, { address, byteLength: NaN }, { address: NaN, byteLength: 8 }, { address: -address, byteLength: 8 },
+    { address, byteLength: 2 ** 32 }, { address, byteLength: NaN }, { address: NaN, byteLength: 8 }, { address: 0 - address, byteLength: 8 },
   ]
   for (const range of ranges) assert.throws(() => sandbox.run(range, undefined, () => 1), WildPointerError, JSON.stringify(range))
 })

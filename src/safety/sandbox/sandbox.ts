@@ -3,6 +3,8 @@ import { FOUR_GIB, makeAddress } from '../../base/numbers.js'
 import { Region, type PageRange, type RegionSpace, SCOPE_REGION } from '../../memory/index.js'
 import { cellOf, isView, locationOf, typeOf, type AnyType, type Cell, type Plain, type View } from '../../objects/index.js'
 import { copyIn } from './variables.js'
+import type { WasmHandlers } from './wasm/handlers.js'
+import type { WasmTarget } from './wasm/room.js'
 
 /** Pointers that may be followed inside one run, unless asked otherwise. */
 const POINTERS_MAX = 1 << 20
@@ -90,6 +92,8 @@ export class Sandbox {
   #home: Region | undefined
   #homeFrames: Frame[] = []
   #depth = 0
+  /** Compiled modules that may hold regions of this memory. */
+  readonly #wasm = new Set<WasmHandlers>()
 
   /** @internal */
   constructor(host: SandboxHost) {
@@ -119,30 +123,89 @@ export class Sandbox {
     }
   }
 
+  /**
+   * Runs a function of a compiled module over a range, confined to a copy or mapping of it: `name(address of the argument,
+   * number to subtract from native pointers, …values)`.
+   * @param argument the object that is passed: a view, or its native address.
+   * @throws WildPointerError for a pointer out of the sandbox; RpcError RESOURCE_EXHAUSTED for too many steps, INTERNAL for
+   * another trap, NOT_FOUND for a function that does not exist.
+   */
+  runWasm(handlers: WasmHandlers, range: PageRange | object, name: string, argument: object | number, ...values: readonly (number | bigint)[]):
+  number | bigint | undefined {
+    const target = this.#target(range)
+    this.#wasm.add(handlers)
+    return handlers.run(target, this.#pointer(target, argument), name, values)
+  }
+
+  /** As {@link runWasm}, for a function that answers `address << 32 | length` of bytes it has left: a copy of them. */
+  runWasmBytes(handlers: WasmHandlers, range: PageRange | object, name: string, argument: object | number, ...values: readonly (number | bigint)[]):
+  Uint8Array {
+    const target = this.#target(range)
+    this.#wasm.add(handlers)
+    return handlers.runBytes(target, this.#pointer(target, argument), name, values)
+  }
+
+  /** Lets go of the memory, when it goes. */
+  close(): void {
+    for (const handlers of this.#wasm) handlers.forget(this.#host.memory)
+    this.#wasm.clear()
+  }
+
   #enter(range: PageRange | object, maxPointers: number): Frame {
     const scope = (range as { readonly [SCOPE_REGION]?: Region })[SCOPE_REGION]
-    if (scope !== undefined) return this.#locate(scope.high, scope.low, scope.words, maxPointers)
-    if (!('address' in range) || isView(range)) {
-      const { region } = locationOf(range)
-      return this.#aim(region, region.shift, region.words, region.high, region.low, maxPointers)
-    }
-    const { address, byteLength } = range as PageRange
-    const high = Math.floor(address / FOUR_GIB)
-    const low = (address - high * FOUR_GIB) | 0
-    return this.#locate(high, low, byteLength < FOUR_GIB ? byteLength >>> 2 : 0, maxPointers)
+    if (scope !== undefined) return this.#aimAt(this.#locate(scope.high, scope.low, scope.words), scope.words, scope.high, scope.low, maxPointers)
+    const { home, high, low, words } = this.#target(range)
+    return this.#aimAt(home, words, high, low, maxPointers)
   }
 
-  #locate(high: number, low: number, words: number, maxPointers: number): Frame {
+  #target(range: PageRange | object): WasmTarget {
+    const owner = this.#host.memory
+    const scope = (range as { readonly [SCOPE_REGION]?: Region })[SCOPE_REGION]
+    if (scope === undefined && (!('address' in range) || isView(range))) {
+      const { region } = locationOf(range)
+      return { owner, home: region, word: region.shift, words: region.words, high: region.high, low: region.low }
+    }
+    let high: number
+    let low: number
+    let words: number
+    if (scope !== undefined) ({ high, low, words } = scope)
+    else {
+      const { address, byteLength } = range as PageRange
+      high = Math.floor(address / FOUR_GIB)
+      low = (address - high * FOUR_GIB) | 0
+      words = byteLength < FOUR_GIB ? byteLength >>> 2 : 0
+    }
+    const home = this.#locate(high, low, words)
+    return { owner, home, word: ((low - home.low) >>> 2) + home.shift, words, high, low }
+  }
+
+  /** Lower half of a pointer that lies in the range. */
+  #pointer(target: WasmTarget, argument: object | number): number {
+    let high: number
+    let low: number
+    if (typeof argument === 'number') {
+      high = Math.floor(argument / FOUR_GIB)
+      low = (argument - high * FOUR_GIB) | 0
+    } else {
+      const { region, word } = locationOf(argument)
+      high = region.high
+      low = region.lowOf(word)
+    }
+    if (high !== target.high || (low - target.low) >>> 2 >= target.words) throw outsideSandbox(high, low)
+    return low
+  }
+
+  #locate(high: number, low: number, words: number): Region {
     const home = (low & 7) === 0 && words >= 2 ? this.#host.memory.locate(high, low, words * 4) : undefined
     if (home === undefined) throw outside(high, low, words)
-    return this.#aim(home, ((low - home.low) >>> 2) + home.shift, words, high, low, maxPointers)
+    return home
   }
 
-  #aim(home: Region, word: number, words: number, high: number, low: number, maxPointers: number): Frame {
+  #aimAt(home: Region, words: number, high: number, low: number, maxPointers: number): Frame {
     if (this.#home !== home) this.#homeFrames = this.#framesOf(home)
     const frame = this.#homeFrames[this.#depth] ?? this.#deepen(home)
     const { region } = frame
-    region.aim(word, words, high, low)
+    region.aim(((low - home.low) >>> 2) + home.shift, words, high, low)
     region.allowance = maxPointers
     region.budget = maxPointers
     return frame
@@ -173,6 +236,10 @@ export class Sandbox {
 function outside(high: number, low: number, words: number): WildPointerError {
   return new WildPointerError(
     `a sandbox over ${words * 4} bytes at 0x${makeAddress(high, low).toString(16)} is not inside the connection's heaps, or the scope was destroyed`)
+}
+
+function outsideSandbox(high: number, low: number): WildPointerError {
+  return new WildPointerError(`a pointer to 0x${makeAddress(high, low).toString(16)} leads outside the sandbox`)
 }
 
 /** Shared memory must not be carried out, nor used after the end. */

@@ -1,0 +1,35 @@
+// Compiles AssemblyScript and WebAssembly text for tests, from source text.
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import binaryen from 'binaryen'
+
+// As a program: its module brings type declarations that change TypeScript's own.
+const compiler = join(dirname(createRequire(import.meta.url).resolve('assemblyscript/package.json')), 'bin', 'asc.js')
+
+/** Compiles AssemblyScript as a user would for a sandbox. */
+export async function compileAssemblyScript(source: string): Promise<Uint8Array> {
+  const folder = await mkdtemp(join(tmpdir(), 'rpcool-asc'))
+  try {
+    await writeFile(join(folder, 'module.ts'), source)
+    await promisify(execFile)(process.execPath,
+      [compiler, 'module.ts', '-O3', '--runtime', 'stub', '--importMemory', '--noExportMemory', '--outFile', 'module.wasm'], { cwd: folder })
+    return await readFile(join(folder, 'module.wasm'))
+  } finally {
+    await rm(folder, { recursive: true })
+  }
+}
+
+/** Assembles WebAssembly text. */
+export function assemble(text: string): Uint8Array {
+  const module = binaryen.parseText(text)
+  try {
+    module.setFeatures(binaryen.Features.All)
+    return module.emitBinary()
+  } finally {
+    module.dispose()
+  }
+}
