@@ -1,6 +1,6 @@
 import { RpcError } from '../base/errors.js'
 import { HeapScopes, type HeapSet, type HeapStats, type ScopePoolOptions } from '../memory/index.js'
-import { build, buildJson, copyGraph, isType, release, type AnyType, type Plain, type View } from '../objects/index.js'
+import { build, buildJson, copyGraph, isType, parseJson, release, type AnyType, type JsonValue, type Plain, type View } from '../objects/index.js'
 import { Sandbox } from '../safety/index.js'
 import { ObjectScope, ObjectScopePool } from './object-scope.js'
 
@@ -40,6 +40,15 @@ export class ObjectHeap {
    */
   json<T>(value: T): T {
     return buildJson(this.#open(), value) as T
+  }
+
+  /**
+   * Writes the document that a text says, understood as `JSON.parse` understands it, without making JavaScript objects. Bytes
+   * are UTF-8; they are read where they lie and not kept. The document is the caller's until {@link free}.
+   * @throws RpcError INVALID_ARGUMENT that names the byte where the text is wrong, or nested more than 1000 deep.
+   */
+  parseJson<T = JsonValue>(text: string | Uint8Array): T {
+    return parseJson(this.#open(), text) as T
   }
 
   /**

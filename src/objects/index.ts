@@ -11,7 +11,10 @@ export { textField, type TextField, type TextFieldName } from './text-field.js'
 export { map, set } from './map.js'
 export { sortedMap } from './sorted-map.js'
 export { union } from './union.js'
-export { buildJson, fast, isJson, json, jsonEqual, type JsonArray, type JsonObject, type JsonType, type JsonValue } from './json/index.js'
+export {
+  buildJson, fast, isJson, json, jsonEqual, jsonPath, type JsonArray, type JsonObject, type JsonPath, type JsonPredicate, type JsonScalar, type JsonType, type JsonValue,
+  parseJson,
+} from './json/index.js'
 export { assign, build, copyGraph, release, typeOf, unsafeBytes } from './objects.js'
 export { plain, type PlainOptions } from './plain.js'
 export { addressOf, HOLD, type Hold, isView, locationOf, same } from './view.js'

@@ -7,7 +7,8 @@ import type { Allocator, Region } from '../../memory/region.js'
 import type { Source } from '../build.js'
 import { type Intern, internOf, type KeyNode } from './intern.js'
 import { INDEXED_FROM, MAX_JSON_LENGTH } from './limits.js'
-import { Staging } from './staging.js'
+import { stagedText, textOf } from './read.js'
+import { isStaged, Staging } from './staging.js'
 
 /** Blocks that the allocator would round up are avoided below this many bytes, then blocks are whole spans. */
 const SMALL_BLOCK_BYTES = 8192
@@ -65,6 +66,29 @@ export class JsonBuilder extends Staging {
     if (used > 0 && used + words > this.#limit) this.#flush()
   }
 
+  override pop(to: number): void {
+    this.sp = to
+    if (to < this.#mark) this.#mark = to
+  }
+
+  override popKeys(to: number): void {
+    this.kp = to
+    if (to < this.#keyMark) this.#keyMark = to
+  }
+
+  /** Whether the keys at two positions are the same text. */
+  sameKeys(a: number, b: number): boolean {
+    return this.#keyText(a) === this.#keyText(b)
+  }
+
+  #keyText(at: number): string {
+    const lo = this.keys[at]!
+    const hi = this.keys[at + 1]!
+    if (isStaged(lo, hi)) return stagedText(this.text, lo, hi)
+    // It went into a block, which nobody else knows yet.
+    return textOf(this.#lastRegion!, lo, hi)
+  }
+
   /** Takes the cells from `start` of the stack as the elements of an array, and pushes it. */
   closeArray(start: number): void {
     const words = this.sp - start
@@ -105,8 +129,7 @@ export class JsonBuilder extends Staging {
       cells[to + 3] = stack[i + 1]!
     }
     if (bits > 0) this.#index(to, keyStart >>> 1, count, bits)
-    this.kp = keyStart
-    if (keyStart < this.#keyMark) this.#keyMark = keyStart
+    this.popKeys(keyStart)
     this.pop(start)
     this.#pushRecord(OBJECT, at)
   }
@@ -130,7 +153,6 @@ export class JsonBuilder extends Staging {
   }
 
   #pushRecord(tag: number, at: number): void {
-    if (this.sp < this.#mark) this.#mark = this.sp
     this.push(at << 2 | RELATIVE, tag << 16)
   }
 

@@ -2,7 +2,7 @@
 import { INT, RECORD_WORDS } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
 import { Emitter } from '../emit.js'
-import { HOLD, type Hold, REGION, TYPE, WORD, type Located } from '../view.js'
+import { BEHIND, HOLD, type Hold, REGION, TYPE, WORD, type Located } from '../view.js'
 import { inspectNode } from './inspect.js'
 import { emitFind } from './key-code.js'
 import { cellOfKey, type Form, readCell, valueOf } from './read.js'
@@ -80,12 +80,15 @@ class FastArray implements Located, Iterable<unknown> {
 }
 
 Reflect.deleteProperty(FastObject.prototype, 'constructor')
-for (const prototype of [FastObject.prototype, FastArray.prototype]) {
+for (const prototype of [FastObject.prototype, FastArray.prototype] as const) {
   Object.defineProperty(prototype, TYPE, { value: json.fast })
+  // Found here, it is not looked for behind the prototype.
+  Object.defineProperty(prototype, BEHIND, { value: undefined })
+  Object.defineProperty(prototype, HOLD, { value: undefined, writable: true })
+  Object.defineProperty(prototype, IS_ARRAY, { value: prototype === FastArray.prototype })
   Object.defineProperty(prototype, Symbol.dispose, { value: dispose })
   Object.defineProperty(prototype, inspectSymbol, { value: inspectFast })
 }
-Object.defineProperty(FastArray.prototype, IS_ARRAY, { value: true })
 Object.defineProperty(FastArray.prototype, 'toJSON', { value: toJSON })
 Object.defineProperty(FastObject.prototype, 'toJSON', {
   get(this: Located) {

@@ -4,6 +4,7 @@ import type { Allocator } from '../../memory/region.js'
 import { RpcError } from '../../base/errors.js'
 import { MAX_SHAPE_KEYS, MAX_SHAPE_WORDS, MAX_SHAPES_MADE, MAX_TREE_NODES } from './limits.js'
 import { needleOf, type Needle } from './needle.js'
+import type { Input } from './parse-input.js'
 import type { Shape } from './shapes.js'
 
 /** Sequences of keys that were met once: 2^12. */
@@ -17,13 +18,31 @@ export class KeyNode {
   /** Address of the shape with exactly these keys; 0 = none. */
   shapeLo = 0
   shapeHi = 0
+  readonly #quoted: Buffer
+  readonly #words: Int32Array
 
   /** @param needle the last of the keys. */
   constructor(
     readonly parent: KeyNode | null, readonly needle: Needle, readonly key: string, readonly depth: number, readonly sequence: number,
     /** Words that the keys take in a shape. */
     readonly words: number,
-  ) {}
+  ) {
+    // As it most often stands in a text: plain ASCII without escapes.
+    const plain = /^[ !#-[\]-~]*$/.test(key)
+    this.#quoted = plain ? Buffer.from(`${key}"`, 'latin1') : Buffer.alloc(0)
+    this.#words = Int32Array.from({ length: this.#quoted.length >>> 2 }, (_, i) => this.#quoted.readInt32LE(i * 4))
+  }
+
+  /** Bytes that the key and its closing quote take in a text at this position, or 0 when something else stands there. */
+  matches({ view, bytes, end }: Input, pos: number): number {
+    const quoted = this.#quoted
+    const length = quoted.length
+    if (pos + length > end || length === 0) return 0
+    let i = 0
+    for (let k = 0; i + 4 <= length; i += 4, k++) if (view.getInt32(pos + i, true) !== this.#words[k]) return 0
+    for (; i < length; i++) if (bytes[pos + i] !== quoted[i]) return 0
+    return length
+  }
 
   /** The node with one key more, or null. */
   child(key: string, hash: number): KeyNode | null {

@@ -5,6 +5,7 @@ import { REGION, WORD } from '../view.js'
 import type { Built } from './builder.js'
 import { fastForm } from './fast.js'
 import { writeValue } from './from-value.js'
+import { writeParsed } from './parse.js'
 import { proxies } from './proxies.js'
 import { valueOf } from './read.js'
 import { jsonView, tagOf } from './whole.js'
@@ -21,6 +22,11 @@ export function makeJson(allocator: Allocator, write: (build: Build) => Built): 
 /** A document of a plain value. */
 export function buildJson(allocator: Allocator, value: unknown): unknown {
   return makeJson(allocator, (build) => writeValue(build, allocator, value, 'heap.json'))
+}
+
+/** A document from its text. */
+export function parseJson(allocator: Allocator, text: string | Uint8Array): unknown {
+  return makeJson(allocator, (build) => writeParsed(build, allocator, text))
 }
 
 /**

@@ -74,6 +74,15 @@ export class Needle {
     return tag === TEXT && this.equalsAt(region, hi & 0xffff, lo)
   }
 
+  /** The same for a staged text, in private memory, by its relative address. */
+  equalsStaged(text: Int32Array, lo: number, hi: number): boolean {
+    if (this.inline) return lo === this.lo && hi === this.hi
+    const at = lo >>> 2
+    if (hi !== this.hi || text[at] !== this.head) return false
+    for (let i = 0; i < this.words.length; i++) if (text[at + 1 + i] !== this.words[i]) return false
+    return true
+  }
+
   private equalsAt(region: Region, high: number, lo: number): boolean {
     const low = lo & ~3
     const home = locate(region, high, low, 1)

@@ -1,11 +1,9 @@
 // The making of one object: its keys are followed through the tree of shapes as long as they lead to one.
-import { INLINE_TEXT } from '../../layout/json-layout.js'
-import { decodeUnits, wordsOf } from '../text-read.js'
 import type { JsonBuilder } from './builder.js'
 import { type Intern, type KeyNode, nextSequence } from './intern.js'
 import { MAX_SHAPE_KEYS } from './limits.js'
 import { needleOf } from './needle.js'
-import { inlineText } from './read.js'
+import { stagedText } from './read.js'
 import { cell, isStaged } from './staging.js'
 
 /**
@@ -44,17 +42,9 @@ function remember(builder: JsonBuilder, intern: Intern, keyStart: number): void 
   for (let i = keyStart; i < kp; i += 2) {
     // A key that is in shared memory already would have to be read back: another time.
     if (!isStaged(keys[i]!, keys[i + 1]!)) return
-    names.push(stagedText(builder, keys[i]!, keys[i + 1]!))
+    names.push(stagedText(builder.text, keys[i]!, keys[i + 1]!))
   }
   intern.nodeOf(names)
-}
-
-/** The string of a staged text. */
-export function stagedText({ text }: JsonBuilder, lo: number, hi: number): string {
-  if (hi >> 16 === INLINE_TEXT) return inlineText(lo, hi)
-  const at = lo >>> 2
-  const head = text[at]!
-  return decodeUnits(text, at + 1, head, wordsOf(head))
 }
 
 /** The keys of an object that is being written, one after the other; none of them twice. */
@@ -98,7 +88,7 @@ export class KeyTrack {
       this.#node = this.#node.parent
       return
     }
-    builder.kp -= 2
+    builder.popKeys(builder.kp - 2)
     this.#sequence = 0
     for (let i = this.#keyStart; i < builder.kp; i += 2) this.#sequence = nextSequence(this.#sequence, builder.hashes[i >>> 1]!)
   }

@@ -106,6 +106,14 @@ function decodeText(region: Region, high: number, lo: number): string {
   return decodeUnits(a, start, head, words)
 }
 
+/** The string of a text that is staged in private memory, by its relative address. */
+export function stagedText(text: Int32Array, lo: number, hi: number): string {
+  if (hi >> 16 === INLINE_TEXT) return inlineText(lo, hi)
+  const at = lo >>> 2
+  const head = text[at]!
+  return decodeUnits(text, at + 1, head, wordsOf(head))
+}
+
 /** Word of the cell of a key in an opened object, or -1. The object stays opened. */
 export function cellOfKey(object: OpenRecord, key: string): number {
   const { shape, word } = object

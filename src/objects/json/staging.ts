@@ -106,10 +106,9 @@ export abstract class Staging {
     this.pushKey(at << 2 | RELATIVE, hi, hash)
   }
 
-  /** Drops values down to a position. */
-  pop(to: number): void {
-    this.sp = to
-  }
+  /** Drops values, or keys, down to a position. */
+  abstract pop(to: number): void
+  abstract popKeys(to: number): void
 
   /** Words for a record; filled by the caller, at once. */
   protected record(words: number): number {

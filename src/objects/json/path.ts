@@ -1,0 +1,180 @@
+// Selectors and predicates over documents, compiled for one path of keys. Texts are compared where they lie.
+import { ARRAY, CONSTANT, FALSE, INLINE_TEXT, INT, NEAR_TEXT, NULL, RECORD_WORDS, TEXT, TRUE } from '../../layout/json-layout.js'
+import { RpcError } from '../../base/errors.js'
+import type { Region } from '../../memory/region.js'
+import { Emitter } from '../emit.js'
+import { TWO_BYTE } from '../text-read.js'
+import { BEHIND, REGION, WORD } from '../view.js'
+import { fastForm } from './fast.js'
+import { emitEnter, emitFind } from './key-code.js'
+import { Needle } from './needle.js'
+import { doubleOf, openedText, openText, textOf, valueOf } from './read.js'
+import { follow, openArray, opened } from './record.js'
+import { FIRST_SLOT, slotTable } from './shapes.js'
+import { jsonView } from './whole.js'
+
+/** A value that a path's predicates compare with. */
+export type JsonScalar = string | number | boolean | null
+
+/** Says of a document whether it is looked for; false also where the path leads nowhere. */
+export type JsonPredicate = (document: object) => boolean
+
+/**
+ * What a path of keys leads to in a document: the value, read through fast views, or undefined. Its predicates read no more
+ * of the document than they need.
+ */
+export interface JsonPath {
+  (document: object): unknown
+  /** Whether there is a value. */
+  readonly exists: JsonPredicate
+  /** Whether the value is this one. */
+  equals(value: JsonScalar): JsonPredicate
+  /** Whether the value is a number, or a string, from `low` to `high`, both included. Strings are ordered by code units. */
+  between<T extends number | string>(low: T, high: T): JsonPredicate
+  /** Whether the value is a string that starts like this. */
+  startsWith(prefix: string): JsonPredicate
+  /** Whether the value is an array with this among its elements. */
+  includes(value: JsonScalar): JsonPredicate
+}
+
+/** Judges a cell whose words were read from memory of `region`. */
+type Judge = (region: Region, lo: number, hi: number) => boolean
+
+/**
+ * Compiles a path: `const city = jsonPath('address', 'city')`, then `city(document)`, `city.equals('Paris')(document)`. Make it
+ * once, not for each document. A document is a view of json, of either form; fast ones are faster.
+ * @throws RpcError INVALID_ARGUMENT without keys; RESOURCE_EXHAUSTED when there are paths over too many keys.
+ */
+export function jsonPath(...keys: readonly string[]): JsonPath {
+  if (keys.length === 0 || keys.some((key) => typeof key !== 'string')) throw new RpcError('INVALID_ARGUMENT', 'a path is one or more keys: jsonPath(\'address\', \'city\')')
+  const judged = (judge: Judge): JsonPredicate => compile(keys, 'false', `judge(r, v, h)`, judge) as JsonPredicate
+  const select = compile(keys, 'undefined', `h === ${INT << 16} ? v : valueOf(r, v, h, form)`, null)
+  return Object.assign(select, {
+    exists: compile(keys, 'false', 'v !== 0 || h !== 0', null) as JsonPredicate,
+    equals: (value: JsonScalar) => equalsPath(keys, value),
+    between: (low: number | string, high: number | string) => judged(betweenJudge(low, high)),
+    startsWith: (prefix: string) => judged(prefixJudge(prefix)),
+    includes: (value: JsonScalar) => judged(includesJudge(equalJudge(value))),
+  }) as JsonPath
+}
+
+/** Compiles a function of a document: what `result` says of the cell (`v`, `h`) in region `r`, or `missing`. */
+function compile(keys: readonly string[], missing: string, result: string, judge: Judge | null): (document: object) => unknown {
+  const emitter = new Emitter()
+  emitter.named('BEHIND', BEHIND)
+  emitter.named('REGION', REGION)
+  emitter.named('WORD', WORD)
+  emitter.named('jsonView', jsonView)
+  emitter.named('valueOf', valueOf)
+  emitter.named('form', fastForm)
+  emitter.named('judge', judge)
+  const steps = keys.map((key, i) => {
+    const table = slotTable(key)
+    if (table === undefined) throw new RpcError('RESOURCE_EXHAUSTED', 'there are paths over too many different keys')
+    const found = emitFind(emitter, table, key, likelySlot(table), `return ${missing}`)
+    return i === keys.length - 1 ? found : `${found}\n${emitEnter(emitter, `return ${missing}`)}\na = r.i32`
+  })
+  return emitter.compile(`function (document) {
+const d = document[BEHIND] ?? document
+let r = d[REGION], w = d[WORD], s, p, e, v, h
+if (r === undefined) jsonView(document)
+let a = r.i32
+${steps.join('\n')}
+return ${result}
+}`).value as (document: object) => unknown
+}
+
+/** The slot that a key had most often so far. */
+function likelySlot(table: Uint8Array): number {
+  const counts = new Map<number, number>()
+  for (const slot of table) if (slot >= FIRST_SLOT) counts.set(slot, (counts.get(slot) ?? 0) + 1)
+  let best = FIRST_SLOT
+  for (const [slot, count] of counts) if (count > (counts.get(best) ?? 0)) best = slot
+  return best - FIRST_SLOT
+}
+
+function equalsPath(keys: readonly string[], value: JsonScalar): JsonPredicate {
+  const judge = equalJudge(value)
+  if (typeof value === 'number' && Number.isInteger(value) && value === (value | 0) && value !== 0) {
+    return compile(keys, 'false', `h === ${INT << 16} ? v === ${value} : judge(r, v, h)`, judge) as JsonPredicate
+  }
+  if (typeof value !== 'string') return compile(keys, 'false', 'judge(r, v, h)', judge) as JsonPredicate
+  const needle = new Needle(value)
+  const result = needle.inline ? `v === ${needle.lo} && h === ${needle.hi}`
+    : needle.hi >> 16 === NEAR_TEXT ? `h === ${needle.hi} ? judge(r, v, h) : h >> 16 === ${TEXT} && judge(r, v, h)`
+      : `h >> 16 === ${TEXT} && judge(r, v, h)`
+  return compile(keys, 'false', result, judge) as JsonPredicate
+}
+
+function equalJudge(value: JsonScalar): Judge {
+  if (typeof value === 'string') {
+    const needle = new Needle(value)
+    return (region, lo, hi) => needle.equals(region, lo, hi)
+  }
+  if (typeof value === 'number') return (_region, lo, hi) => numberOf(lo, hi) === value
+  if (typeof value === 'boolean') return (_region, lo, hi) => hi === CONSTANT << 16 && lo === (value ? TRUE : FALSE)
+  if (value !== null) throw new RpcError('INVALID_ARGUMENT', 'a path compares with a string, number, boolean or null')
+  return (_region, lo, hi) => hi === CONSTANT << 16 && lo === NULL
+}
+
+/** The number of a cell, or NaN. */
+function numberOf(lo: number, hi: number): number {
+  const tag = hi >> 16
+  if (tag === INT) return lo
+  return tag > INT && tag <= INLINE_TEXT || (lo === 0 && hi === 0) ? NaN : doubleOf(lo, hi)
+}
+
+function isText(hi: number): boolean {
+  const tag = hi >> 16
+  return tag === INLINE_TEXT || tag === NEAR_TEXT || tag === TEXT
+}
+
+function betweenJudge(low: number | string, high: number | string): Judge {
+  if (typeof low === 'number' && typeof high === 'number') {
+    return (_region, lo, hi) => {
+      const value = numberOf(lo, hi)
+      return value >= low && value <= high
+    }
+  }
+  if (typeof low !== 'string' || typeof high !== 'string') throw new RpcError('INVALID_ARGUMENT', 'between takes two numbers or two strings')
+  return (region, lo, hi) => {
+    if (!isText(hi)) return false
+    const value = textOf(region, lo, hi)
+    return value >= low && value <= high
+  }
+}
+
+function prefixJudge(prefix: string): Judge {
+  if (typeof prefix !== 'string') throw new RpcError('INVALID_ARGUMENT', 'startsWith takes a string')
+  const units = Uint16Array.from({ length: prefix.length }, (_, i) => prefix.charCodeAt(i))
+  return (region, lo, hi) => {
+    const tag = hi >> 16
+    if (tag === INLINE_TEXT) return textOf(region, lo, hi).startsWith(prefix)
+    if (tag !== NEAR_TEXT && tag !== TEXT) return false
+    openText(region, tag === TEXT ? hi & 0xffff : region.high, lo)
+    return startsWithUnits(units)
+  }
+}
+
+function startsWithUnits(units: Uint16Array): boolean {
+  const { a, start, head } = openedText
+  if ((head & 0x7fff_ffff) < units.length) return false
+  const wide = (head & TWO_BYTE) !== 0
+  for (let i = 0; i < units.length; i++) {
+    const unit = wide ? a[start + (i >>> 1)]! >>> (i & 1) * 16 & 0xffff : a[start + (i >>> 2)]! >>> (i & 3) * 8 & 0xff
+    if (unit !== units[i]) return false
+  }
+  return true
+}
+
+function includesJudge(judge: Judge): Judge {
+  return (region, lo, hi) => {
+    if (hi >> 16 !== ARRAY) return false
+    follow(region, hi & 0xffff, lo, RECORD_WORDS)
+    const { region: home, word, count } = openArray(opened.region, opened.word)
+    const first = word + RECORD_WORDS
+    for (let i = 0; i < count; i++) if (judge(home, home.i32[first + i * 2]! | 0, home.i32[first + i * 2 + 1]! | 0)) return true
+    return false
+  }
+}
+
