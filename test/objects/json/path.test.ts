@@ -1,0 +1,59 @@
+// A compiled path and its predicates say of a document what plain JavaScript says of its plain value.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { buildJson, fast, jsonPath, plain } from '../../../src/objects/index.js'
+import { Arena } from '../../support/arena.js'
+
+const texts = ['', 'a', 'abcde', 'abcdef', 'a text with memory', 'a text with memory!', 'κλειδί', 'κλειδ', 'é', 'ééééééé', 'a text wit']
+const scalar = fc.constantFrom<string | number | boolean | null>(...texts, 0, 1, -1, 1.5, 2 ** 31, -(2 ** 40), true, false, null)
+const inner = fc.dictionary(fc.constantFrom('x', 'y', 'name', 'a long key'), scalar, { maxKeys: 4, noNullPrototype: true })
+const document = fc.dictionary(fc.constantFrom('a', 'b', 'nested', 'other', '7'), fc.oneof(scalar, inner, fc.array(scalar, { maxLength: 4 })), { maxKeys: 5, noNullPrototype: true })
+
+function at(value: unknown, keys: readonly string[]): unknown {
+  return keys.reduce<unknown>((object, key) => (typeof object === 'object' && object !== null && !Array.isArray(object) && Object.hasOwn(object, key)
+    ? Reflect.get(object, key) : undefined), value)
+}
+
+test('paths select, compare, range, prefix and membership as the plain value', () => {
+  const arena = new Arena(1 << 27)
+  const paths = [['a'], ['b'], ['nested', 'x'], ['nested', 'a long key'], ['a', 'name'], ['7'], ['a', 'b', 'x'], ['absent']].map((keys) => ({ keys, path: jsonPath(...keys) }))
+  fc.assert(fc.property(document, scalar, fc.constantFrom(...texts), fc.integer({ min: 1, max: 4 }), (value, sought, prefix, times) => {
+    let view = {}
+    for (let i = 0; i < times; i++) view = buildJson(arena, value) as object
+    for (const { keys, path } of paths) {
+      const expected = at(value, keys)
+      for (const form of [view, fast(view)]) {
+        assert.deepStrictEqual(plain(path(form)), expected)
+        assert.equal(path.exists(form), expected !== undefined)
+        assert.equal(path.equals(sought)(form), expected === sought)
+        assert.equal(path.startsWith(prefix)(form), typeof expected === 'string' && expected.startsWith(prefix))
+        assert.equal(path.includes(sought)(form), Array.isArray(expected) && expected.includes(sought))
+        assert.equal(path.between(0, 1.5)(form), typeof expected === 'number' && expected >= 0 && expected <= 1.5)
+        assert.equal(path.between('a text', 'abcdef')(form), typeof expected === 'string' && expected >= 'a text' && expected <= 'abcdef')
+      }
+    }
+  }), { numRuns: 500 })
+})
+
+test('a predicate sees what was changed since', () => {
+  const arena = new Arena()
+  const view = buildJson(arena, { a: 1, name: 'before' }) as Record<string, unknown>
+  const isAfter = jsonPath('name').equals('after the change')
+  assert.ok(!isAfter(view))
+  view['name'] = 'after the change'
+  assert.ok(isAfter(view) && isAfter(fast(view)))
+  view['another key'] = true
+  assert.ok(isAfter(view) && isAfter(fast(view)))
+  assert.ok(jsonPath('another key').equals(true)(fast(view)))
+  delete view['name']
+  assert.ok(!isAfter(view) && !jsonPath('name').exists(fast(view)))
+})
+
+test('what is no path, no document and no comparison is refused', () => {
+  assert.throws(() => jsonPath(), { code: 'INVALID_ARGUMENT' })
+  assert.throws(() => jsonPath('a')({}), { code: 'INVALID_ARGUMENT' })
+  assert.throws(() => jsonPath('a').equals({} as unknown as string), { code: 'INVALID_ARGUMENT' })
+  assert.throws(() => jsonPath('a').between(1, 'x' as unknown as number), { code: 'INVALID_ARGUMENT' })
+  assert.throws(() => jsonPath('a').startsWith(1 as unknown as string), { code: 'INVALID_ARGUMENT' })
+})
