@@ -1,4 +1,5 @@
 import { RpcError } from '../base/errors.js'
+import { loadPublished, pause } from '../base/ordering.js'
 import { slotWord } from '../layout/control-layout.js'
 import type { CallScope, HeapSet } from '../memory/index.js'
 import { ClientRing, type ClientEndOptions } from './client-ring.js'
@@ -37,6 +38,9 @@ export class ClientEnd extends ClientRing {
   /** The announced slot when the doorbell last rang: another one shows that calls were made since. */
   #nextWhenRung = -1
 
+  /** Calls were made, and whether the server slept was looked at after the first of them only. */
+  #unlooked = false
+
   #tick = 0
 
   #tickTimer: NodeJS.Timeout | undefined
@@ -68,11 +72,15 @@ export class ClientEnd extends ClientRing {
     const slot = this.free.count > 0 ? this.next : this.reclaimSlot()
     if (slot < 0) this.#noSlot(scope, method)
     this.publish(slot, method, scope, timeoutMs)
+    this.wakePeer()
     const { words } = this
     const at = slotWord(slot)
     const expected = this.sequence[slot]!
     let spins = this.policy.firstSpins
-    while (spins > 0 && Atomics.load(words, at) !== expected) spins--
+    while (spins > 0 && loadPublished(words, at) !== expected) {
+      pause()
+      spins--
+    }
     if (spins === 0) this.#block(slot, expected, timeoutMs === 0 ? this.options.defaultTimeoutMs : timeoutMs, method, scope)
     return this.takeAnswer(slot, method, scope, false)
   }
@@ -95,7 +103,15 @@ export class ClientEnd extends ClientRing {
     }
     if (scope !== null) this.#pipelined[slot] = scope
     this.publish(slot, method, scope, 0)
+    this.#wakeInBatch()
     return slot
+  }
+
+  /** @internal Ends a batch of calls: a server that fell asleep between two of them is woken. */
+  flush(): void {
+    if (!this.#unlooked) return
+    this.#unlooked = false
+    this.wakePeer()
   }
 
   /** @internal Takes the answer of a slot for which {@link isAnswered} holds. */
@@ -113,6 +129,7 @@ export class ClientEnd extends ClientRing {
   }
 
   poll(): number {
+    this.flush()
     const inFlight = this.#inFlight
     let handled = 0
     while (inFlight.count > 0) {
@@ -193,6 +210,18 @@ export class ClientEnd extends ClientRing {
     this.#waiting++
     this.#ticks[slot] = this.#tick
     this.publish(slot, waiter.method, waiter.scope, timeoutMs)
+    if (this.hotMs > 0) this.#wakeInBatch()
+    else this.wakePeer()
+  }
+
+  /** One of several calls that may follow each other: one fence for all of them, at the latest when answers are polled for. */
+  #wakeInBatch(): void {
+    if (this.#unlooked) {
+      this.wakeSleeper()
+      return
+    }
+    this.#unlooked = true
+    this.wakePeer()
   }
 
   #expectAnswer(): void {

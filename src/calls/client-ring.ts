@@ -1,9 +1,6 @@
 import { RpcError, statusName, WildPointerError } from '../base/errors.js'
-import {
-  ANSWER_OWNED, ANSWER_STATUS, CLIENT_LINE_WORD, LINE_CANCELS, REQUEST_HAS_SCOPE, REQUEST_HAS_TIMEOUT,
-  REQUEST_NEXT_SHIFT, REQUEST_RETURNS_RESULT, SERVER_LINE_WORD, SLOT_ANSWER, SLOT_ARGUMENT, SLOT_CANCELLED, SLOT_CHUNK,
-  SLOT_METHOD, SLOT_REQUEST, SLOT_RESULT, SLOT_SCOPE, SLOT_TIMEOUT, SLOT_USED, slotWord, WAITING_ASLEEP,
-} from '../layout/control-layout.js'
+import { loadPublished, pause, publishWord } from '../base/ordering.js'
+import { Answer, ControlWord, Line, Request, Slot, slotWord, WaitingFlag } from '../layout/control-layout.js'
 import { CallScope, type HeapSet, type Region } from '../memory/index.js'
 import { addon } from '../sys/index.js'
 import { closeScope, End } from './end.js'
@@ -43,7 +40,7 @@ export abstract class ClientRing extends End implements ResultOwner {
   /** For each slot: the word that its next request carries while it is free, the word of its answer while it is in flight. */
   protected readonly sequence: Int32Array
 
-  /** For each slot: REQUEST_RETURNS_RESULT when the next request gives back the result of the last one, else 0. */
+  /** For each slot: Request.RETURNS_RESULT when the next request gives back the result of the last one, else 0. */
   protected readonly returned: Int32Array
 
   readonly #scopePool: CallScope[] = []
@@ -66,7 +63,7 @@ export abstract class ClientRing extends End implements ResultOwner {
   protected constructor(
     words: Int32Array, readonly heaps: HeapSet, doorbellFd: number, poller: Poller, readonly options: ClientEndOptions,
   ) {
-    super(words, CLIENT_LINE_WORD, SERVER_LINE_WORD, doorbellFd, poller, options.policy, options.policy.clientHotMs)
+    super(words, ControlWord.CLIENT_LINE, ControlWord.SERVER_LINE, doorbellFd, poller, options.policy, options.policy.clientHotMs)
     const { slots } = options
     this.free = new FreeSlots(slots)
     this.sequence = new Int32Array(slots).fill(1)
@@ -83,7 +80,7 @@ export abstract class ClientRing extends End implements ResultOwner {
 
   /** @internal Whether the answer to the call in a slot is there. */
   isAnswered(slot: number): boolean {
-    return Atomics.load(this.words, slotWord(slot)) === this.sequence[slot]
+    return loadPublished(this.words, slotWord(slot)) === this.sequence[slot]
   }
 
   /** @internal */
@@ -95,7 +92,7 @@ export abstract class ClientRing extends End implements ResultOwner {
   release(hold: ResultHold): void {
     if (this.gone !== undefined) return
     if (this.sequence[hold.slot] === hold.sequence) {
-      this.returned[hold.slot] = REQUEST_RETURNS_RESULT
+      this.returned[hold.slot] = Request.RETURNS_RESULT
       return
     }
     // The slot is in use again, or was: the server lets, or has let, go of the chunk, it is an ordinary block now.
@@ -157,37 +154,36 @@ export abstract class ClientRing extends End implements ResultOwner {
     return this.free.count > 0 ? this.next : -1
   }
 
-  /** Publishes the argument in {@link cell} in the announced slot, and announces another one. */
+  /** Publishes the argument in {@link cell} in the announced slot, and announces another one; the caller wakes the server. */
   protected publish(slot: number, method: ClientMethod, scope: CallScope | null, timeoutMs: number): void {
-    const { words } = this
+    const { words, cell } = this
     const at = slotWord(slot)
-    let flags = this.returned[slot]!
-    this.returned[slot] = 0
-    words[at + SLOT_METHOD] = method.id
-    words[at + SLOT_ANSWER] = 0
-    if (!method.argument.isNothing) {
-      words[at + SLOT_ARGUMENT] = this.cell[0]!
-      words[at + SLOT_ARGUMENT + 1] = this.cell[1]!
-      if (scope !== null) {
-        flags |= REQUEST_HAS_SCOPE
-        const region = scope.firstRegion
-        words[at + SLOT_SCOPE] = region.lowOf(scope.firstWord)
-        words[at + SLOT_SCOPE + 1] = region.high
-        words[at + SLOT_USED] = scope.usedBytes
-      }
-    }
-    if (timeoutMs > 0) {
-      flags |= REQUEST_HAS_TIMEOUT
-      words[at + SLOT_TIMEOUT] = timeoutMs
-    }
     const next = this.free.take()
     this.next = next
-    words[at + SLOT_REQUEST] = flags | (next << REQUEST_NEXT_SHIFT)
+    let request = this.returned[slot]! | (next << Request.NEXT_SHIFT)
+    this.returned[slot] = 0
     const sequence = this.sequence[slot]!
     this.sequence[slot] = (sequence + 1) | 0
+    if (timeoutMs > 0) request |= Request.HAS_TIMEOUT
+    if (scope !== null) request |= Request.HAS_SCOPE
+    const { id, argument } = method
+    // The server polls the line: written in one go it crosses once, and not back and forth between two stores.
+    if (!argument.isNothing) {
+      words[at + Slot.ARGUMENT] = cell[0]!
+      words[at + Slot.ARGUMENT + 1] = cell[1]!
+      if (scope !== null) {
+        const region = scope.firstRegion
+        words[at + Slot.SCOPE] = region.lowOf(scope.firstWord)
+        words[at + Slot.SCOPE + 1] = region.high
+        words[at + Slot.USED] = scope.usedBytes
+      }
+    }
+    if (timeoutMs > 0) words[at + Slot.TIMEOUT] = timeoutMs
+    words[at + Slot.METHOD] = id
+    words[at + Slot.ANSWER] = 0
+    words[at + Slot.REQUEST] = request
     // Pairs with the server's load of the word it awaits.
-    Atomics.store(words, at, sequence)
-    this.wakePeer()
+    publishWord(words, at, sequence)
   }
 
   /**
@@ -197,30 +193,30 @@ export abstract class ClientRing extends End implements ResultOwner {
   protected takeAnswer(slot: number, method: ClientMethod, scope: CallScope | null, collected: boolean): unknown {
     const { words } = this
     const at = slotWord(slot)
-    const answer = words[at + SLOT_ANSWER]!
+    const answer = words[at + Slot.ANSWER]!
     const { result } = method
     if (answer === 0 && result.isNothing) {
       this.freeSlot(slot, scope)
       return undefined
     }
-    const low = words[at + SLOT_RESULT]!
-    const high = words[at + SLOT_RESULT + 1]!
+    const low = words[at + Slot.RESULT]!
+    const high = words[at + Slot.RESULT + 1]!
     if (answer === 0 && result.isImmediate) {
       this.freeSlot(slot, scope)
       return result.cell.read(this.#reading, low, high)
     }
-    const chunkLow = words[at + SLOT_CHUNK]!
-    const chunkHigh = words[at + SLOT_CHUNK + 1]!
+    const chunkLow = words[at + Slot.CHUNK]!
+    const chunkHigh = words[at + Slot.CHUNK + 1]!
     this.freeSlot(slot, scope)
     this.heaps.refill()
-    if ((answer & ANSWER_STATUS) !== 0) {
-      this.returned[slot] = REQUEST_RETURNS_RESULT
-      throw this.located(readError(this.#reading, statusName(answer & ANSWER_STATUS), low, high), method)
+    if ((answer & Answer.STATUS) !== 0) {
+      this.returned[slot] = Request.RETURNS_RESULT
+      throw this.located(readError(this.#reading, statusName(answer & Answer.STATUS), low, high), method)
     }
-    if (result.isCopy) this.returned[slot] = REQUEST_RETURNS_RESULT
+    if (result.isCopy) this.returned[slot] = Request.RETURNS_RESULT
     try {
       const value = result.cell.read(this.#reading, low, high)
-      if (!result.isCopy && (answer & ANSWER_OWNED) !== 0) {
+      if (!result.isCopy && (answer & Answer.OWNED) !== 0) {
         const hold = new ResultHold(this, slot, this.sequence[slot]!, chunkLow, chunkHigh)
         if (collected) ResultHold.putCollected(value, hold)
         else ResultHold.put(value, hold)
@@ -243,7 +239,10 @@ export abstract class ClientRing extends End implements ResultOwner {
     const { words } = this
     if (this.policy.syncSpins > 0 && this.#yieldToPeer(at, expected)) return true
     for (let spins = this.policy.syncSpins; spins > 0; spins -= SYNC_STEP) {
-      for (let i = 0; i < SYNC_STEP; i++) if (Atomics.load(words, at) === expected) return true
+      for (let i = 0; i < SYNC_STEP; i++) {
+        if (loadPublished(words, at) === expected) return true
+        pause()
+      }
       if (spins === Infinity && (performance.now() > deadline || !this.doorbell.block(0))) break
     }
     while (Atomics.load(words, at) !== expected) {
@@ -256,7 +255,7 @@ export abstract class ClientRing extends End implements ResultOwner {
 
   #sleepUntilRung(at: number, expected: number, timeoutMs: number): void {
     const { words } = this
-    Atomics.store(words, this.line, WAITING_ASLEEP)
+    Atomics.store(words, this.line, WaitingFlag.ASLEEP)
     this.asleep = true
     if (Atomics.load(words, at) !== expected) this.doorbell.block(timeoutMs)
     this.awake()
@@ -279,8 +278,8 @@ export abstract class ClientRing extends End implements ResultOwner {
   protected abandon(slot: number, scope: CallScope | null): void {
     this.quarantine.set(slot, scope)
     const { words } = this
-    Atomics.store(words, slotWord(slot) + SLOT_CANCELLED, (this.sequence[slot]! - 1) | 0)
-    Atomics.add(words, this.line + LINE_CANCELS, 1)
+    Atomics.store(words, slotWord(slot) + Slot.CANCELLED, (this.sequence[slot]! - 1) | 0)
+    Atomics.add(words, this.line + Line.CANCELS, 1)
     this.wakePeer()
   }
 
@@ -288,7 +287,7 @@ export abstract class ClientRing extends End implements ResultOwner {
     for (const [slot, scope] of this.quarantine) {
       if (!this.isAnswered(slot)) continue
       this.quarantine.delete(slot)
-      this.returned[slot] = REQUEST_RETURNS_RESULT
+      this.returned[slot] = Request.RETURNS_RESULT
       this.freeSlot(slot, scope)
     }
   }

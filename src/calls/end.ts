@@ -1,7 +1,6 @@
 import { RpcError } from '../base/errors.js'
-import {
-  LINE_CANCELS, LINE_CLOSING, LINE_CPU, WAITING_ASLEEP, WAITING_POLLING,
-} from '../layout/control-layout.js'
+import { fence, loadPublished } from '../base/ordering.js'
+import { Line, WaitingFlag } from '../layout/control-layout.js'
 import type { CallScope } from '../memory/index.js'
 import { Doorbell } from './doorbell.js'
 import { type Pollable, type Poller } from './poller.js'
@@ -68,17 +67,17 @@ export abstract class End implements Pollable {
   }
 
   peerCpu(): number {
-    return Atomics.load(this.words, this.peerLine + LINE_CPU) - 1
+    return Atomics.load(this.words, this.peerLine + Line.CPU) - 1
   }
 
   publishCpu(cpu: number): void {
-    Atomics.store(this.words, this.line + LINE_CPU, cpu + 1)
+    Atomics.store(this.words, this.line + Line.CPU, cpu + 1)
   }
 
   /** Asks to be woken. False when something came meanwhile, and nothing has changed then. */
   protected sleep(): boolean {
     // Pairs with the load in `wakePeer` of the other side.
-    Atomics.store(this.words, this.line, WAITING_ASLEEP)
+    Atomics.store(this.words, this.line, WaitingFlag.ASLEEP)
     this.asleep = true
     if (!this.ready()) return true
     this.awake()
@@ -88,30 +87,39 @@ export abstract class End implements Pollable {
   protected awake(): void {
     if (!this.asleep) return
     this.asleep = false
-    Atomics.store(this.words, this.line, WAITING_POLLING)
+    Atomics.store(this.words, this.line, WaitingFlag.POLLING)
   }
 
   /** Called after publishing: rings when the peer sleeps. */
   protected wakePeer(): void {
+    fence()
+    this.wakeSleeper()
+  }
+
+  /**
+   * The same without the fence, between the messages of a batch that ends with {@link wakePeer}: a peer that falls asleep
+   * just now is woken at the end of the batch.
+   */
+  protected wakeSleeper(): void {
     // Pairs with the store in `sleep` of the other side.
-    if (Atomics.load(this.words, this.peerLine) === WAITING_ASLEEP) this.#ring()
+    if (loadPublished(this.words, this.peerLine) === WaitingFlag.ASLEEP) this.#ring()
   }
 
   protected announceClosing(): void {
-    Atomics.store(this.words, this.line + LINE_CLOSING, 1)
+    Atomics.store(this.words, this.line + Line.CLOSING, 1)
   }
 
   protected peerIsClosing(): boolean {
-    return Atomics.load(this.words, this.peerLine + LINE_CLOSING) !== 0
+    return Atomics.load(this.words, this.peerLine + Line.CLOSING) !== 0
   }
 
   protected peerCancels(): number {
-    return Atomics.load(this.words, this.peerLine + LINE_CANCELS)
+    return Atomics.load(this.words, this.peerLine + Line.CANCELS)
   }
 
   #ring(): void {
     // Whoever changes the word rings, so that a sleep is ended by exactly one byte.
-    if (Atomics.compareExchange(this.words, this.peerLine, WAITING_ASLEEP, WAITING_POLLING) === WAITING_ASLEEP) {
+    if (Atomics.compareExchange(this.words, this.peerLine, WaitingFlag.ASLEEP, WaitingFlag.POLLING) === WaitingFlag.ASLEEP) {
       this.doorbell.ring()
     }
   }

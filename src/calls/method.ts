@@ -1,6 +1,5 @@
 import { cellOf, type AnyType, type Cell } from '../objects/index.js'
 import type { Isolation } from '../safety/index.js'
-import type { ObjectHeap } from './object-heap.js'
 import type { ServerCall } from './server-call.js'
 
 /** One side of a call: how its value goes into eight bytes. */
@@ -39,9 +38,10 @@ export interface ServerMethod {
   readonly result: Passing
   /** What the handler takes besides the argument: making a call's context costs some nanoseconds. */
   readonly handler:
-    | { readonly takes: 'argument'; readonly run: (argument: unknown) => unknown }
-    | { readonly takes: 'call'; readonly run: (argument: unknown, call: ServerCall) => unknown }
-    | { readonly takes: 'heap'; readonly run: (argument: unknown, heap: ObjectHeap) => unknown }
+    | { readonly takes: 'argument'; readonly self: unknown; readonly run: (this: unknown, argument: unknown) => unknown }
+    | { readonly takes: 'call'; readonly self: unknown; readonly run: (this: unknown, argument: unknown, call: ServerCall) => unknown }
+    /** What {@link ServerConnection.peer} holds. */
+    | { readonly takes: 'peer'; readonly self: unknown; readonly run: (this: unknown, argument: unknown, peer: unknown) => unknown }
 }
 
 /** Options of one call. */

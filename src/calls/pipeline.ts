@@ -37,6 +37,7 @@ export class Pipeline<Argument, Result> {
    */
   poll(onResult: (result: Result) => void): number {
     if (this.#end.isUnmapped) this.#end.throwIfGone(this.#method)
+    this.#end.flush()
     const inFlight = this.#inFlight
     let count = 0
     while (inFlight.count > 0) {
@@ -53,6 +54,7 @@ export class Pipeline<Argument, Result> {
   /** Blocks this thread until an answer is there. @throws RpcError DEADLINE_EXCEEDED, UNAVAILABLE */
   wait(timeoutMs?: number): void {
     if (this.#end.isUnmapped) this.#end.throwIfGone(this.#method)
+    this.#end.flush()
     if (this.#inFlight.count > 0) this.#end.waitFor(this.#inFlight.first(), this.#method, timeoutMs)
   }
 }

@@ -124,7 +124,6 @@ export class Rpc implements AsyncDisposable {
   readonly #functions = new MethodTable()
   readonly #waiting: { readonly resolve: (connection: AcceptedConnection) => void; readonly reject: (error: RpcError) => void }[] = []
   readonly #arrived: AcceptedConnection[] = []
-  readonly #accepted = new WeakMap<ObjectHeap, AcceptedConnection>()
   #channel: string | undefined
   #closed = false
   #server: Promise<Server> | undefined
@@ -212,13 +211,13 @@ export class Rpc implements AsyncDisposable {
       isolation: 'none',
       argument: passing(argument),
       result: passing(result),
-      handler: { takes: 'heap', run: (value, heap) => fn(this.#accepted.get(heap)!, value) },
+      handler: { takes: 'peer', self: undefined, run: (value, accepted) => fn(accepted as AcceptedConnection, value) },
     })
   }
 
   #arrive(connection: ServerConnection): void {
     const accepted = new AcceptedConnection(connection)
-    this.#accepted.set(connection.heap, accepted)
+    connection.peer = accepted
     const waiting = this.#waiting.shift()
     if (waiting === undefined) this.#arrived.push(accepted)
     else waiting.resolve(accepted)

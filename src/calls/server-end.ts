@@ -1,8 +1,6 @@
 import { RpcError, Status } from '../base/errors.js'
-import {
-  ANSWER_OWNED, CLIENT_LINE_WORD, REQUEST_HAS_TIMEOUT, REQUEST_NEXT_SHIFT, REQUEST_RETURNS_RESULT, SERVER_LINE_WORD,
-  SLOT_ANSWER, SLOT_ARGUMENT, SLOT_CANCELLED, SLOT_CHUNK, SLOT_METHOD, SLOT_REQUEST, SLOT_RESULT, SLOT_TIMEOUT, slotWord,
-} from '../layout/control-layout.js'
+import { loadPublished, publishWord } from '../base/ordering.js'
+import { Answer, ControlWord, Request, Slot, slotWord } from '../layout/control-layout.js'
 import { CallScope, type HeapSet, type Region } from '../memory/index.js'
 import type { Cell } from '../objects/index.js'
 import { closeScope, End } from './end.js'
@@ -15,6 +13,8 @@ import type { WaitingPolicy } from './waiting.js'
 
 /** Requests that may arrive just while a connection outside the hot set goes to sleep, before it waits for its turn. */
 const CROSSINGS_MAX = 64
+/** Requests that are taken before anything else is looked at. */
+const BATCH_MAX = 8
 /** Methods with smaller numbers are found by index. */
 const METHODS_INDEXED = 4096
 
@@ -23,6 +23,8 @@ export interface ServerEndOptions extends Omit<CallHost, 'watchCancellation'> {
   readonly policy: WaitingPolicy
   readonly methods: MethodTable
   readonly caller: CallerIdentity
+  /** Given to handlers that take it. */
+  readonly peer: unknown
   /** The doorbell has ended. */
   onGone(crashed: boolean): void
   /** A handler threw something that is not an RpcError. */
@@ -63,6 +65,8 @@ export class ServerEnd extends End {
   /** For each slot: whether the client holds the chunk of the last result. */
   readonly #lent: Uint8Array
   readonly #watched = new Set<ServerCall>()
+  /** The cell of the result that is about to be published. */
+  readonly #cell = new Int32Array(2)
   readonly #mask: number
   readonly #host: CallHost
   readonly #methods: MethodTable
@@ -79,7 +83,7 @@ export class ServerEnd extends End {
     words: Int32Array, readonly heaps: HeapSet, doorbellFd: number, poller: Poller, readonly hotSet: HotSet,
     readonly options: ServerEndOptions,
   ) {
-    super(words, SERVER_LINE_WORD, CLIENT_LINE_WORD, doorbellFd, poller, options.policy, options.policy.serverHotMs)
+    super(words, ControlWord.SERVER_LINE, ControlWord.CLIENT_LINE, doorbellFd, poller, options.policy, options.policy.serverHotMs)
     const { slots } = options
     this.#mask = slots - 1
     this.#methods = options.methods
@@ -106,10 +110,18 @@ export class ServerEnd extends End {
   }
 
   poll(): number {
-    const slot = this.#expected
-    if (Atomics.load(this.words, slotWord(slot)) !== this.#sequence[slot]) return 0
-    this.#take(slot)
-    return 1
+    let taken = 0
+    while (taken < BATCH_MAX && this.#isHere()) {
+      this.#take(this.#expected)
+      taken++
+    }
+    if (taken > 0) this.wakePeer()
+    return taken
+  }
+
+  /** The request that the client has announced. */
+  #isHere(): boolean {
+    return loadPublished(this.words, slotWord(this.#expected)) === this.#sequence[this.#expected]
   }
 
   override stayHot(now: number): void {
@@ -151,7 +163,7 @@ export class ServerEnd extends End {
   }
 
   protected override ready(): boolean {
-    return Atomics.load(this.words, slotWord(this.#expected)) === this.#sequence[this.#expected] ||
+    return this.#isHere() ||
       (this.#watched.size > 0 && this.peerCancels() !== this.#cancels)
   }
 
@@ -202,11 +214,11 @@ export class ServerEnd extends End {
   #take(slot: number): void {
     const { words } = this
     const at = slotWord(slot)
-    const id = words[at + SLOT_METHOD]! >>> 0
-    const request = words[at + SLOT_REQUEST]!
-    const low = words[at + SLOT_ARGUMENT]!
-    const high = words[at + SLOT_ARGUMENT + 1]!
-    const next = request >>> REQUEST_NEXT_SHIFT
+    const id = words[at + Slot.METHOD]! >>> 0
+    const request = words[at + Slot.REQUEST]!
+    const low = words[at + Slot.ARGUMENT]!
+    const high = words[at + Slot.ARGUMENT + 1]!
+    const next = request >>> Request.NEXT_SHIFT
     if (next > this.#mask || next === slot || this.#state[next] !== AWAITED) {
       this.#expel()
       return
@@ -214,7 +226,7 @@ export class ServerEnd extends End {
     this.#expected = next
     if (this.#lent[slot] === 1) {
       this.#lent[slot] = 0
-      if ((request & REQUEST_RETURNS_RESULT) === 0) this.#replies[slot]!.detach()
+      if ((request & Request.RETURNS_RESULT) === 0) this.#replies[slot]!.detach()
     }
     const method = this.#methods.get(id)
     if (method === undefined || this.#closing) {
@@ -232,9 +244,9 @@ export class ServerEnd extends End {
         if (!method.argument.isImmediate) this.heaps.refill()
         argument = method.argument.cell.read(this.#reading, low, high)
       }
-      if (handler.takes === 'argument') result = handler.run(argument)
-      else if (handler.takes === 'heap') result = handler.run(argument, this.options.heap)
-      else result = handler.run(argument, context!)
+      if (handler.takes === 'argument') result = handler.run.call(handler.self, argument)
+      else if (handler.takes === 'peer') result = handler.run.call(handler.self, argument, this.options.peer)
+      else result = handler.run.call(handler.self, argument, context!)
     } catch (error) {
       this.#answerError(slot, error, method.name, context)
       return
@@ -245,7 +257,7 @@ export class ServerEnd extends End {
   }
 
   #context(slot: number, method: ServerMethod, request: number): ServerCall {
-    const timeoutMs = (request & REQUEST_HAS_TIMEOUT) === 0 ? 0 : this.words[slotWord(slot) + SLOT_TIMEOUT]! & 0x7fff_ffff
+    const timeoutMs = (request & Request.HAS_TIMEOUT) === 0 ? 0 : this.words[slotWord(slot) + Slot.TIMEOUT]! & 0x7fff_ffff
     return new ServerCall(this.#host, method.name, slot, timeoutMs)
   }
 
@@ -265,25 +277,27 @@ export class ServerEnd extends End {
         if (!settled()) return
         if (method.result.isNothing) this.#publish(slot, 0, context)
         else this.#answer(slot, method, value, context)
+        this.wakePeer()
       },
       (error: unknown) => {
-        if (settled()) this.#answerError(slot, error, method.name, context)
+        if (!settled()) return
+        this.#answerError(slot, error, method.name, context)
+        this.wakePeer()
       },
     )
   }
 
   #answer(slot: number, method: ServerMethod, value: unknown, context: ServerCall | undefined): void {
-    const at = slotWord(slot)
     let answer: number = Status.OK
     try {
       const { cell, isImmediate } = method.result
-      if (isImmediate) cell.write(this.heaps, value, this.words, at + SLOT_RESULT)
-      else if (this.#writeReply(slot, cell, value)) answer |= ANSWER_OWNED
+      if (isImmediate) cell.write(this.heaps, value, this.#cell, 0)
+      else if (this.#writeReply(slot, cell, value)) answer |= Answer.OWNED
     } catch (error) {
       this.#answerError(slot, this.#resultError(error, method.name), method.name, context)
       return
     }
-    this.#publish(slot, answer, context)
+    this.#publishResult(slot, answer, context)
   }
 
   /** A result of the wrong type is the server's mistake: told there, and not blamed on the client. */
@@ -294,25 +308,36 @@ export class ServerEnd extends End {
     return wrong
   }
 
-  /** Builds a reply in the slot's scope, in one chunk. @returns whether it took any memory there. */
+  /** Builds a reply in the slot's scope, in one chunk, and its cell in {@link #cell}. @returns whether it took any memory. */
   #writeReply(slot: number, cell: Cell, value: unknown): boolean {
-    const { words } = this
-    const at = slotWord(slot)
     const scope = this.#replies[slot] ?? (this.#replies[slot] = new CallScope(this.heaps))
     scope.reset()
-    cell.write(scope, value, words, at + SLOT_RESULT)
+    cell.write(scope, value, this.#cell, 0)
     if (scope.isEmpty) return false
     if (!scope.isOneChunk) {
       // The client gives a result back as one chunk: build it again where it fits.
       const bytes = scope.totalBytes
       scope.close()
       scope.reserve(bytes)
-      cell.write(scope, value, words, at + SLOT_RESULT)
+      cell.write(scope, value, this.#cell, 0)
     }
-    words[at + SLOT_CHUNK] = scope.firstRegion.lowOf(scope.firstWord)
-    words[at + SLOT_CHUNK + 1] = scope.firstRegion.high
     this.#lent[slot] = 1
     return true
+  }
+
+  /** Answers with the result in {@link #cell}. The client polls the line: written in one go it crosses once. */
+  #publishResult(slot: number, answer: number, context: ServerCall | undefined): void {
+    const { words } = this
+    const at = slotWord(slot)
+    if ((answer & Answer.OWNED) !== 0) {
+      const scope = this.#replies[slot]!
+      const region = scope.firstRegion
+      words[at + Slot.CHUNK] = region.lowOf(scope.firstWord)
+      words[at + Slot.CHUNK + 1] = region.high
+    }
+    words[at + Slot.RESULT] = this.#cell[0]!
+    words[at + Slot.RESULT + 1] = this.#cell[1]!
+    this.#publish(slot, answer, context)
   }
 
   #publish(slot: number, answer: number, context: ServerCall | undefined): void {
@@ -322,25 +347,23 @@ export class ServerEnd extends End {
       this.#watched.delete(context)
     }
     // The client has written 0: one store less into a line that it polls.
-    if (answer !== 0) this.words[at + SLOT_ANSWER] = answer
+    if (answer !== 0) this.words[at + Slot.ANSWER] = answer
     const sequence = this.#sequence[slot]!
     this.#sequence[slot] = (sequence + 2) | 0
     // Pairs with the client's load of the word.
-    Atomics.store(this.words, at, (sequence + 1) | 0)
-    this.wakePeer()
+    publishWord(this.words, at, (sequence + 1) | 0)
+    this.wakeSleeper()
   }
 
   #refuse(slot: number, error: RpcError): void {
-    const at = slotWord(slot)
     let answer: number = error.status
     try {
-      if (this.#writeReply(slot, errorCell, errorSentence(error))) answer |= ANSWER_OWNED
+      if (this.#writeReply(slot, errorCell, errorSentence(error))) answer |= Answer.OWNED
     } catch {
       // No room even for the message: the status alone tells.
-      this.words[at + SLOT_RESULT] = 0
-      this.words[at + SLOT_RESULT + 1] = 0
+      this.#cell.fill(0)
     }
-    this.#publish(slot, answer, undefined)
+    this.#publishResult(slot, answer, undefined)
   }
 
   #answerError(slot: number, error: unknown, method: string, context: ServerCall | undefined): void {
@@ -373,7 +396,7 @@ export class ServerEnd extends End {
   }
 
   #isCancelled(call: ServerCall): boolean {
-    return Atomics.load(this.words, slotWord(call.slot) + SLOT_CANCELLED) === this.#sequence[call.slot]
+    return Atomics.load(this.words, slotWord(call.slot) + Slot.CANCELLED) === this.#sequence[call.slot]
   }
 }
 

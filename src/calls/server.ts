@@ -49,6 +49,8 @@ export class ServerConnection {
   readonly caller: { readonly pid: number; readonly uid: number; readonly gid: number }
   /** @internal */
   end: ServerEnd | undefined
+  /** @internal What a layer above makes of the connection; set before its first request is taken. */
+  peer: unknown
   /** Told when the connection has ended: closed by the client or by this server (false), or the client died (true). */
   onClose: ((crashed: boolean) => void) | undefined
   readonly #heaps: AttachedHeaps
@@ -302,6 +304,7 @@ export class Server implements AsyncDisposable {
     connection.end = new ServerEnd(words, heaps.set, fd, this.#isolate.poller, this.#isolate.hotSet, {
       channel: this.channel,
       caller: connection.caller,
+      peer: connection.peer,
       heap: connection.heap,
       slots,
       policy: this.#policy,

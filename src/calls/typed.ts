@@ -43,8 +43,8 @@ export async function serve<M extends Methods>(
       argument: passing(argument),
       result: passing(result),
       handler: handler.length > 1
-        ? { takes: 'call', run: (value, call): unknown => (handler as HandlerFunction).call(handlers, value, call) }
-        : { takes: 'argument', run: (value): unknown => (handler as HandlerFunction).call(handlers, value) },
+        ? { takes: 'call', self: handlers, run: handler as HandlerFunction }
+        : { takes: 'argument', self: handlers, run: handler as HandlerFunction },
     })
   }
   for (const name of Object.keys(handlers)) {

@@ -15,7 +15,7 @@ export interface WaitingPolicy {
   /** How long an end stays hot after its last message, in milliseconds: about what a wake-up costs on two CPUs. */
   readonly serverHotMs: number
   readonly clientHotMs: number
-  /** Loads of the answer's word before a synchronous call looks at anything else. */
+  /** Loads of the answer's word, 15 ns each, before a synchronous call looks at anything else. */
   readonly firstSpins: number
   /** Loads of it before the call sleeps. */
   readonly syncSpins: number
@@ -24,7 +24,7 @@ export interface WaitingPolicy {
 
 const policies: Readonly<Record<Waiting, WaitingPolicy>> = {
   spin: { name: 'spin', serverHotMs: Infinity, clientHotMs: Infinity, firstSpins: 64, syncSpins: Infinity, pausesByLoad: false },
-  adaptive: { name: 'adaptive', serverHotMs: 0.05, clientHotMs: 0.15, firstSpins: 64, syncSpins: 4000, pausesByLoad: false },
+  adaptive: { name: 'adaptive', serverHotMs: 0.05, clientHotMs: 0.15, firstSpins: 64, syncSpins: 1500, pausesByLoad: false },
   event: { name: 'event', serverHotMs: 0, clientHotMs: 0, firstSpins: 0, syncSpins: 0, pausesByLoad: false },
   paper: { name: 'paper', serverHotMs: Infinity, clientHotMs: Infinity, firstSpins: 64, syncSpins: Infinity, pausesByLoad: true },
 }

@@ -32,43 +32,61 @@ import { fingerprintOf } from './header.js'
  */
 export const CONTROL_KIND = 0x6c727463 // 'ctrl'
 
-export const CLIENT_LINE_WORD = 16
-export const SERVER_LINE_WORD = 32
-export const LINE_WAITING = 0
-export const LINE_CPU = 1
-export const LINE_CLOSING = 2
-export const LINE_CANCELS = 3
+/** Where the lines of flags and the slots start, in words. */
+export const enum ControlWord {
+  CLIENT_LINE = 16,
+  SERVER_LINE = 32,
+  SLOTS = 64,
+}
 
-export const WAITING_POLLING = 0
-export const WAITING_ASLEEP = 1
+/** Words of a line of flags. */
+export const enum Line {
+  WAITING = 0,
+  CPU = 1,
+  CLOSING = 2,
+  CANCELS = 3,
+}
 
-export const SLOTS_WORD = 64
-export const SLOT_WORDS = 16
-export const SLOT_WORDS_SHIFT = 4
+/** Values of {@link Line.WAITING}. */
+export const enum WaitingFlag {
+  POLLING = 0,
+  ASLEEP = 1,
+}
 
-export const SLOT_WORD = 0
-export const SLOT_METHOD = 1
-export const SLOT_REQUEST = 2
-export const SLOT_TIMEOUT = 3
-export const SLOT_ARGUMENT = 4
-export const SLOT_SCOPE = 6
-export const SLOT_USED = 8
-export const SLOT_SEAL = 9
-export const SLOT_CANCELLED = 10
-export const SLOT_ANSWER = 11
-export const SLOT_RESULT = 12
-export const SLOT_CHUNK = 14
+/** Words of a slot. */
+export const enum Slot {
+  WORD = 0,
+  METHOD = 1,
+  REQUEST = 2,
+  TIMEOUT = 3,
+  ARGUMENT = 4,
+  SCOPE = 6,
+  USED = 8,
+  SEAL = 9,
+  CANCELLED = 10,
+  ANSWER = 11,
+  RESULT = 12,
+  CHUNK = 14,
+  WORDS = 16,
+  WORDS_SHIFT = 4,
+}
 
-export const REQUEST_FLAGS = 0xffff
-export const REQUEST_HAS_TIMEOUT = 1
-export const REQUEST_HAS_SCOPE = 2
-/** The result of this slot's previous call has been given back: its chunk is the server's again. */
-export const REQUEST_RETURNS_RESULT = 4
-export const REQUEST_NEXT_SHIFT = 16
+/** Bits of {@link Slot.REQUEST}. */
+export const enum Request {
+  FLAGS = 0xffff,
+  HAS_TIMEOUT = 1,
+  HAS_SCOPE = 2,
+  /** The result of this slot's previous call has been given back: its chunk is the server's again. */
+  RETURNS_RESULT = 4,
+  NEXT_SHIFT = 16,
+}
 
-export const ANSWER_STATUS = 0xff
-/** The result's memory is the client's to give back. */
-export const ANSWER_OWNED = 0x100
+/** Bits of {@link Slot.ANSWER}. */
+export const enum Answer {
+  STATUS = 0xff,
+  /** The result's memory is the client's to give back. */
+  OWNED = 0x100,
+}
 
 /**
  * Slots of a connection: a power of two. One of them is always announced for the next request, so that one call less can be
@@ -79,18 +97,18 @@ export const SLOTS_MIN = 2
 export const SLOTS_MAX = 32768
 
 export const CONTROL_FINGERPRINT = fingerprintOf([
-  CLIENT_LINE_WORD, SERVER_LINE_WORD, LINE_WAITING, LINE_CPU, LINE_CLOSING, LINE_CANCELS, SLOTS_WORD, SLOT_WORDS,
-  SLOT_METHOD, SLOT_REQUEST, SLOT_TIMEOUT, SLOT_ARGUMENT, SLOT_SCOPE, SLOT_USED, SLOT_SEAL, SLOT_CANCELLED, SLOT_ANSWER,
-  SLOT_RESULT, SLOT_CHUNK, REQUEST_HAS_TIMEOUT, REQUEST_HAS_SCOPE, REQUEST_RETURNS_RESULT, REQUEST_NEXT_SHIFT, ANSWER_OWNED,
+  ControlWord.CLIENT_LINE, ControlWord.SERVER_LINE, Line.WAITING, Line.CPU, Line.CLOSING, Line.CANCELS, ControlWord.SLOTS, Slot.WORDS,
+  Slot.METHOD, Slot.REQUEST, Slot.TIMEOUT, Slot.ARGUMENT, Slot.SCOPE, Slot.USED, Slot.SEAL, Slot.CANCELLED, Slot.ANSWER,
+  Slot.RESULT, Slot.CHUNK, Request.HAS_TIMEOUT, Request.HAS_SCOPE, Request.RETURNS_RESULT, Request.NEXT_SHIFT, Answer.OWNED,
 ])
 
 /** Bytes of a control region with so many slots: whole pages. */
 export function controlBytes(slots: number): number {
-  return roundUp(SLOTS_WORD * 4 + slots * SLOT_WORDS * 4, PAGE_BYTES)
+  return roundUp(ControlWord.SLOTS * 4 + slots * Slot.WORDS * 4, PAGE_BYTES)
 }
 
 /** Index of a slot's first word. */
 export function slotWord(slot: number): number {
-  return SLOTS_WORD + (slot << SLOT_WORDS_SHIFT)
+  return ControlWord.SLOTS + (slot << Slot.WORDS_SHIFT)
 }
 

@@ -21,17 +21,30 @@ import { fingerprintOf } from './header.js'
  * and the owner decides by its private copy alone.
  */
 export const HEAP_KIND = 0x70616568 // 'heap'
-export const DIRECTORY_BYTE = 64
-export const DIRECTORY_WORD = DIRECTORY_BYTE >>> 2
+/** Where the directory starts. */
+export const enum Directory {
+  BYTE = 64,
+  WORD = 16,
+}
 
-export const MEMBER_MASK = 0x3ff
+/** Bits of a span's entry in the directory. */
+export const enum Entry {
+  MEMBER_MASK = 0x3ff,
+  KIND_SHIFT = 10,
+  KIND_MASK = 0x7f,
+  REMOTE_FREED = 1 << 17,
+}
+
+/** Kinds of spans beside the size classes. */
+export const enum Kind {
+  LARGE = 62,
+  CONTINUED = 63,
+  /** Added to another kind. */
+  CHUNK = 64,
+}
+
+/** Member numbers start at 1; 0 marks a span that is free. */
 export const MEMBER_MAX = 1023
-export const KIND_SHIFT = 10
-export const KIND_MASK = 0x7f
-export const KIND_LARGE = 62
-export const KIND_CONTINUED = 63
-export const KIND_CHUNK = 64
-export const REMOTE_FREED = 1 << 17
 
 /** Block sizes in bytes: steps of 16 to 128, then four steps a doubling, so that beyond 128 at most a fifth of a block is lost. */
 export const CLASS_BYTES: readonly number[] = [
@@ -42,7 +55,7 @@ export const CLASS_BYTES: readonly number[] = [
 const LINE_WORDS = 16
 
 export const HEAP_FINGERPRINT = fingerprintOf([
-  DIRECTORY_BYTE, MEMBER_MASK, KIND_SHIFT, KIND_MASK, KIND_CHUNK, KIND_LARGE, KIND_CONTINUED, REMOTE_FREED, LINE_WORDS, ...CLASS_BYTES,
+  Directory.BYTE, Entry.MEMBER_MASK, Entry.KIND_SHIFT, Entry.KIND_MASK, Kind.CHUNK, Kind.LARGE, Kind.CONTINUED, Entry.REMOTE_FREED, LINE_WORDS, ...CLASS_BYTES,
 ])
 
 export interface HeapGeometry {
@@ -67,7 +80,7 @@ export function heapGeometry(byteLength: number): HeapGeometry {
   const spanCount = Math.floor(byteLength / spanBytes)
   const rowLines = Math.ceil(spanBytes / CLASS_BYTES[0]! / 32 / LINE_WORDS)
   const rowWords = (rowLines | 1) * LINE_WORDS
-  const allocatedWord = Math.ceil((DIRECTORY_WORD + spanCount * 2) / LINE_WORDS) * LINE_WORDS
+  const allocatedWord = Math.ceil((Directory.WORD + spanCount * 2) / LINE_WORDS) * LINE_WORDS
   const freedWord = allocatedWord + spanCount * rowWords
   return {
     spanShift,

@@ -36,16 +36,16 @@ export class CallScope implements Allocator {
 
   /** Address halves of the first byte of the first chunk: what names the whole scope to the peer. */
   get firstRegion(): Region {
-    return this.#filled[0]?.region ?? this.region
+    return this.#filled.length === 0 ? this.region : this.#filled[0]!.region
   }
 
   get firstWord(): number {
-    return this.#filled[0]?.word ?? this.#word
+    return this.#filled.length === 0 ? this.#word : this.#filled[0]!.word
   }
 
   /** Bytes of the first chunk that hold objects. */
   get usedBytes(): number {
-    return this.#filled[0]?.used ?? this.#used
+    return this.#filled.length === 0 ? this.#used : this.#filled[0]!.used
   }
 
   get isEmpty(): boolean {
@@ -71,7 +71,7 @@ export class CallScope implements Allocator {
   reset(): void {
     this.#used = 0
     if (this.#capacity > KEPT_MAX_BYTES) this.close()
-    else this.#freeFilled()
+    else if (this.#filled.length > 0) this.#freeFilled()
   }
 
   /** Frees everything, when the scope's owner ends. */

@@ -1,10 +1,7 @@
 import { RpcError } from '../base/errors.js'
 import type { Address } from '../base/numbers.js'
 import { attachHeader } from '../layout/header.js'
-import {
-  CLASS_BYTES, HEAP_FINGERPRINT, HEAP_KIND, type HeapGeometry, heapGeometry, KIND_BY_SIXTEENTH, KIND_CHUNK, KIND_LARGE,
-  MEMBER_MASK, MEMBER_MAX,
-} from '../layout/heap-layout.js'
+import { CLASS_BYTES, Entry, HEAP_FINGERPRINT, HEAP_KIND, type HeapGeometry, heapGeometry, Kind, KIND_BY_SIXTEENTH, MEMBER_MAX } from '../layout/heap-layout.js'
 import type { Allocator } from './allocator.js'
 import { LargeBlocks } from './large-blocks.js'
 import { Region, type RegionSpace } from './region.js'
@@ -19,7 +16,7 @@ const DEAD_MAX = 64
 
 // Of this module, because reading what another exports costs a check each time.
 const kindBySixteenth = KIND_BY_SIXTEENTH
-const LAST_OBJECT_KIND = KIND_CHUNK - 1
+const LAST_OBJECT_KIND = Kind.CHUNK - 1
 
 /** What one end of a connection has allocated, and what is left for everybody. */
 export interface HeapStats {
@@ -88,8 +85,8 @@ export class Heap implements Allocator {
    * object inside it does nothing. {@link freeChunk} ends it.
    */
   allocateChunk(byteLength: number): number {
-    if (!(byteLength >= 0 && byteLength <= this.#smallMax)) return this.#allocateLarge(byteLength, KIND_CHUNK)
-    const kind = kindBySixteenth[(byteLength + 15) >>> 4]! + KIND_CHUNK
+    if (!(byteLength >= 0 && byteLength <= this.#smallMax)) return this.#allocateLarge(byteLength, Kind.CHUNK)
+    const kind = kindBySixteenth[(byteLength + 15) >>> 4]! + Kind.CHUNK
     const word = this.#small.take(kind)
     return word >= 0 ? word : this.#allocateSlowly(kind)
   }
@@ -110,7 +107,7 @@ export class Heap implements Allocator {
 
   /** Frees a chunk taken by {@link allocateChunk}, by this member or by another. */
   freeChunk(word: number): void {
-    this.#freeSlowly(word, word >>> this.#spanWordShift, KIND_CHUNK)
+    this.#freeSlowly(word, word >>> this.#spanWordShift, Kind.CHUNK)
   }
 
   /** The daemon has seen a member die: its spans are adopted when memory is next needed. */
@@ -175,14 +172,14 @@ export class Heap implements Allocator {
     return head << this.#spanWordShift
   }
 
-  /** Frees anything but an own block of an object. `chunk` is KIND_CHUNK to free a chunk, 0 to free an object. */
+  /** Frees anything but an own block of an object. `chunk` is Kind.CHUNK to free a chunk, 0 to free an object. */
   #freeSlowly(word: number, span: number, chunk: number): void {
     const kind = this.#kinds[span] ?? 0
     if (kind === 0) {
       this.#freeForeign(word, span, chunk)
       return
     }
-    if ((kind & KIND_CHUNK) !== chunk) {
+    if ((kind & Kind.CHUNK) !== chunk) {
       if (chunk === 0) return
       throw this.#badFree(word)
     }
@@ -194,7 +191,7 @@ export class Heap implements Allocator {
   #freeForeign(word: number, span: number, chunk: number): void {
     if (span < this.geometry.firstSpan || span >= this.geometry.spanCount) throw this.#badFree(word)
     const entry = this.#directory.entry(span)
-    const owner = entry & MEMBER_MASK
+    const owner = entry & Entry.MEMBER_MASK
     if (owner === 0 || owner === this.member) throw this.#badFree(word)
     if (this.#dead.has(owner)) {
       this.#adoptDead()
@@ -202,12 +199,12 @@ export class Heap implements Allocator {
       return
     }
     const kind = entryKind(entry)
-    if ((kind & KIND_CHUNK) !== chunk) {
+    if ((kind & Kind.CHUNK) !== chunk) {
       if (chunk === 0) return
       throw this.#badFree(word)
     }
     const freed = this.#small.bins[kind] !== undefined ? this.#small.giveRemotely(kind, span, word)
-      : shapeOf(kind) === KIND_LARGE && span << this.#spanWordShift === word && this.#directory.markFreed(span)
+      : shapeOf(kind) === Kind.LARGE && span << this.#spanWordShift === word && this.#directory.markFreed(span)
     if (!freed) throw this.#badFree(word)
   }
 

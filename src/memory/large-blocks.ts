@@ -1,4 +1,4 @@
-import { type HeapGeometry, KIND_CONTINUED, KIND_LARGE, REMOTE_FREED } from '../layout/heap-layout.js'
+import { Entry, type HeapGeometry, Kind } from '../layout/heap-layout.js'
 import { makeEntry, type Run, type SpanDirectory } from './span-directory.js'
 
 /** The blocks of one member that take whole spans. Truth is private: which runs are ours, and how long. */
@@ -23,14 +23,14 @@ export class LargeBlocks {
     return Math.ceil(byteLength / this.geometry.spanBytes)
   }
 
-  /** First span of a new block, or -1 when there is no run of free spans for it. `flag` is KIND_CHUNK or 0. */
+  /** First span of a new block, or -1 when there is no run of free spans for it. `flag` is Kind.CHUNK or 0. */
   take(byteLength: number, flag: number): number {
     const count = this.spansFor(byteLength)
     if (count > this.geometry.spanCount) return -1
-    const continued = makeEntry(this.member, KIND_CONTINUED | flag)
-    const head = this.directory.claim(count, makeEntry(this.member, KIND_LARGE | flag), continued)
+    const continued = makeEntry(this.member, Kind.CONTINUED | flag)
+    const head = this.directory.claim(count, makeEntry(this.member, Kind.LARGE | flag), continued)
     if (head < 0) return -1
-    this.enter(head, KIND_LARGE | flag, { count, continued })
+    this.enter(head, Kind.LARGE | flag, { count, continued })
     // From here on the run is complete: should we die, it is adopted and not given back.
     this.directory.setAux(head, count)
     return head
@@ -40,7 +40,7 @@ export class LargeBlocks {
   enter(head: number, kind: number, run: Run): void {
     this.#runs.set(head, run)
     this.kinds[head] = kind
-    this.kinds.fill(kind + KIND_CONTINUED - KIND_LARGE, head + 1, head + run.count)
+    this.kinds.fill(kind + Kind.CONTINUED - Kind.LARGE, head + 1, head + run.count)
   }
 
   /** Frees the block that starts with an owned span. False when none does. */
@@ -55,7 +55,7 @@ export class LargeBlocks {
   }
 
   isFreedRemotely(head: number): boolean {
-    return (this.directory.entry(head) & REMOTE_FREED) !== 0
+    return (this.directory.entry(head) & Entry.REMOTE_FREED) !== 0
   }
 
   /** Frees the blocks that others have freed. */

@@ -1,4 +1,4 @@
-import { CLASS_BYTES, DIRECTORY_WORD, type HeapGeometry, KIND_CHUNK, KIND_MASK } from '../layout/heap-layout.js'
+import { CLASS_BYTES, Directory, Entry, type HeapGeometry, Kind } from '../layout/heap-layout.js'
 import { Bin } from './bin.js'
 import { makeEntry, type SpanDirectory } from './span-directory.js'
 
@@ -30,7 +30,7 @@ const ENTRY_WORDS = 2
 const ONE_LIVE = 128
 const KIND_OF = 127
 // Of this module, because reading what another exports costs a check each time.
-const FIRST_AUX = DIRECTORY_WORD + 1
+const FIRST_AUX = Directory.WORD + 1
 
 /**
  * The small spans of one member and their blocks. Truth is private: a bit per block says whether it is live, a stack per
@@ -70,11 +70,11 @@ export class SmallBlocks {
     this.#table = new Int32Array(this.#spans + spanCount)
     this.#places = new Int32Array(spanCount)
     const none = new Int32Array(0)
-    this.#stacks = Array.from({ length: KIND_MASK + 1 }, () => none)
-    const bins: (Bin | undefined)[] = Array.from({ length: KIND_MASK + 1 }, () => undefined)
+    this.#stacks = Array.from({ length: Entry.KIND_MASK + 1 }, () => none)
+    const bins: (Bin | undefined)[] = Array.from({ length: Entry.KIND_MASK + 1 }, () => undefined)
     for (const [index, bytes] of CLASS_BYTES.entries()) {
       if (bytes > geometry.smallMax) break
-      for (const kind of [index + 1, index + 1 + KIND_CHUNK]) {
+      for (const kind of [index + 1, index + 1 + Kind.CHUNK]) {
         bins[kind] = new Bin(kind, bytes, geometry.spanBytes)
         this.#stacks[kind] = new Int32Array(STACK_WORDS_MIN)
         this.#table[MAGIC + kind] = Math.ceil((1 << MAGIC_SHIFT) / (bytes >>> 4))

@@ -1,19 +1,16 @@
-import {
-  CLASS_BYTES, DIRECTORY_WORD, type HeapGeometry, KIND_CHUNK, KIND_CONTINUED, KIND_LARGE, KIND_MASK, KIND_SHIFT, MEMBER_MASK,
-  REMOTE_FREED,
-} from '../layout/heap-layout.js'
+import { CLASS_BYTES, Directory, Entry, type HeapGeometry, Kind } from '../layout/heap-layout.js'
 
 export function makeEntry(member: number, kind: number): number {
-  return member | (kind << KIND_SHIFT)
+  return member | (kind << Entry.KIND_SHIFT)
 }
 
 export function entryKind(entry: number): number {
-  return (entry >>> KIND_SHIFT) & KIND_MASK
+  return (entry >>> Entry.KIND_SHIFT) & Entry.KIND_MASK
 }
 
-/** The kind without the chunk flag: a size class counted from 1, KIND_LARGE or KIND_CONTINUED. */
+/** The kind without the chunk flag: a size class counted from 1, Kind.LARGE or Kind.CONTINUED. */
 export function shapeOf(kind: number): number {
-  return kind & ~KIND_CHUNK
+  return kind & ~Kind.CHUNK
 }
 
 /** A large block: a head and `count - 1` spans behind it, which all carry the entry `continued` of the member that made it. */
@@ -43,22 +40,22 @@ export class SpanDirectory {
   }
 
   entry(index: number): number {
-    return Atomics.load(this.words, DIRECTORY_WORD + index * 2)
+    return Atomics.load(this.words, Directory.WORD + index * 2)
   }
 
   setAux(index: number, value: number): void {
-    Atomics.store(this.words, DIRECTORY_WORD + index * 2 + 1, value)
+    Atomics.store(this.words, Directory.WORD + index * 2 + 1, value)
   }
 
   /** Tells the owner to look at the span's remote-free bits, one of which was set before. Pairs with {@link takeAux}. */
   raiseAux(index: number): void {
-    const at = DIRECTORY_WORD + index * 2 + 1
+    const at = Directory.WORD + index * 2 + 1
     if (Atomics.load(this.words, at) === 0) Atomics.store(this.words, at, 1)
   }
 
   /** Whether blocks were freed remotely since the last time; resets the flag before the caller looks at the bits. */
   takeAux(index: number): boolean {
-    const at = DIRECTORY_WORD + index * 2 + 1
+    const at = Directory.WORD + index * 2 + 1
     if (Atomics.load(this.words, at) === 0) return false
     Atomics.store(this.words, at, 0)
     return true
@@ -66,7 +63,7 @@ export class SpanDirectory {
 
   /** Marks a large block as freed. False when it was marked before. */
   markFreed(index: number): boolean {
-    return (Atomics.or(this.words, DIRECTORY_WORD + index * 2, REMOTE_FREED) & REMOTE_FREED) === 0
+    return (Atomics.or(this.words, Directory.WORD + index * 2, Entry.REMOTE_FREED) & Entry.REMOTE_FREED) === 0
   }
 
   /**
@@ -93,7 +90,7 @@ export class SpanDirectory {
   /** Claims a run, or gives back what it took. Returns the first span that was taken already, or -1 on success. */
   #claimAt(start: number, count: number, entry: number, continued: number): number {
     for (let i = 0; i < count; i++) {
-      const at = DIRECTORY_WORD + (start + i) * 2
+      const at = Directory.WORD + (start + i) * 2
       const free = this.kinds[start + i] === 0 && Atomics.load(this.words, at) === 0
       if (free && Atomics.compareExchange(this.words, at, 0, i === 0 ? entry : continued) === 0) continue
       if (i > 0) this.releaseRun(start, entry, { count: i, continued })
@@ -102,11 +99,11 @@ export class SpanDirectory {
     return -1
   }
 
-  /** Frees a span that carries the given entry (with or without REMOTE_FREED); another entry is left alone. */
+  /** Frees a span that carries the given entry (with or without Entry.REMOTE_FREED); another entry is left alone. */
   release(index: number, entry: number): void {
-    const at = DIRECTORY_WORD + index * 2
+    const at = Directory.WORD + index * 2
     if (Atomics.compareExchange(this.words, at, entry, 0) !== entry) {
-      Atomics.compareExchange(this.words, at, entry | REMOTE_FREED, 0)
+      Atomics.compareExchange(this.words, at, entry | Entry.REMOTE_FREED, 0)
     }
     if (index < this.#cursor) this.#cursor = index
   }
@@ -131,13 +128,13 @@ export class SpanDirectory {
     for (let index = firstSpan; index < spanCount; index++) {
       const entry = this.entry(index)
       const kind = entryKind(entry)
-      if ((entry & MEMBER_MASK) !== dead || shapeOf(kind) === KIND_CONTINUED || this.kinds[index] !== 0) continue
+      if ((entry & Entry.MEMBER_MASK) !== dead || shapeOf(kind) === Kind.CONTINUED || this.kinds[index] !== 0) continue
       // Somebody may free the block between look and swap: then the second look sees the flag.
-      const freed = this.#exchange(index, entry, makeEntry(member, kind)) ? entry & REMOTE_FREED
-        : this.#exchange(index, entry | REMOTE_FREED, makeEntry(member, kind)) ? REMOTE_FREED : -1
+      const freed = this.#exchange(index, entry, makeEntry(member, kind)) ? entry & Entry.REMOTE_FREED
+        : this.#exchange(index, entry | Entry.REMOTE_FREED, makeEntry(member, kind)) ? Entry.REMOTE_FREED : -1
       if (freed < 0) continue
-      if (shapeOf(kind) === KIND_LARGE) {
-        const promised = Atomics.load(this.words, DIRECTORY_WORD + index * 2 + 1)
+      if (shapeOf(kind) === Kind.LARGE) {
+        const promised = Atomics.load(this.words, Directory.WORD + index * 2 + 1)
         const run = this.#runAt(index, promised)
         if (freed === 0 && run.count === promised) adopted.push({ index, kind, run })
         else this.releaseRun(index, makeEntry(member, kind), run)
@@ -154,7 +151,7 @@ export class SpanDirectory {
   owners(): Set<number> {
     const owners = new Set<number>()
     for (let index = this.geometry.firstSpan; index < this.geometry.spanCount; index++) {
-      const member = this.entry(index) & MEMBER_MASK
+      const member = this.entry(index) & Entry.MEMBER_MASK
       if (member !== 0) owners.add(member)
     }
     return owners
@@ -169,7 +166,7 @@ export class SpanDirectory {
   }
 
   #exchange(index: number, from: number, to: number): boolean {
-    return Atomics.compareExchange(this.words, DIRECTORY_WORD + index * 2, from, to) === from
+    return Atomics.compareExchange(this.words, Directory.WORD + index * 2, from, to) === from
   }
 
   #isClass(kind: number): boolean {
@@ -181,7 +178,7 @@ export class SpanDirectory {
   #runAt(head: number, promised: number): Run {
     const continued = head + 1 < this.geometry.spanCount ? this.entry(head + 1) : 0
     let count = 1
-    if (shapeOf(entryKind(continued)) === KIND_CONTINUED) {
+    if (shapeOf(entryKind(continued)) === Kind.CONTINUED) {
       const end = Math.min(this.geometry.spanCount, head + (promised >= 1 ? promised : this.geometry.spanCount))
       while (head + count < end && this.kinds[head + count] === 0 && this.entry(head + count) === continued) count++
     }

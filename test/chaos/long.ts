@@ -9,7 +9,7 @@ const MESSAGES = 1_000_000
 /** Each loss costs a wait; these are enough to see how often one happens. */
 const LOST_MAX = 20
 const DELAY_ROUNDS = 2000
-const MUTILATIONS: readonly Mutilation[] = ['plain-stores', 'no-recheck', 'look-before-publishing']
+const MUTILATIONS: readonly Mutilation[] = ['no-fence', 'no-recheck', 'look-before-publishing']
 const STORMS: readonly (Pick<StormOptions, 'sharedHeapBytes' | 'daemon'> & { readonly name: string })[] = [
   { name: 'each connection with its own heap' },
   { name: 'one shared heap', sharedHeapBytes: 64 << 20 },

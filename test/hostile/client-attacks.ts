@@ -1,7 +1,7 @@
 // What a hostile client does to its server.
 import { addressOf, type View } from '../../src/index.js'
-import { DIRECTORY_WORD, heapGeometry } from '../../src/layout/heap-layout.js'
-import { CLIENT_LINE_WORD, SLOT_WORDS, slotWord } from '../../src/layout/control-layout.js'
+import { Directory, heapGeometry } from '../../src/layout/heap-layout.js'
+import { ControlWord, Slot, slotWord } from '../../src/layout/control-layout.js'
 import { addon } from '../../src/sys/index.js'
 import { Bag, Chain, Everything, Point, Tree } from '../support/everything.js'
 import type { Random } from '../support/random.js'
@@ -69,7 +69,7 @@ const ring = persistently((peer, { random }) => {
 const sequences = persistently((peer, { random }) => {
   for (let i = 0; i < 500; i++) {
     const at = slotWord(random.below(SLOTS))
-    for (let word = 1; word < SLOT_WORDS; word++) peer.ring[at + word] = random.nasty()
+    for (let word = 1; word < Slot.WORDS; word++) peer.ring[at + word] = random.nasty()
     // What the server waits for, so that every request is taken.
     Atomics.store(peer.ring, at, Atomics.load(peer.ring, at) + 1)
     peer.wake()
@@ -83,7 +83,7 @@ const requests = persistently((peer, attack) => {
 })
 
 const lines = persistently((peer, { random }) => {
-  for (let i = 0; i < 1000; i++) peer.ring[CLIENT_LINE_WORD + random.below(32)] = random.nasty()
+  for (let i = 0; i < 1000; i++) peer.ring[ControlWord.CLIENT_LINE + random.below(32)] = random.nasty()
   inEverySlot(peer, () => peer.request(add.id, peer.pointer(random.below(1000))))
 })
 
@@ -117,7 +117,7 @@ const allocator = persistently((peer, { random }) => {
   const spanWords = geometry.spanBytes / 4
   for (let i = 0; i < 1000; i++) {
     const span = random.below(geometry.spanCount)
-    const word = random.chance(2) ? random.below(DIRECTORY_WORD + geometry.spanCount * 2) : span * spanWords + random.below(Math.min(64, spanWords))
+    const word = random.chance(2) ? random.below(Directory.WORD + geometry.spanCount * 2) : span * spanWords + random.below(Math.min(64, spanWords))
     peer.heap[word] = random.chance(3) ? random.nasty() : peer.heap[word]! ^ (1 << random.below(32))
   }
   inEverySlot(peer, () => peer.request(random.one([text.id, points.id, blob.id, copy.id]), [random.below(3000), 0]))

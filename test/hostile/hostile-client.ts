@@ -1,9 +1,6 @@
 // A client that speaks the layout by hand: a legitimate handshake, then raw words.
 import { connect } from '../../src/index.js'
-import {
-  CLIENT_LINE_WORD, LINE_WAITING, REQUEST_FLAGS, REQUEST_NEXT_SHIFT, SERVER_LINE_WORD, SLOT_ARGUMENT, SLOT_METHOD, SLOT_REQUEST,
-  slotWord, WAITING_ASLEEP,
-} from '../../src/layout/control-layout.js'
+import { ControlWord, Line, Request, Slot, slotWord, WaitingFlag } from '../../src/layout/control-layout.js'
 import { FreeSlots } from '../../src/calls/slots.js'
 import { addon } from '../../src/sys/index.js'
 import { Everything } from '../support/everything.js'
@@ -53,16 +50,16 @@ export class HostileClient {
     const at = slotWord(slot)
     this.#next = this.#free.take()
     this.#inFlight.add(slot)
-    this.ring[at + SLOT_METHOD] = method
-    this.ring[at + SLOT_REQUEST] = (flags & REQUEST_FLAGS) | (this.#next << REQUEST_NEXT_SHIFT)
-    this.ring[at + SLOT_ARGUMENT] = low
-    this.ring[at + SLOT_ARGUMENT + 1] = high
+    this.ring[at + Slot.METHOD] = method
+    this.ring[at + Slot.REQUEST] = (flags & Request.FLAGS) | (this.#next << Request.NEXT_SHIFT)
+    this.ring[at + Slot.ARGUMENT] = low
+    this.ring[at + Slot.ARGUMENT + 1] = high
     Atomics.store(this.ring, at, this.#sequence[slot]!)
     this.wake()
   }
 
   wake(): void {
-    if (Atomics.compareExchange(this.ring, SERVER_LINE_WORD + LINE_WAITING, WAITING_ASLEEP, 0) === WAITING_ASLEEP) this.ringDoorbell()
+    if (Atomics.compareExchange(this.ring, ControlWord.SERVER_LINE + Line.WAITING, WaitingFlag.ASLEEP, 0) === WaitingFlag.ASLEEP) this.ringDoorbell()
   }
 
   ringDoorbell(): void {
@@ -86,7 +83,7 @@ export class HostileClient {
   }
 
   claimAsleep(): void {
-    Atomics.store(this.ring, CLIENT_LINE_WORD + LINE_WAITING, WAITING_ASLEEP)
+    Atomics.store(this.ring, ControlWord.CLIENT_LINE + Line.WAITING, WaitingFlag.ASLEEP)
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 // What a hostile server does to its clients: a real one, whose process rewrites the shared memory behind its own back.
-import { LINE_WAITING, SLOT_ANSWER, SLOT_RESULT, SLOT_WORDS, slotWord, WAITING_ASLEEP, CLIENT_LINE_WORD } from '../../src/layout/control-layout.js'
-import { DIRECTORY_WORD, heapGeometry } from '../../src/layout/heap-layout.js'
+import { ControlWord, Line, Slot, slotWord, WaitingFlag } from '../../src/layout/control-layout.js'
+import { Directory, heapGeometry } from '../../src/layout/heap-layout.js'
 import { addon } from '../../src/sys/index.js'
 import type { Random } from '../support/random.js'
 
@@ -13,11 +13,11 @@ export interface Victim {
 }
 
 function wake({ ring, doorbell }: Victim): void {
-  if (Atomics.compareExchange(ring, CLIENT_LINE_WORD + LINE_WAITING, WAITING_ASLEEP, 0) === WAITING_ASLEEP) addon.ringDoorbell(doorbell)
+  if (Atomics.compareExchange(ring, ControlWord.CLIENT_LINE + Line.WAITING, WaitingFlag.ASLEEP, 0) === WaitingFlag.ASLEEP) addon.ringDoorbell(doorbell)
 }
 
 function slots({ ring }: Victim): number {
-  return Math.floor((ring.length - slotWord(0)) / SLOT_WORDS)
+  return Math.floor((ring.length - slotWord(0)) / Slot.WORDS)
 }
 
 /** Before the real server comes to it. */
@@ -27,11 +27,11 @@ function answerRequests(victim: Victim, random: Random, pointer: () => readonly 
     const at = slotWord(slot)
     const word = Atomics.load(ring, at)
     if ((word & 1) === 0) continue
-    ring[at + SLOT_ANSWER] = random.chance(3) ? random.nasty() : 0x100
+    ring[at + Slot.ANSWER] = random.chance(3) ? random.nasty() : 0x100
     for (const offset of [0, 2]) {
       const [low, high] = pointer()
-      ring[at + SLOT_RESULT + offset] = low
-      ring[at + SLOT_RESULT + offset + 1] = high
+      ring[at + Slot.RESULT + offset] = low
+      ring[at + Slot.RESULT + offset + 1] = high
     }
     Atomics.store(ring, at, word + 1)
     wake(victim)
@@ -56,7 +56,7 @@ export const serverAttacks: Readonly<Record<string, (victim: Victim, random: Ran
   },
   'rewrites the tables of the allocator': ({ heap }, random) => {
     const { spanCount, spanBytes } = heapGeometry(heap.byteLength)
-    scribble(heap, 0, DIRECTORY_WORD + spanCount * 2, 100, random)
+    scribble(heap, 0, Directory.WORD + spanCount * 2, 100, random)
     for (let i = 0; i < 100; i++) {
       const start = random.below(spanCount) * spanBytes / 4
       scribble(heap, start, start + 64, 10, random)

@@ -1,7 +1,7 @@
 // The memory of a member that died belongs to the living: what it had allocated stays alive, the rest can be used again.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DIRECTORY_WORD, KIND_CONTINUED, KIND_LARGE } from '../../src/layout/heap-layout.js'
+import { Directory, Kind } from '../../src/layout/heap-layout.js'
 import type { Heap } from '../../src/memory/index.js'
 import { makeEntry } from '../../src/memory/span-directory.js'
 import { assertEmpty, capacity, codeOf, Draw, free, hasCode, KIB, member, MIB, Model, someSize } from './model.js'
@@ -125,10 +125,10 @@ for (const [what, promised, continued] of [
     const buffer = new ArrayBuffer(MIB)
     const living = member(buffer, 1)
     const words = new Int32Array(buffer)
-    const head = DIRECTORY_WORD + (living.geometry.firstSpan + 7) * 2
-    words[head] = makeEntry(2, KIND_LARGE)
+    const head = Directory.WORD + (living.geometry.firstSpan + 7) * 2
+    words[head] = makeEntry(2, Kind.LARGE)
     words[head + 1] = promised
-    for (let i = 1; i <= continued; i++) words[head + i * 2] = makeEntry(2, KIND_CONTINUED)
+    for (let i = 1; i <= continued; i++) words[head + i * 2] = makeEntry(2, Kind.CONTINUED)
     living.memberDied(2)
     assertEmpty(living)
     assert.equal(living.stats().freeBytes, capacity(living))
@@ -139,9 +139,9 @@ test('an adopted run whose adopter died while it gave it back is given back whol
   const buffer = new ArrayBuffer(MIB)
   const living = member(buffer, 1)
   const words = new Int32Array(buffer)
-  const head = DIRECTORY_WORD + (living.geometry.firstSpan + 3) * 2
-  words[head] = makeEntry(3, KIND_LARGE)
-  for (let i = 1; i <= 3; i++) words[head + i * 2] = makeEntry(2, KIND_CONTINUED)
+  const head = Directory.WORD + (living.geometry.firstSpan + 3) * 2
+  words[head] = makeEntry(3, Kind.LARGE)
+  for (let i = 1; i <= 3; i++) words[head + i * 2] = makeEntry(2, Kind.CONTINUED)
   living.memberDied(3)
   assertEmpty(living)
   assert.equal(living.stats().freeBytes, capacity(living))

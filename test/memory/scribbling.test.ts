@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { DIRECTORY_WORD, KIND_SHIFT, MEMBER_MASK, REMOTE_FREED } from '../../src/layout/heap-layout.js'
+import { Directory, Entry } from '../../src/layout/heap-layout.js'
 import type { Heap } from '../../src/memory/index.js'
 import { codeOf, Draw, free, KIB, member, MIB, Model, someSize } from './model.js'
 
@@ -11,9 +11,9 @@ type Scribble = (words: Int32Array, heap: Heap, draw: Draw) => void
 
 /** A directory word: noise, a plausible entry of somebody, a free span, or the honest member's own number. */
 const directory: Scribble = (words, heap, draw) => {
-  const at = DIRECTORY_WORD + draw.below(heap.geometry.spanCount * 2)
-  const lie = [draw.bits(), 0, 1 | (draw.below(128) << KIND_SHIFT), draw.below(MEMBER_MASK) | (draw.below(128) << KIND_SHIFT)]
-  words[at] = lie[draw.below(lie.length)]! & ~REMOTE_FREED
+  const at = Directory.WORD + draw.below(heap.geometry.spanCount * 2)
+  const lie = [draw.bits(), 0, 1 | (draw.below(128) << Entry.KIND_SHIFT), draw.below(Entry.MEMBER_MASK) | (draw.below(128) << Entry.KIND_SHIFT)]
+  words[at] = lie[draw.below(lie.length)]! & ~Entry.REMOTE_FREED
 }
 
 const allocatedBits: Scribble = (words, heap, draw) => {
@@ -25,8 +25,8 @@ const allocatedBits: Scribble = (words, heap, draw) => {
 const freedBits: Scribble = (words, heap, draw) => {
   const { freedWord, spanCount, rowWords } = heap.geometry
   words[freedWord + draw.below(spanCount * rowWords)] = draw.bits()
-  words[DIRECTORY_WORD + draw.below(spanCount) * 2 + 1] = draw.bits()
-  words[DIRECTORY_WORD + draw.below(spanCount) * 2]! ^= REMOTE_FREED
+  words[Directory.WORD + draw.below(spanCount) * 2 + 1] = draw.bits()
+  words[Directory.WORD + draw.below(spanCount) * 2]! ^= Entry.REMOTE_FREED
 }
 
 const header: Scribble = (words, _heap, draw) => {
@@ -113,7 +113,7 @@ test('frees of everything by a hostile peer cost the honest member its blocks, a
 })
 
 test('one kind of noise per word, everywhere at once: no crash and no loop', () => {
-  for (const noise of [0, -1, 1, 0x7fff_ffff, 1 << 10, (62 << KIND_SHIFT) | 5, (63 << KIND_SHIFT) | 5]) {
+  for (const noise of [0, -1, 1, 0x7fff_ffff, 1 << 10, (62 << Entry.KIND_SHIFT) | 5, (63 << Entry.KIND_SHIFT) | 5]) {
     const buffer = new ArrayBuffer(512 * KIB)
     const heap = member(buffer, 5)
     const model = Model.of(heap)
@@ -121,7 +121,7 @@ test('one kind of noise per word, everywhere at once: no crash and no loop', () 
     const words = new Int32Array(buffer)
     for (let step = 0; step < 300; step++) {
       words.fill(noise, 0, (heap.geometry.firstSpan * heap.geometry.spanBytes) / 4)
-      if ((noise & REMOTE_FREED) === 0 && noise !== 1) behave(heap, model, draw, true)
+      if ((noise & Entry.REMOTE_FREED) === 0 && noise !== 1) behave(heap, model, draw, true)
       else codeOf(() => heap.allocate(someSize(draw, 40_000)))
       if (step % 50 === 0) heap.collect()
     }
@@ -133,7 +133,7 @@ test('property: an adopter survives any words that a dead member left', () => {
     const buffer = new ArrayBuffer(256 * KIB)
     const heap = member(buffer, 1023)
     const words = new Int32Array(buffer)
-    words.set(noise.map((word) => (word & ~MEMBER_MASK) | (dead + 1)).slice(0, heap.geometry.spanCount * 2), DIRECTORY_WORD)
+    words.set(noise.map((word) => (word & ~Entry.MEMBER_MASK) | (dead + 1)).slice(0, heap.geometry.spanCount * 2), Directory.WORD)
     words.set(noise, heap.geometry.allocatedWord)
     if (dead + 1 !== 1023) heap.memberDied(dead + 1)
     heap.collect()

@@ -1,13 +1,14 @@
-import { SLOTS_WORD, WAITING_ASLEEP } from '../../src/layout/control-layout.js'
+import { ControlWord, WaitingFlag } from '../../src/layout/control-layout.js'
+import { publishWord } from '../../src/base/ordering.js'
 import { End } from '../../src/calls/end.js'
 import { Poller } from '../../src/calls/poller.js'
 import { waitingPolicy } from '../../src/calls/waiting.js'
 
 /** Ways to break the protocol of waking, each of which must lose a wake-up. */
-export type Mutilation = 'none' | 'no-recheck' | 'look-before-publishing' | 'plain-stores'
+export type Mutilation = 'none' | 'no-recheck' | 'look-before-publishing' | 'no-fence'
 
-const MESSAGE = SLOTS_WORD
-const ACK = SLOTS_WORD + 16
+const MESSAGE = ControlWord.SLOTS
+const ACK = ControlWord.SLOTS + 16
 
 /** An end of a connection that carries one counter each way: the smallest user of the real sleeping and waking. */
 export class WakeEnd extends End {
@@ -45,15 +46,15 @@ export class WakeEnd extends End {
     switch (this.mutilation) {
       case 'look-before-publishing':
         this.wakePeer()
-        Atomics.store(this.words, MESSAGE, message)
+        publishWord(this.words, MESSAGE, message)
         break
-      case 'plain-stores':
-        this.words[MESSAGE] = message
-        this.wakePeer()
+      case 'no-fence':
+        publishWord(this.words, MESSAGE, message)
+        this.wakeSleeper()
         break
       case 'none':
       case 'no-recheck':
-        Atomics.store(this.words, MESSAGE, message)
+        publishWord(this.words, MESSAGE, message)
         this.wakePeer()
     }
   }
@@ -92,15 +93,10 @@ export class WakeEnd extends End {
 
   #fallAsleep(): boolean {
     if (this.mutilation === 'no-recheck') {
-      Atomics.store(this.words, this.line, WAITING_ASLEEP)
+      Atomics.store(this.words, this.line, WaitingFlag.ASLEEP)
       this.asleep = true
       return true
     }
-    if (this.mutilation !== 'plain-stores') return this.sleep()
-    this.words[this.line] = WAITING_ASLEEP
-    this.asleep = true
-    if (!this.ready()) return true
-    this.awake()
-    return false
+    return this.sleep()
   }
 }
