@@ -26,9 +26,6 @@ export class ClientEnd extends ClientRing {
 
   readonly #ticks: Int32Array
 
-  /** For each slot of a pipelined call: what its argument was built in. */
-  readonly #pipelined: (CallScope | null)[]
-
   readonly #queue = new CallQueue()
 
   #waiting = 0
@@ -37,9 +34,6 @@ export class ClientEnd extends ClientRing {
 
   /** The announced slot when the doorbell last rang: another one shows that calls were made since. */
   #nextWhenRung = -1
-
-  /** Calls were made, and whether the server slept was looked at after the first of them only. */
-  #unlooked = false
 
   #tick = 0
 
@@ -54,7 +48,6 @@ export class ClientEnd extends ClientRing {
     this.#inFlight = new InFlight(slots)
     this.#waiters = Array.from({ length: slots }, () => null)
     this.#ticks = new Int32Array(slots)
-    this.#pipelined = Array.from({ length: slots }, () => null)
     this.#syncRefused = options.sameThread
   }
 
@@ -90,42 +83,6 @@ export class ClientEnd extends ClientRing {
     return new Promise((resolve, reject) => {
       this.#start(method, value, options, resolve, reject)
     })
-  }
-
-  /** @internal For pipelines: sends a call, whose answer {@link finish} takes. -1 when every slot is in flight. */
-  submit(method: ClientMethod, value: unknown): number {
-    if (this.gone !== undefined) throw this.goneError(method)
-    const scope = method.argument.isNothing ? null : this.encode(method, value)
-    const slot = this.free.count > 0 ? this.next : this.reclaimSlot()
-    if (slot < 0) {
-      this.recycle(scope)
-      return -1
-    }
-    if (scope !== null) this.#pipelined[slot] = scope
-    this.publish(slot, method, scope, 0)
-    this.#wakeInBatch()
-    return slot
-  }
-
-  /** @internal Ends a batch of calls: a server that fell asleep between two of them is woken. */
-  flush(): void {
-    if (!this.#unlooked) return
-    this.#unlooked = false
-    this.wakePeer()
-  }
-
-  /** @internal Takes the answer of a slot for which {@link isAnswered} holds. */
-  finish(slot: number, method: ClientMethod): unknown {
-    return this.takeAnswer(slot, method, this.#takePipelined(slot), false)
-  }
-
-  /** @internal Blocks until the answer of a pipelined call is there. */
-  waitFor(slot: number, method: ClientMethod, timeoutMs = this.options.defaultTimeoutMs): void {
-    const expected = this.sequence[slot]!
-    if (!this.isAnswered(slot) && !this.blockUntil(slotWord(slot), expected, timeoutMs)) {
-      if (this.gone !== undefined) throw this.goneError(method)
-      throw this.error('DEADLINE_EXCEEDED', `no answer within ${timeoutMs} ms`, method)
-    }
   }
 
   poll(): number {
@@ -210,18 +167,8 @@ export class ClientEnd extends ClientRing {
     this.#waiting++
     this.#ticks[slot] = this.#tick
     this.publish(slot, waiter.method, waiter.scope, timeoutMs)
-    if (this.hotMs > 0) this.#wakeInBatch()
+    if (this.hotMs > 0) this.wakeInBatch(slot)
     else this.wakePeer()
-  }
-
-  /** One of several calls that may follow each other: one fence for all of them, at the latest when answers are polled for. */
-  #wakeInBatch(): void {
-    if (this.#unlooked) {
-      this.wakeSleeper()
-      return
-    }
-    this.#unlooked = true
-    this.wakePeer()
   }
 
   #expectAnswer(): void {
@@ -284,12 +231,6 @@ export class ClientEnd extends ClientRing {
     } catch (error) {
       waiter.reject(this.located(error, waiter.method))
     }
-  }
-
-  #takePipelined(slot: number): CallScope | null {
-    const scope = this.#pipelined[slot]!
-    if (scope !== null) this.#pipelined[slot] = null
-    return scope
   }
 
   // ---- waiting on this thread ----

@@ -58,6 +58,15 @@ export abstract class ClientRing extends End implements ResultOwner {
 
   #building = false
 
+  /** For each slot of a pipelined call: what its argument was built in. */
+  readonly #pipelined: (CallScope | null)[]
+
+  /** A call was made since answers were last polled for. */
+  #inBatch = false
+
+  /** Of the calls made after it, the slot of the last: whether the server slept was looked at without a fence. -1: none. */
+  #unfenced = -1
+
   protected gone: RpcError | undefined
 
   protected constructor(
@@ -68,6 +77,7 @@ export abstract class ClientRing extends End implements ResultOwner {
     this.free = new FreeSlots(slots)
     this.sequence = new Int32Array(slots).fill(1)
     this.returned = new Int32Array(slots)
+    this.#pipelined = Array.from({ length: slots }, () => null)
     this.#reading = heaps.heaps[0]!.region
     // The server looks at slot 0 first.
     this.next = this.free.take()
@@ -103,6 +113,51 @@ export abstract class ClientRing extends End implements ResultOwner {
     } catch (error) {
       if (!RpcError.is(error)) throw error
     }
+  }
+
+  /** @internal For pipelines: sends a call, whose answer {@link finish} takes. -1 when every slot is in flight. */
+  submit(method: ClientMethod, value: unknown): number {
+    if (this.gone !== undefined) throw this.goneError(method)
+    const scope = method.argument.isNothing ? null : this.encode(method, value)
+    const slot = this.free.count > 0 ? this.next : this.reclaimSlot()
+    if (slot < 0) {
+      this.recycle(scope)
+      return -1
+    }
+    if (scope !== null) this.#pipelined[slot] = scope
+    this.publish(slot, method, scope, 0)
+    this.wakeInBatch(slot)
+    return slot
+  }
+
+  /** @internal Ends a batch of calls: a server that fell asleep between two of them is woken. */
+  flush(): void {
+    this.#inBatch = false
+    const slot = this.#unfenced
+    if (slot < 0) return
+    this.#unfenced = -1
+    // Requests are taken in order: a server that has answered the last of them has slept over none.
+    if (!this.isAnswered(slot)) this.wakePeer()
+  }
+
+  /** @internal Takes the answer of a slot for which {@link isAnswered} holds. */
+  finish(slot: number, method: ClientMethod): unknown {
+    return this.takeAnswer(slot, method, this.#takePipelined(slot), false)
+  }
+
+  /** @internal Blocks until the answer of a pipelined call is there. */
+  waitFor(slot: number, method: ClientMethod, timeoutMs = this.options.defaultTimeoutMs): void {
+    const expected = this.sequence[slot]!
+    if (!this.isAnswered(slot) && !this.blockUntil(slotWord(slot), expected, timeoutMs)) {
+      if (this.gone !== undefined) throw this.goneError(method)
+      throw this.error('DEADLINE_EXCEEDED', `no answer within ${timeoutMs} ms`, method)
+    }
+  }
+
+  #takePipelined(slot: number): CallScope | null {
+    const scope = this.#pipelined[slot]!
+    if (scope !== null) this.#pipelined[slot] = null
+    return scope
   }
 
   /** Writes the argument to a scope and its cell to {@link cell}. Returns the scope when it holds anything, else null. */
@@ -184,6 +239,16 @@ export abstract class ClientRing extends End implements ResultOwner {
     words[at + Slot.REQUEST] = request
     // Pairs with the server's load of the word it awaits.
     publishWord(words, at, sequence)
+  }
+
+  /** Wakes the server after one of several calls that may follow each other: {@link flush} looks once more after the others. */
+  protected wakeInBatch(slot: number): void {
+    if (this.#inBatch) {
+      this.#unfenced = this.wakeSleeper() ? -1 : slot
+      return
+    }
+    this.#inBatch = true
+    this.wakePeer()
   }
 
   /**

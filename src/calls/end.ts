@@ -97,12 +97,12 @@ export abstract class End implements Pollable {
   }
 
   /**
-   * The same without the fence, between the messages of a batch that ends with {@link wakePeer}: a peer that falls asleep
-   * just now is woken at the end of the batch.
+   * The same without the fence, for a message of a batch. Tells whether it rang: when the last message of the batch did not
+   * ring, {@link wakePeer} must follow, for a peer that fell asleep just then.
    */
-  protected wakeSleeper(): void {
+  protected wakeSleeper(): boolean {
     // Pairs with the store in `sleep` of the other side.
-    if (loadPublished(this.words, this.peerLine) === WaitingFlag.ASLEEP) this.#ring()
+    return loadPublished(this.words, this.peerLine) === WaitingFlag.ASLEEP && this.#ring()
   }
 
   protected announceClosing(): void {
@@ -117,10 +117,10 @@ export abstract class End implements Pollable {
     return Atomics.load(this.words, this.peerLine + Line.CANCELS)
   }
 
-  #ring(): void {
+  #ring(): boolean {
     // Whoever changes the word rings, so that a sleep is ended by exactly one byte.
-    if (Atomics.compareExchange(this.words, this.peerLine, WaitingFlag.ASLEEP, WaitingFlag.POLLING) === WaitingFlag.ASLEEP) {
-      this.doorbell.ring()
-    }
+    if (Atomics.compareExchange(this.words, this.peerLine, WaitingFlag.ASLEEP, WaitingFlag.POLLING) !== WaitingFlag.ASLEEP) return false
+    this.doorbell.ring()
+    return true
   }
 }

@@ -70,3 +70,12 @@ function unsaid(code: StatusName): string {
     ? 'the connection\'s heap has no room for the answer: give results back (`using`), or ask for a larger heap when connecting'
     : 'the server gave no reason'
 }
+
+/** A handler may throw anything, also what cannot be printed. */
+export function messageOf(error: unknown): string {
+  try {
+    return String(error instanceof Error ? error.message : error)
+  } catch {
+    return 'the handler threw a value that cannot be printed'
+  }
+}

@@ -5,7 +5,7 @@ import { type CallOptions, type ClientMethod, passing } from './method.js'
 import type { ObjectHeap } from './object-heap.js'
 import type { Result } from './service.js'
 import { Pipeline } from './pipeline.js'
-import { MethodTable } from './server-end.js'
+import { MethodTable } from './method-table.js'
 import { Server, type ServerConnection, type ServerOptions } from './server.js'
 
 /** Both sides of the plain interface name this instead of a service's fingerprint. */

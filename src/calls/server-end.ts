@@ -6,8 +6,9 @@ import type { Cell } from '../objects/index.js'
 import { closeScope, End } from './end.js'
 import type { HotSet } from './hot-set.js'
 import type { ServerMethod } from './method.js'
+import type { MethodTable } from './method-table.js'
 import type { Poller } from './poller.js'
-import { errorCell, errorSentence } from './results.js'
+import { errorCell, errorSentence, messageOf } from './results.js'
 import { type CallerIdentity, type CallHost, ServerCall } from './server-call.js'
 import type { WaitingPolicy } from './waiting.js'
 
@@ -15,8 +16,6 @@ import type { WaitingPolicy } from './waiting.js'
 const CROSSINGS_MAX = 64
 /** Requests that are taken before anything else is looked at. */
 const BATCH_MAX = 8
-/** Methods with smaller numbers are found by index. */
-const METHODS_INDEXED = 4096
 
 export interface ServerEndOptions extends Omit<CallHost, 'watchCancellation'> {
   readonly slots: number
@@ -29,25 +28,6 @@ export interface ServerEndOptions extends Omit<CallHost, 'watchCancellation'> {
   onGone(crashed: boolean): void
   /** A handler threw something that is not an RpcError. */
   onHandlerError(error: unknown, method: string): void
-}
-
-/** Methods by id: small ids by index. */
-export class MethodTable {
-  readonly #indexed: (ServerMethod | undefined)[] = []
-  readonly #others = new Map<number, ServerMethod>()
-
-  set(method: ServerMethod): void {
-    if (method.id < METHODS_INDEXED) this.#indexed[method.id] = method
-    else this.#others.set(method.id, method)
-  }
-
-  has(id: number): boolean {
-    return this.get(id) !== undefined
-  }
-
-  get(id: number): ServerMethod | undefined {
-    return id < METHODS_INDEXED ? this.#indexed[id] : this.#others.get(id)
-  }
 }
 
 const CANCELLED_SENTENCE = 'the client cancelled the call'
@@ -75,6 +55,8 @@ export class ServerEnd extends End {
   #expected = 0
   #inHandlers = 0
   #cancels = 0
+  /** Whether the client slept was looked at without a fence after the last answer. */
+  #unfenced = false
   #closing = false
   #gone = false
   readonly #drained: (() => void)[] = []
@@ -115,8 +97,15 @@ export class ServerEnd extends End {
       this.#take(this.#expected)
       taken++
     }
-    if (taken > 0) this.wakePeer()
+    if (taken > 0) this.#finishBatch()
     return taken
+  }
+
+  /** A client that fell asleep just when the last answer was published is woken. */
+  #finishBatch(): void {
+    if (!this.#unfenced) return
+    this.#unfenced = false
+    this.wakePeer()
   }
 
   /** The request that the client has announced. */
@@ -277,12 +266,12 @@ export class ServerEnd extends End {
         if (!settled()) return
         if (method.result.isNothing) this.#publish(slot, 0, context)
         else this.#answer(slot, method, value, context)
-        this.wakePeer()
+        this.#finishBatch()
       },
       (error: unknown) => {
         if (!settled()) return
         this.#answerError(slot, error, method.name, context)
-        this.wakePeer()
+        this.#finishBatch()
       },
     )
   }
@@ -352,7 +341,7 @@ export class ServerEnd extends End {
     this.#sequence[slot] = (sequence + 2) | 0
     // Pairs with the client's load of the word.
     publishWord(this.words, at, (sequence + 1) | 0)
-    this.wakeSleeper()
+    this.#unfenced = !this.wakeSleeper()
   }
 
   #refuse(slot: number, error: RpcError): void {
@@ -397,15 +386,6 @@ export class ServerEnd extends End {
 
   #isCancelled(call: ServerCall): boolean {
     return Atomics.load(this.words, slotWord(call.slot) + Slot.CANCELLED) === this.#sequence[call.slot]
-  }
-}
-
-/** A handler may throw anything, also what cannot be printed. */
-function messageOf(error: unknown): string {
-  try {
-    return String(error instanceof Error ? error.message : error)
-  } catch {
-    return 'the handler threw a value that cannot be printed'
   }
 }
 

@@ -67,8 +67,12 @@ export const enum Slot {
   ANSWER = 11,
   RESULT = 12,
   CHUNK = 14,
+}
+
+/** The size of a slot. */
+export const enum SlotSize {
   WORDS = 16,
-  WORDS_SHIFT = 4,
+  SHIFT = 4,
 }
 
 /** Bits of {@link Slot.REQUEST}. */
@@ -97,18 +101,18 @@ export const SLOTS_MIN = 2
 export const SLOTS_MAX = 32768
 
 export const CONTROL_FINGERPRINT = fingerprintOf([
-  ControlWord.CLIENT_LINE, ControlWord.SERVER_LINE, Line.WAITING, Line.CPU, Line.CLOSING, Line.CANCELS, ControlWord.SLOTS, Slot.WORDS,
+  ControlWord.CLIENT_LINE, ControlWord.SERVER_LINE, Line.WAITING, Line.CPU, Line.CLOSING, Line.CANCELS, ControlWord.SLOTS, SlotSize.WORDS,
   Slot.METHOD, Slot.REQUEST, Slot.TIMEOUT, Slot.ARGUMENT, Slot.SCOPE, Slot.USED, Slot.SEAL, Slot.CANCELLED, Slot.ANSWER,
   Slot.RESULT, Slot.CHUNK, Request.HAS_TIMEOUT, Request.HAS_SCOPE, Request.RETURNS_RESULT, Request.NEXT_SHIFT, Answer.OWNED,
 ])
 
 /** Bytes of a control region with so many slots: whole pages. */
 export function controlBytes(slots: number): number {
-  return roundUp(ControlWord.SLOTS * 4 + slots * Slot.WORDS * 4, PAGE_BYTES)
+  return roundUp(ControlWord.SLOTS * 4 + slots * SlotSize.WORDS * 4, PAGE_BYTES)
 }
 
 /** Index of a slot's first word. */
 export function slotWord(slot: number): number {
-  return ControlWord.SLOTS + (slot << Slot.WORDS_SHIFT)
+  return ControlWord.SLOTS + (slot << SlotSize.SHIFT)
 }
 

@@ -9,15 +9,19 @@ import { errorOf, Ground } from '../support/ground.js'
 
 test('answers come out of order, each to its own call', async (t) => {
   await using ground = await Ground.open(t)
-  await ground.serve()
+  const server = await ground.serve()
   const conn = await ground.connect({ slots: 16 })
-  const order: number[] = []
-  const calls = [90, 10, 60, 0, 30].map(async (ms) => {
-    assert.equal(await conn.sleep(ms), ms)
-    order.push(ms)
+  const order: string[] = []
+  const calls = ['a', 'b', 'c', 'd'].map(async (name) => {
+    assert.equal(await conn.hold(name), name)
+    order.push(name)
   })
+  for (const name of ['c', 'a', 'd', 'b']) {
+    await server.ask('free', name)
+    await ground.until(`the answer to ${name}`, () => order.at(-1) === name)
+  }
   await Promise.all(calls)
-  assert.deepEqual(order, [0, 10, 30, 60, 90])
+  assert.deepEqual(order, ['c', 'a', 'd', 'b'])
 })
 
 test('a call overtakes one that is held, sync or not', async (t) => {

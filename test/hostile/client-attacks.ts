@@ -1,7 +1,7 @@
 // What a hostile client does to its server.
 import { addressOf, type View } from '../../src/index.js'
 import { Directory, heapGeometry } from '../../src/layout/heap-layout.js'
-import { ControlWord, Slot, slotWord } from '../../src/layout/control-layout.js'
+import { ControlWord, SlotSize, slotWord } from '../../src/layout/control-layout.js'
 import { addon } from '../../src/sys/index.js'
 import { Bag, Chain, Everything, Point, Tree } from '../support/everything.js'
 import type { Random } from '../support/random.js'
@@ -69,7 +69,7 @@ const ring = persistently((peer, { random }) => {
 const sequences = persistently((peer, { random }) => {
   for (let i = 0; i < 500; i++) {
     const at = slotWord(random.below(SLOTS))
-    for (let word = 1; word < Slot.WORDS; word++) peer.ring[at + word] = random.nasty()
+    for (let word = 1; word < SlotSize.WORDS; word++) peer.ring[at + word] = random.nasty()
     // What the server waits for, so that every request is taken.
     Atomics.store(peer.ring, at, Atomics.load(peer.ring, at) + 1)
     peer.wake()

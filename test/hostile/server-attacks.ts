@@ -1,5 +1,5 @@
 // What a hostile server does to its clients: a real one, whose process rewrites the shared memory behind its own back.
-import { ControlWord, Line, Slot, slotWord, WaitingFlag } from '../../src/layout/control-layout.js'
+import { ControlWord, Line, Slot, SlotSize, slotWord, WaitingFlag } from '../../src/layout/control-layout.js'
 import { Directory, heapGeometry } from '../../src/layout/heap-layout.js'
 import { addon } from '../../src/sys/index.js'
 import type { Random } from '../support/random.js'
@@ -17,7 +17,7 @@ function wake({ ring, doorbell }: Victim): void {
 }
 
 function slots({ ring }: Victim): number {
-  return Math.floor((ring.length - slotWord(0)) / Slot.WORDS)
+  return Math.floor((ring.length - slotWord(0)) / SlotSize.WORDS)
 }
 
 /** Before the real server comes to it. */
