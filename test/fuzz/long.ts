@@ -1,31 +1,45 @@
-// npm run fuzz [-- <minutes> [<part of an attack's name>]]: the attacks of test/hostile for as long as one likes, each seed printed.
+// npm run fuzz [-- <minutes> [<part of a name>]]: the fuzz targets, and the attacks of test/hostile, in turn for as long as one likes. Each
+// seed is printed; a case that fails is kept in test/fuzz/regressions/.
 import { addressOf, connect } from '../../src/index.js'
 import { Commanded } from '../support/ground.js'
 import { Everything } from '../support/everything.js'
 import { newSeed } from '../support/random.js'
 import { clientAttacks } from '../hostile/client-attacks.js'
 import { callAllTheTime } from '../hostile/well-behaved.js'
+import { fuzzFor } from './target.js'
+import { TARGETS } from './targets/index.js'
 
-const ATTACK_MS = 5000
+const TURN_MS = 5000
 const [minutes = '10', wanted = ''] = process.argv.slice(2)
 const end = performance.now() + Number(minutes) * 60_000
-const names = Object.keys(clientAttacks).filter((name) => name.includes(wanted))
-if (names.length === 0) throw new Error(`no attack is called ${wanted}; there are: ${Object.keys(clientAttacks).join('; ')}`)
 
-let round = 0
-while (performance.now() < end) {
-  const channel = `fuzz/${process.pid}/${round}`
+const targets = Object.entries(TARGETS).map(([name, make]) => ({ name, run: (): Promise<void> => Promise.resolve(fuzz(name, make)) }))
+const attacks = Object.keys(clientAttacks).map((name) => ({ name, run: (): Promise<void> => attack(name) }))
+const turns = [...targets, ...attacks].filter(({ name }) => name.includes(wanted))
+if (turns.length === 0) throw new Error(`nothing is called ${wanted}; there are: ${[...targets, ...attacks].map(({ name }) => name).join('; ')}`)
+
+const cases: Record<string, number> = {}
+for (let round = 0; performance.now() < end; round++) await turns[round % turns.length]!.run()
+for (const [name, count] of Object.entries(cases)) process.stdout.write(`${name}: ${count} cases in all\n`)
+
+function fuzz(name: string, make: () => ReturnType<(typeof TARGETS)[string]>): void {
+  const { cases: tried, seed } = fuzzFor(make(), TURN_MS)
+  cases[name] = (cases[name] ?? 0) + tried
+  process.stdout.write(`${name} (RPCOOL_SEED=${seed}): ${tried} cases\n`)
+}
+
+async function attack(name: string): Promise<void> {
+  const channel = `fuzz/${process.pid}/${Math.round(performance.now())}`
   const server = await Commanded.start('./server-main.js', channel, '{}')
   const good = await connect(channel, Everything)
   const secret = good.heap.new(Everything.methods.echo.argument, { x: 1, y: 2, label: 'SECRET of another connection' })
-  const name = names[round++ % names.length]!
   const seed = newSeed()
   process.stdout.write(`a client that ${name} (RPCOOL_SEED=${seed})`)
-  const attacker = await Commanded.start('../hostile/attacker-main.js', name, channel, String(seed), String(ATTACK_MS), String(addressOf(secret)))
+  const attacker = await Commanded.start('../hostile/attacker-main.js', name, channel, String(seed), String(TURN_MS), String(addressOf(secret)))
   let over = false
-  const attack = attacker.ask('attack').finally(() => (over = true))
+  const attacked = attacker.ask('attack').finally(() => (over = true))
   const rounds = await callAllTheTime(good, () => over)
-  await attack
+  await attacked
   process.stdout.write(`: ${rounds} rounds of the good client\n`)
   await good.close()
   await attacker.kill()

@@ -1,0 +1,8 @@
+import type { FuzzTarget } from '../target.js'
+import { allocator } from './allocator.js'
+import { descriptors } from './descriptors.js'
+import { messages } from './messages.js'
+import { objects } from './objects.js'
+
+/** Every target; making one may take memory, so they are made when they are used. */
+export const TARGETS: Readonly<Record<string, () => FuzzTarget>> = { objects, allocator, messages, descriptors }

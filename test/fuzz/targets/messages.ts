@@ -1,0 +1,63 @@
+// Messages to the daemon, changed in their bytes and in their fields: refused by name, or understood; and what is understood is
+// decided on by an orchestrator that keeps its books in order.
+import { decodeHello, decodeNotice, decodeRequest, encode, type Request } from '../../../src/control/messages.js'
+import type { ConnectionId, HeapId } from '../../../src/control/types.js'
+import { World } from '../../control/model.js'
+import type { Random } from '../../support/random.js'
+import { onlyRpcErrors, type FuzzTarget } from '../target.js'
+
+const PARTICIPANTS = 3
+const STEPS = 12
+
+const templates: readonly Request[] = [
+  { type: 'ping', id: 1 },
+  { type: 'register', id: 2, channel: 'a/b', info: '{}', sharedBytes: 4096, publishedBytes: 0 },
+  { type: 'unregister', id: 3, channel: 'a/b' },
+  { type: 'open', id: 4, channel: 'a/b', heapBytes: 4096, controlBytes: 4096, info: '{}', timeoutMs: 1 },
+  { type: 'accept', connection: 1 as ConnectionId, answer: '{}' },
+  { type: 'grow', id: 5, connection: 1 as ConnectionId, end: 'client', byteLength: 4096 },
+  { type: 'growChannel', id: 6, channel: 'a/b', byteLength: 4096 },
+  { type: 'release', heap: 1 as HeapId, member: 1 },
+  { type: 'close', connection: 1 as ConnectionId, end: 'server' },
+  { type: 'cancel', request: 4 },
+]
+
+/** Values that the fields of messages are tried with. */
+function anyValue(random: Random): unknown {
+  return random.one<unknown>([
+    random.nasty(), random.below(10), 4096 * random.below(8), 2 ** 53, -0.5, null, true, '', 'a/b', 'x'.repeat(random.below(300)), '\ud800', [], {}, [[[]]], 'client', { heap: 1, member: 1 },
+  ])
+}
+
+function mutated(random: Random): Uint8Array {
+  const fields: Record<string, unknown> = { ...random.one(templates), ...(random.chance(3) ? {} : { id: 1 + random.below(1000) }) }
+  const keys = Object.keys(fields)
+  for (let i = random.below(3); i > 0; i--) fields[random.one(keys)] = anyValue(random)
+  if (random.chance(10)) fields[random.one(['extra', '__proto__', 'constructor', 'toString'])] = anyValue(random)
+  if (random.chance(10)) Reflect.deleteProperty(fields, random.one(keys))
+  const bytes = Buffer.from(JSON.stringify(fields))
+  if (random.chance(5)) for (let i = 1 + random.below(4); i > 0; i--) bytes[random.below(bytes.length)] = random.word()
+  return random.chance(10) ? bytes.subarray(0, random.below(bytes.length)) : bytes
+}
+
+class Messages implements FuzzTarget {
+  readonly name = 'messages'
+
+  tryCase(random: Random): void {
+    const world = new World()
+    const participants = Array.from({ length: PARTICIPANTS }, () => world.join())
+    for (let step = 0; step < STEPS; step++) {
+      const bytes = random.chance(4) ? encode(random.one(templates)) : mutated(random)
+      onlyRpcErrors('a notice', () => void decodeNotice(bytes))
+      onlyRpcErrors('a hello', () => void decodeHello(bytes))
+      onlyRpcErrors('a request', () => {
+        const request = decodeRequest(bytes)
+        const participant = random.one(participants)
+        if ('id' in request) world.ask(participant, request)
+        else world.post(participant, request)
+      })
+    }
+  }
+}
+
+export const messages = (): FuzzTarget => new Messages()
