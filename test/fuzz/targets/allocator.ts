@@ -1,6 +1,6 @@
 // The words that processes share of a heap's allocator, changed at any time: errors for who relies on them, never the same memory
 // twice for one member, never an endless loop.
-import { DIRECTORY_WORD, REMOTE_FREED } from '../../../src/layout/heap-layout.js'
+import { Directory, Entry } from '../../../src/layout/heap-layout.js'
 import { Heap } from '../../../src/memory/index.js'
 import { HEAPS_BASE } from '../../../src/sys/index.js'
 import { Draw, free, Model, someSize } from '../../memory/model.js'
@@ -13,13 +13,13 @@ const STEPS = 60
 /** Lies about who owns what. With `frees`, also the bits by which others free blocks: whoever may name a block may free it. */
 function scribble(words: Int32Array, heap: Heap, frees: boolean, random: Random): void {
   const { spanCount, rowWords, allocatedWord, freedWord } = heap.geometry
-  const directory = DIRECTORY_WORD + random.below(spanCount * 2)
+  const directory = Directory.WORD + random.below(spanCount * 2)
   switch (random.below(frees ? 5 : 3)) {
     case 0: words[random.below(16)] = random.nasty(); break
-    case 1: words[directory] = random.nasty() & ~REMOTE_FREED; break
+    case 1: words[directory] = random.nasty() & ~Entry.REMOTE_FREED; break
     case 2: words[allocatedWord + random.below(spanCount * rowWords)] = random.nasty(); break
     case 3: words[freedWord + random.below(spanCount * rowWords)] = random.nasty(); break
-    default: words[directory]! ^= REMOTE_FREED
+    default: words[directory]! ^= Entry.REMOTE_FREED
   }
 }
 
