@@ -14,18 +14,18 @@ export class BenchHeap implements Disposable {
   readonly set: HeapSet
   readonly #mapping: Mapping
 
-  private constructor(readonly fd: number, readonly member: number) {
-    this.#mapping = Mapping.map(fd, HEAPS_BASE, HEAP_BYTES)
+  private constructor(readonly fd: number, readonly member: number, byteLength: number) {
+    this.#mapping = Mapping.map(fd, HEAPS_BASE, byteLength)
     this.set = new HeapSet((space) => new Heap(this.#mapping.buffer, this.#mapping.address, member, space))
   }
 
-  static create(): BenchHeap {
-    return new BenchHeap(createMemoryFile('bench', HEAP_BYTES), 1)
+  static create(byteLength = HEAP_BYTES): BenchHeap {
+    return new BenchHeap(createMemoryFile('bench', byteLength), 1, byteLength)
   }
 
   /** The heap whose file another process has open. */
   static join(pid: number, fd: number, member: number): BenchHeap {
-    return new BenchHeap(openSync(`/proc/${pid}/fd/${fd}`, 'r+'), member)
+    return new BenchHeap(openSync(`/proc/${pid}/fd/${fd}`, 'r+'), member, HEAP_BYTES)
   }
 
   [Symbol.dispose](): void {
