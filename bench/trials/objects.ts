@@ -1,12 +1,14 @@
 import { jsonMemory } from '../objects/json-memory.js'
 import { jsonRead } from '../objects/json-read.js'
 import { jsonWrite } from '../objects/json-write.js'
+import { copyFrom } from '../objects/copy.js'
+import { mapGet } from '../objects/map-get.js'
 import type { Section } from '../objects/section.js'
 import { twoCpus } from '../support/cpus.js'
 import type { Trial } from './trial.js'
 
 /** One file a measurement. */
-const SECTIONS: readonly Section[] = [jsonRead, jsonWrite, jsonMemory]
+const SECTIONS: readonly Section[] = [jsonRead, jsonWrite, jsonMemory, mapGet, copyFrom]
 
 export const objects: Trial = {
   name: 'objects',

@@ -8,6 +8,8 @@ export interface Source {
   allocate(byteLength: number): number
 }
 
+/** In the place of a block's word: it was freed already. */
+const GONE = -1
 /** Blocks for which a finished build keeps its memory. */
 const KEPT_BLOCKS = 1024
 
@@ -53,6 +55,15 @@ export class Build implements Source {
     this.#regions[this.#taken] = this.region
     this.#words[this.#taken++] = word
     return word
+  }
+
+  /** Frees a block that this build took and needs no more. */
+  drop(region: Region, word: number): void {
+    let i = this.#taken - 1
+    while (i >= 0 && (this.#words[i] !== word || this.#regions[i] !== region)) i--
+    if (i < 0) return
+    this.#words[i] = GONE
+    this.allocator.free(region, word)
   }
 
   /** Allocates and fills the object that all others are reached from. */
@@ -138,7 +149,7 @@ export class Build implements Source {
   /** Frees everything that was built. */
   undo(): void {
     try {
-      for (let i = this.#taken - 1; i >= 0; i--) this.allocator.free(this.#regions[i]!, this.#words[i]!)
+      for (let i = this.#taken - 1; i >= 0; i--) if (this.#words[i] !== GONE) this.allocator.free(this.#regions[i]!, this.#words[i]!)
     } finally {
       this.finish()
     }
@@ -159,7 +170,7 @@ export class Built {
 
   /** Gives all blocks back, once. */
   free(): void {
-    for (let i = 0; i < this.#words.length; i++) this.#allocator.free(this.#regions[i]!, this.#words[i]!)
+    for (let i = 0; i < this.#words.length; i++) if (this.#words[i] !== GONE) this.#allocator.free(this.#regions[i]!, this.#words[i]!)
   }
 }
 

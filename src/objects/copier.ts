@@ -11,6 +11,9 @@ export interface Copyable {
   copyObject(copier: Copier, from: Region, word: number, size: number, to: Region, target: number): void
 }
 
+/** In the place of a block's word: it was freed already. */
+const GONE = -1
+
 interface Pending {
   readonly codec: Copyable
   readonly from: Region
@@ -52,6 +55,15 @@ export class Copier {
     this.#regions.push(this.region)
     this.#words.push(word)
     return word
+  }
+
+  /** Frees a block that this copy took and needs no more. */
+  drop(region: Region, word: number): void {
+    let i = this.#words.length - 1
+    while (i >= 0 && (this.#words[i] !== word || this.#regions[i] !== region)) i--
+    if (i < 0) return
+    this.#words[i] = GONE
+    this.allocator.free(region, word)
   }
 
   /** Stores a pointer to (region, word) at position `q` of `to`. */
@@ -104,6 +116,6 @@ export class Copier {
   }
 
   undo(): void {
-    for (let i = this.#words.length - 1; i >= 0; i--) this.allocator.free(this.#regions[i]!, this.#words[i]!)
+    for (let i = this.#words.length - 1; i >= 0; i--) if (this.#words[i] !== GONE) this.allocator.free(this.#regions[i]!, this.#words[i]!)
   }
 }

@@ -1,60 +1,67 @@
-// A map in its holder is a pointer, null when the map is empty, to a table:
+// A map or set in its holder is a pointer, null when it was never filled, to a table of 64 bytes:
 //
-//   +0   u32  capacity: entries there is room for          +16  u32  seed of the hash
-//   +4   u32  used: entries written, removed ones included +20  u32  bits: the index has 2^bits places
-//   +8   u32  live: entries not removed                    +24  u64  0
-//   +12  u32  next: sequence number of the next entry
-//   +32  index: 2^bits × u32, entry number + 1, 0 = free; open addressing, at most half in use
-//   +…   entries, in order of insertion: { u32 hash (0 = removed), u32 sequence, 8-byte key cell, value }
+//   +0   u32  live: entries                                +32  u64  directory of the index (map-index.ts)
+//   +4   u32  next: sequence number of the next entry      +40  u64  directory of the chunks (map-entries.ts)
+//   +8   u32  seed of the hash                             +48  u32  first chunk in order of insertion: id + 1, 0 = none
+//   +12  u32  epoch: changes when entries move             +52  u32  last chunk
+//   +16  u32  depth of the index + 1; 0 = there is none    +56  u64  0
+//   +20  u32  ids of chunks given out
+//   +24  u32  room for ids in the directory of the chunks
+//   +28  u32  free id + 1, 0 = none; a free id's place in the directory holds { 0, next free id + 1 }
 //
-// Removed entries keep their place until the table is rebuilt. Sequence numbers rise and survive rebuilding: an iterator
-// remembers the last one it saw, and so knows where to go on in a table that was rebuilt meanwhile.
+// Entries lie in chunks, in order of insertion; the index leads from a hash to an entry. Both grow piece by piece: an insertion
+// moves at most the entries of one chunk or one segment of the index, some 200, and now and then copies a directory, which has
+// one pointer for some 40 (chunks) or 180 (segments) entries.
 import { locate, type Region } from '../memory/region.js'
-import type { Source } from './build.js'
-import { MAX_PROBES } from './limits.js'
-import type { Keys } from './map-key.js'
+import { willChange } from './journal.js'
 import { damaged } from './problems.js'
 
-export const HEADER_WORDS = 8
-export const USED = 1
-export const LIVE = 2
-export const NEXT = 3
-const SEED = 4
-const BITS = 5
-export const SEQUENCE = 1
-export const KEY = 2
-export const VALUE = 4
-const MIN_CAPACITY = 4
-const MAX_BITS = 28
+export const TABLE_WORDS = 16
+export const LIVE = 0
+export const NEXT = 1
+const SEED = 2
+export const EPOCH = 3
+export const DEPTH = 4
+export const IDS = 5
+export const ROOM = 6
+export const FREE = 7
+export const INDEX = 8
+export const CHUNKS = 10
+export const FIRST = 12
+export const LAST = 13
 
-/** A table's header, each word read once, and checked against its region. Used up before the next table is opened. */
+/** More would make the directory of the index too long to copy at once. */
+export const MAX_DEPTH = 22
+/** Some billion entries. */
+export const MAX_CHUNKS = 0xff_fffe
+
+/** A block of the map to free, once the map no longer leads to it. */
+export type Drop = (region: Region, word: number) => void
+
+/** A table's words, read once and checked. Used up before the next table is opened. */
 export class Table {
   region!: Region
-  /** Word of the table; the index follows the header. */
+  /** Word of the table in its region. */
   start = 0
-  capacity = 0
-  used = 0
   live = 0
-  next = 0
   seed = 0
-  bits = 0
-  /** Word of the first entry. */
-  entries = 0
-  /** Words of an entry. */
-  readonly stride: number
-
-  constructor(valueBytes: number) {
-    this.stride = VALUE + Math.ceil(valueBytes / 8) * 2
-  }
+  /** Of the index; -1 when there is none. */
+  depth = -1
+  ids = 0
 
   /** Opens the table that the cell at `p` points to; false when there is none. */
   open(region: Region, p: number): boolean {
     const lo = region.i32[p]! | 0
     const hi = region.i32[p + 1]! | 0
-    if (lo === 0 && hi === 0) return false
+    let home = region
+    let k = (lo - region.low) >>> 2
+    if (hi !== region.high || k > region.words - TABLE_WORDS) {
+      if (lo === 0 && hi === 0) return false
+      home = locate(region, hi, lo, TABLE_WORDS)
+      k = (lo - home.low) >>> 2
+    }
     if (--region.budget < 0) region.spent()
-    const home = locate(region, hi, lo, HEADER_WORDS)
-    this.#read(home, ((lo - home.low) >>> 2) + home.shift)
+    this.#read(home, k + home.shift)
     return true
   }
 
@@ -62,117 +69,65 @@ export class Table {
     const a = region.i32
     this.region = region
     this.start = start
-    this.capacity = a[start]! >>> 0
-    this.used = a[start + USED]! >>> 0
     this.live = a[start + LIVE]! >>> 0
-    this.next = a[start + NEXT]! >>> 0
     this.seed = a[start + SEED]! | 0
-    this.bits = a[start + BITS]! >>> 0
-    if (this.bits < 1 || this.bits > MAX_BITS || this.used > this.capacity || this.live > this.used ||
-        this.words > region.words - (start - region.shift)) {
-      damaged('a map does not fit its region: the pointer is wild or the map damaged')
+    this.depth = (a[start + DEPTH]! >>> 0) - 1
+    this.ids = a[start + IDS]! >>> 0
+    if (this.depth > MAX_DEPTH || this.ids > a[start + ROOM]! >>> 0 || this.ids > MAX_CHUNKS) {
+      damaged('a map is damaged, or the pointer to it wild')
     }
-    this.entries = start + HEADER_WORDS + (1 << this.bits)
   }
 
-  get words(): number {
-    return HEADER_WORDS + (1 << this.bits) + this.capacity * this.stride
-  }
-
-  entry(index: number): number {
-    return this.entries + index * this.stride
-  }
-
-  /** Word of the entry with the prepared key, or -1. */
-  find(keys: Keys): number {
-    const hash = keys.hash(this.seed)
-    const a = this.region.i32
-    const index = this.start + HEADER_WORDS
-    const mask = (1 << this.bits) - 1
-    let place = hash >>> 32 - this.bits
-    for (let probes = 0; probes <= mask; probes++) {
-      const number = a[index + place]! >>> 0
-      if (number === 0) return -1
-      if (number > this.used || probes === MAX_PROBES) damaged('the index of a map is damaged, or its keys were chosen to collide')
-      const entry = this.entry(number - 1)
-      if (a[entry] === hash && keys.equals(this.region, entry + KEY)) return entry
-      place = place + 1 & mask
-    }
-    return -1
-  }
-
-  /** Enters an entry, already written, into the index. */
-  enter(hash: number, number: number): void {
-    const a = this.region.i32
-    const index = this.start + HEADER_WORDS
-    const mask = (1 << this.bits) - 1
-    let place = hash >>> 32 - this.bits
-    for (let probes = 0; (a[index + place]! | 0) !== 0; probes++) {
-      if (probes >= MAX_PROBES || probes > mask) damaged('the index of a map is full: it is damaged, or its keys were chosen to collide')
-      place = place + 1 & mask
-    }
-    a[index + place] = number + 1
-  }
-
-  /** First entry from `from` on that is not removed and younger than `sequence`; -1 when there is none. */
-  after(sequence: number, from: number): number {
-    const a = this.region.i32
-    for (let i = this.resume(sequence, from); i < this.used; i++) {
-      const entry = this.entry(i)
-      if ((a[entry]! | 0) !== 0 && a[entry + SEQUENCE]! >>> 0 > sequence) return i
-    }
-    return -1
-  }
-
-  // Where the table was rebuilt, entries moved to the front: search for the place by sequence number.
-  private resume(sequence: number, from: number): number {
-    const a = this.region.i32
-    const guess = Math.min(from, this.used)
-    if (guess === 0 || a[this.entry(guess - 1) + SEQUENCE]! >>> 0 <= sequence) return guess
-    let low = 0
-    let high = guess
-    while (low < high) {
-      const middle = low + high >>> 1
-      if (a[this.entry(middle) + SEQUENCE]! >>> 0 <= sequence) low = middle + 1
-      else high = middle
-    }
-    return low
-  }
-
-  /** Makes an empty table and opens it. */
-  make(source: Source, capacity: number, seed: number, next: number): void {
-    const room = Math.max(MIN_CAPACITY, capacity)
-    const bits = Math.ceil(Math.log2(room * 2))
-    if (bits > MAX_BITS) damaged(`a map holds at most ${2 ** (MAX_BITS - 1)} entries`)
-    const start = source.allocate((HEADER_WORDS + (1 << bits) + room * this.stride) * 4)
-    const { region } = source
-    const a = region.i32
-    a.fill(0, start, start + HEADER_WORDS + (1 << bits))
-    a[start] = room
-    a[start + NEXT] = next
-    a[start + SEED] = seed
-    a[start + BITS] = bits
+  /** Makes the fresh block at `start` an empty table. */
+  make(region: Region, start: number, seed: number): void {
+    region.i32.fill(0, start, start + TABLE_WORDS)
+    region.i32[start + NEXT] = 1
+    region.i32[start + SEED] = seed
     this.#read(region, start)
   }
 
-  /** Moves the live entries of another table here. */
-  take(other: Table): void {
-    const from = other.region.i32
-    const to = this.region.i32
-    let count = 0
-    for (let i = 0; i < other.used; i++) {
-      const source = other.entry(i)
-      const hash = from[source]! | 0
-      if (hash === 0) continue
-      if (count === this.capacity) damaged('a map has more entries than it says')
-      const target = this.entry(count)
-      for (let k = 0; k < this.stride; k++) to[target + k] = from[source + k]!
-      to[target] = hash
-      this.enter(hash, count++)
+  get(field: number): number {
+    return this.region.i32[this.start + field]! >>> 0
+  }
+
+  set(field: number, value: number): void {
+    this.region.i32[this.start + field] = value
+  }
+
+  point(field: number, region: Region, word: number): void {
+    this.set(field, region.lowOf(word))
+    this.set(field + 1, region.high)
+  }
+
+  /** Comes before {@link set}. */
+  willChange(): void {
+    willChange(this.region, this.start, TABLE_WORDS)
+  }
+
+  setLive(live: number): void {
+    this.live = live
+    this.set(LIVE, live)
+  }
+}
+
+/** Where a pointer led: a region, and a word in it. Used up before the next one is resolved. */
+export class Place {
+  region!: Region
+  word = 0
+
+  /** Resolves the pointer in the words at `at` to a block of `words` words. */
+  resolve(from: Region, at: number, words: number): void {
+    this.follow(from, from.i32[at]! | 0, from.i32[at + 1]! | 0, words)
+  }
+
+  follow(from: Region, lo: number, hi: number, words: number): void {
+    let home = from
+    let k = (lo - from.low) >>> 2
+    if (hi !== from.high || k > from.words - words) {
+      home = locate(from, hi, lo, words)
+      k = (lo - home.low) >>> 2
     }
-    this.used = count
-    this.live = count
-    to[this.start + USED] = count
-    to[this.start + LIVE] = count
+    this.region = home
+    this.word = k + home.shift
   }
 }

@@ -1,3 +1,4 @@
+import type { Cursor } from './map-entries.js'
 import type { Region } from '../memory/region.js'
 import { REGION, WORD } from './view.js'
 import type { MapView, SetView } from './views.js'
@@ -17,7 +18,7 @@ export interface KeyedAccess {
 
 /** What a map's view asks of its codec. */
 export interface MapAccess extends KeyedAccess {
-  step(region: Region, p: number, cursor: { sequence: number, index: number }, part: Part): unknown
+  step(region: Region, p: number, cursor: Cursor, part: Part): unknown
 }
 
 /** What an iterator gives. */
@@ -119,13 +120,13 @@ export class SharedSet extends KeyedView<MapAccess> implements SetView<unknown> 
   }
 }
 
-/** Walks by sequence number, so a table that is rebuilt under way is no concern; see map-table.ts. */
+/** Walks by sequence number, so entries that move under way are no concern; see map-entries.ts. */
 class Steps<T> implements IterableIterator<T> {
   readonly #access: MapAccess
   readonly #region: Region
   readonly #word: number
   readonly #part: Part
-  readonly #cursor = { sequence: 0, index: 0 }
+  readonly #cursor: Cursor = { sequence: 0, id: 0, offset: 0, epoch: 0 }
   #ended = false
 
   constructor(access: MapAccess, region: Region, word: number, part: Part) {

@@ -1,46 +1,70 @@
 import { randomInt } from 'node:crypto'
 import { RpcError } from '../base/errors.js'
 import type { Region } from '../memory/region.js'
-import { building, type Build } from './build.js'
+import { building, type Build, type Source } from './build.js'
 import { CODEC, Codec, codecOf, freeGathered, once, type Describer, type TypeNode } from './codec.js'
 import type { Copier } from './copier.js'
 import { pairsOf, requireElement, valuesOf } from './elements.js'
 import { Gather } from './gather.js'
+import { willChange } from './journal.js'
+import { isRecordBeside, KEY, VALUE } from './map-chunk.js'
+import { MapEntries, wordsBeside, type Cursor } from './map-entries.js'
+import { MapIndex } from './map-index.js'
 import { isKeyType, makeKeys, type Keys } from './map-key.js'
-import { KEY, LIVE, NEXT, SEQUENCE, Table, USED, VALUE } from './map-table.js'
-import { installProtocol } from './protocol.js'
-import { allocatorOf, damaged, refuseWrite } from './problems.js'
-import { borrowStaging, returnStaging } from './staging.js'
-import { nothing } from './nothing.js'
-import type { AnyType, KeyType, MapType, SetType } from './types.js'
+import { CHUNKS, DEPTH, EPOCH, FIRST, FREE, IDS, INDEX, LAST, ROOM, Table, TABLE_WORDS, type Drop } from './map-table.js'
 import { ACCESS, SharedMap, SharedSet, type Part } from './map-view.js'
+import { nothing } from './nothing.js'
+import { allocatorOf, damaged } from './problems.js'
+import { installProtocol } from './protocol.js'
+import { borrowStaging, returnStaging } from './staging.js'
+import type { AnyType, KeyType, MapType, SetType } from './types.js'
 
-const MAX_SEQUENCE = 0xffff_ffff
 // Unknown outside the process, so that nobody can prepare keys that collide.
 const SEED = randomInt(0x1_0000_0000) | 0
+/** Entries that are found by looking at all of them. */
+const UNINDEXED_MAX = 8
 
-/** Maps of one type, or sets: how their tables are searched, changed, copied and freed. A set is a map to nothing. */
+/** Table, index and entries of the map that is open, and how its keys and values are read. */
+class Opened {
+  readonly table = new Table()
+  readonly index = new MapIndex(this.table)
+  readonly entries: MapEntries
+  /** Positions of a value per word. */
+  readonly perWord: number
+
+  constructor(readonly keys: Keys, readonly value: Codec) {
+    this.entries = new MapEntries(this.table, this.index, keys, Math.ceil(value.bytes / 8) * 2)
+    this.perWord = 4 / value.unit
+  }
+
+  place(entry: number): number {
+    return (entry + VALUE) * this.perWord
+  }
+}
+
+/** Maps of one type, or sets: how they are searched, changed, copied and freed. A set is a map to nothing. */
 export class MapCodec extends Codec {
   readonly bytes = 8
   readonly align = 8
   readonly #key: AnyType
-  readonly #keys: () => Keys
-  readonly #value: () => Codec
-  readonly #tables: () => readonly [Table, Table]
+  readonly #valueType: AnyType
   readonly #viewClass: () => MapClass
+  #made: Opened | null = null
 
   constructor(type: MapType<AnyType, AnyType> | SetType<AnyType>) {
     super(type)
-    const value = type.kind === 'map' ? type.value : nothing
     this.#key = type.key
-    this.#keys = once(() => makeKeys(type.key))
-    this.#value = once(() => codecOf(value))
-    this.#tables = once(() => [new Table(this.#value().bytes), new Table(this.#value().bytes)])
+    this.#valueType = type.kind === 'map' ? type.value : nothing
     this.#viewClass = once(() => makeViewClass(this))
   }
 
-  #place(entry: number): number {
-    return (entry + VALUE) * (4 / this.#value().unit)
+  /** Used up before the next map of the type is opened. */
+  get #opened(): Opened {
+    return this.#made ??= this.#open()
+  }
+
+  #open(): Opened {
+    return new Opened(this.#made?.keys ?? makeKeys(this.#key), codecOf(this.#valueType))
   }
 
   read(region: Region, p: number): SharedMap | SharedSet {
@@ -48,216 +72,207 @@ export class MapCodec extends Codec {
   }
 
   sizeOf(region: Region, p: number): number {
-    const [table] = this.#tables()
+    const { table } = this.#opened
     return table.open(region, p) ? table.live : 0
   }
 
   get(region: Region, p: number, key: unknown): unknown {
-    const table = this.#find(region, p, key)
-    return table === undefined ? undefined : this.#value().read(table.region, this.#place(found))
+    const opened = this.#opened
+    const { entries } = opened
+    return this.#find(region, p, key) ? opened.value.read(entries.region, opened.place(entries.word)) : undefined
   }
 
   has(region: Region, p: number, key: unknown): boolean {
-    return this.#find(region, p, key) !== undefined
+    return this.#find(region, p, key)
   }
 
-  /** The table, with the entry in `found`; undefined when there is none. */
-  #find(region: Region, p: number, key: unknown): Table | undefined {
-    const [table] = this.#tables()
-    const keys = this.#keys()
+  /** Whether there is an entry with the key, which is then the latest of the open map's entries. */
+  #find(region: Region, p: number, key: unknown): boolean {
+    const opened = this.#opened
+    const { keys } = opened
     keys.prepare(key, this.type.label)
-    if (!table.open(region, p)) return undefined
-    found = table.find(keys)
-    return found < 0 ? undefined : table
+    return opened.table.open(region, p) && this.#search(opened, keys.hash(opened.table.seed))
+  }
+
+  #search({ table, index, entries }: Opened, hash: number): boolean {
+    return table.depth < 0 ? entries.scan() : index.find(hash)
   }
 
   /** Stores a value; user code runs only before the table is touched. */
   set(region: Region, p: number, key: unknown, value: unknown): void {
-    const allocator = allocatorOf(region, this.type.label)
-    const codec = this.#value()
+    const where = this.type.label
+    const allocator = allocatorOf(region, where)
+    const opened = this.#opened
+    const { table, entries, keys, value: codec } = opened
     const staged = borrowStaging(codec.bytes + 8)
     const old = codec.immediate ? null : new Gather()
-    let oldTable = -1
-    let home = region
-    const where = this.type.label
+    const freed: Block[] = []
     building(allocator, (build) => {
       codec.write(build, staged, 0, value, where)
       build.run()
-      const table = this.#find(region, p, key)
-      if (table === undefined) {
-        oldTable = this.#insert(build, region, p, staged)
-        home = this.#tables()[0].region
+      keys.prepare(key, where)
+      const exists = table.open(region, p)
+      if (!exists) makeTable(build, table, SEED)
+      const hash = keys.hash(table.seed)
+      if (exists && this.#search(opened, hash)) {
+        if (old !== null) codec.gather(old, entries.region, opened.place(entries.word))
+        willChange(entries.region, entries.word + VALUE, entries.valueWords)
       } else {
-        requireWritable(table.region, where)
-        if (old !== null) codec.gather(old, table.region, this.#place(found))
-        copyWords(staged, table, found + VALUE)
+        this.#insert(build, opened, hash, 1, (home, word) => freed.push([home, word]))
+        if (!exists) point(region, p, table)
       }
+      const a = entries.region.i32
+      for (let i = 0; i < entries.valueWords; i++) a[entries.word + VALUE + i] = staged.i32[i]!
     })
     returnStaging(staged)
     old?.free(allocator)
-    if (oldTable >= 0) allocator.free(home, oldTable)
+    for (const [home, word] of freed) allocator.free(home, word)
   }
 
-  // The prepared key is not in the table. Returns the word of a table that was replaced, or -1.
-  #insert(build: Build, region: Region, p: number, staged: Region): number {
-    const [current] = this.#tables()
-    const exists = current.open(region, p)
-    const table = exists && current.used < current.capacity ? current : this.#biggerTable(build, exists)
-    requireWritable(table.region, this.type.label)
-    const hash = this.#keys().hash(table.seed)
-    const entry = table.entry(table.used)
-    const a = table.region.i32
-    this.#keys().store(build, table.region, entry + KEY)
-    a[entry + SEQUENCE] = table.next
-    copyWords(staged, table, entry + VALUE)
-    table.enter(hash, table.used)
-    a[entry] = hash
-    a[table.start + NEXT] = table.next + 1
-    a[table.start + USED] = table.used + 1
-    a[table.start + LIVE] = table.live + 1
-    // From here on nothing can fail: a new table takes the old one's place.
-    region.i32[p] = table.region.lowOf(table.start)
-    region.i32[p + 1] = table.region.high
-    return exists && table !== current ? current.start : -1
-  }
-
-  #biggerTable(build: Build, exists: boolean): Table {
-    const [table, bigger] = this.#tables()
-    if (!exists) bigger.make(build, 0, SEED, 1)
-    else {
-      const capacity = table.live * 2 > table.capacity ? table.capacity * 2 : table.capacity
-      if (table.next >= MAX_SEQUENCE) damaged('a map was changed four billion times: assign a fresh copy of it')
-      bigger.make(build, capacity, table.seed, table.next)
-      bigger.take(table)
-    }
-    return bigger
+  /**
+   * Puts an entry for the prepared key, which is not there, into the open map. All memory is taken first: when that throws, the
+   * map is as before. @param expected entries that are still to come, as far as known.
+   */
+  #insert(source: Source, { table, index, entries, keys }: Opened, hash: number, expected: number, drop: Drop): void {
+    const record = wordsBeside(keys.recordWords())
+    const { live } = table
+    entries.prepare(source, record, expected)
+    if (record === 0 && keys.recordWords() > 0) keys.allocateRecord(source, hash)
+    const needsIndex = table.depth < 0 && live >= UNINDEXED_MAX
+    if (table.depth >= 0) index.prepare(source, hash)
+    else if (needsIndex) index.create(source, Math.max(live, expected) * 2)
+    if (needsIndex) entries.forEach(() => index.put(entries.hash, entries.region, entries.word, drop))
+    entries.append(hash, record, drop)
+    if (table.depth >= 0) index.put(hash, entries.region, entries.word, drop)
+    table.setLive(live + 1)
   }
 
   delete(region: Region, p: number, key: unknown): boolean {
     const allocator = allocatorOf(region, this.type.label)
-    const table = this.#find(region, p, key)
-    if (table === undefined) return false
-    requireWritable(table.region, this.type.label)
-    const { i32 } = table.region
-    const entry = found
+    if (!this.#find(region, p, key)) return false
+    const { table, index, entries } = this.#opened
+    if (table.live <= 1) {
+      this.clear(region, p)
+      return true
+    }
     const old = new Gather()
-    this.#gatherEntry(old, table.region, entry)
-    i32[entry] = 0
-    i32[table.start + LIVE] = table.live - 1
+    this.#gatherEntry(old, this.#opened, entries.region, entries.word)
+    if (table.depth >= 0) index.remove(entries.hash, entries.region.lowOf(entries.word))
+    table.willChange()
+    table.setLive(table.live - 1)
+    const freed: Block[] = []
+    entries.remove((home, word) => freed.push([home, word]))
     old.free(allocator)
+    for (const [home, word] of freed) allocator.free(home, word)
     return true
   }
 
   clear(region: Region, p: number): void {
     const allocator = allocatorOf(region, this.type.label)
-    const [table] = this.#tables()
+    const opened = this.#opened
+    const { table } = opened
     if (!table.open(region, p)) return
-    const { region: home, start, bits } = table
-    requireWritable(home, this.type.label)
     freeGathered(allocator, false, (gather) => {
-      this.#gatherEntries(gather, home, table)
-      home.i32.fill(0, start + 8, start + 8 + 2 ** bits)
-      home.i32[start + USED] = 0
-      home.i32[start + LIVE] = 0
+      this.#gatherContent(gather, opened)
+      table.willChange()
+      for (const field of [FIRST, LAST, IDS, ROOM, FREE, DEPTH, INDEX, INDEX + 1, CHUNKS, CHUNKS + 1]) table.set(field, 0)
+      table.set(EPOCH, table.get(EPOCH) + 1)
+      table.setLive(0)
     })
   }
 
-  /** The next entry for an iterator that last saw `sequence` at `index`: its key and value, or undefined at the end. */
+  /** The next entry for an iterator: its key and value, or undefined at the end. */
   step(region: Region, p: number, cursor: Cursor, part: Part): unknown {
-    const [table] = this.#tables()
-    if (!table.open(region, p)) return undefined
-    const index = table.after(cursor.sequence, cursor.index)
-    if (index < 0) return undefined
-    const entry = table.entry(index)
-    const home = table.region
-    cursor.sequence = home.i32[entry + SEQUENCE]! >>> 0
-    cursor.index = index + 1
-    if (part === 'keys') return { value: this.#keys().read(home, entry + KEY) }
-    if (part === 'values') return { value: this.#value().read(home, this.#place(entry)) }
-    const key = this.#keys().read(home, entry + KEY)
-    return { value: [key, this.#value().read(home, this.#place(entry))] }
+    const opened = this.#opened
+    const { table, entries, keys, value } = opened
+    if (--region.budget < 0) region.spent()
+    if (!table.open(region, p) || !entries.step(cursor)) return undefined
+    const { region: home, word } = entries
+    if (part === 'keys') return { value: keys.read(home, word + KEY) }
+    if (part === 'values') return { value: value.read(home, opened.place(word)) }
+    const key = keys.read(home, word + KEY)
+    return { value: [key, value.read(home, opened.place(word))] }
   }
 
   write(build: Build, region: Region, p: number, value: unknown, where: string): void {
     region.i32[p] = 0
     region.i32[p + 1] = 0
     if (value === undefined) return
-    const entries = this.type.kind === 'set' ? keysOf(value, where) : entriesOf(value, where)
-    if (entries.length === 0) return
-    const codec = this.#value()
-    const table = new Table(codec.bytes)
-    const keys = makeKeys(this.#key)
-    table.make(build, entries.length, SEED, 1)
+    const pairs = this.type.kind === 'set' ? keysOf(value, where) : entriesOf(value, where)
+    if (pairs.length === 0) return
+    const opened = this.#open()
+    const { table, entries, keys, value: codec } = opened
+    makeTable(build, table, SEED)
+    const drop: Drop = (at, word) => build.drop(at, word)
     build.enter(where)
-    for (const [key, content] of entries) {
+    let left = pairs.length
+    for (const [key, content] of pairs) {
       keys.prepare(key, where)
-      const hash = keys.hash(table.seed)
-      const entry = table.entry(table.used)
-      const a = table.region.i32
-      keys.store(build, table.region, entry + KEY)
-      a[entry] = hash
-      a[entry + SEQUENCE] = table.next++
-      table.enter(hash, table.used++)
-      codec.write(build, table.region, this.#place(entry), content, where)
+      this.#insert(build, opened, keys.hash(SEED), left--, drop)
+      codec.write(build, entries.region, opened.place(entries.word), content, where)
     }
     build.leave()
-    const a = table.region.i32
-    a[table.start + USED] = table.used
-    a[table.start + LIVE] = table.used
-    a[table.start + NEXT] = table.next
-    region.i32[p] = table.region.lowOf(table.start)
-    region.i32[p + 1] = table.region.high
+    point(region, p, table)
   }
 
   override gather(gather: Gather, region: Region, p: number): void {
-    const table = new Table(this.#value().bytes)
-    if (!table.open(region, p)) return
-    if (gather.block(table.region, table.start)) this.#gatherEntries(gather, table.region, table)
+    const opened = this.#open()
+    const { table } = opened
+    if (table.open(region, p) && gather.block(table.region, table.start)) this.#gatherContent(gather, opened)
   }
 
-  #gatherEntries(gather: Gather, home: Region, { used, entries, stride }: Table): void {
-    gather.spend(used)
+  /** All blocks but the table. */
+  #gatherContent(gather: Gather, opened: Opened): void {
+    const { index, entries } = opened
+    const visit: Drop = (home, word) => gather.block(home, word)
     gather.enter()
-    for (let i = 0; i < used; i++) {
-      const entry = entries + i * stride
-      if ((home.i32[entry]! | 0) !== 0) this.#gatherEntry(gather, home, entry)
-    }
+    entries.forEach(() => {
+      gather.spend(1)
+      this.#gatherEntry(gather, opened, entries.region, entries.word)
+    })
+    entries.forEachBlock(visit)
+    index.forEachBlock(visit)
     gather.leave()
   }
 
-  #gatherEntry(gather: Gather, home: Region, entry: number): void {
-    codecOf(this.#key).gatherCell(gather, home, home.i32[entry + KEY]! | 0, home.i32[entry + KEY + 1]! | 0)
-    this.#value().gather(gather, home, this.#place(entry))
+  #gatherEntry(gather: Gather, opened: Opened, home: Region, entry: number): void {
+    const beside = opened.keys.hasText && isRecordBeside(home, entry, opened.entries.valueWords)
+    if (!beside) codecOf(this.#key).gatherCell(gather, home, home.i32[entry + KEY]! | 0, home.i32[entry + KEY + 1]! | 0)
+    opened.value.gather(gather, home, opened.place(entry))
   }
 
   copy(copier: Copier, from: Region, p: number, to: Region, q: number): void {
     to.i32[q] = 0
     to.i32[q + 1] = 0
-    const codec = this.#value()
-    const source = new Table(codec.bytes)
-    if (!source.open(from, p)) return
-    const target = new Table(codec.bytes)
-    copier.spend(source.used)
-    target.make(copier, source.live, source.seed, source.next)
-    target.take(source)
+    const source = this.#open()
+    if (!source.table.open(from, p) || source.table.live === 0) return
+    this.#copyTable(copier, source, to, q)
+  }
+
+  #copyTable(copier: Copier, source: Opened, to: Region, q: number): void {
+    const target = this.#open()
+    const { keys, value: codec } = target
+    const { live, seed } = source.table
+    copier.spend(live)
+    makeTable(copier, target.table, seed)
+    point(to, q, target.table)
+    let left = live
+    const drop: Drop = (home, word) => copier.drop(home, word)
     copier.enter()
-    const key = codecOf(this.#key)
-    const a = target.region.i32
-    for (let i = 0; i < target.used; i++) {
-      const entry = target.entry(i)
-      key.copyCell(copier, source.region, a[entry + KEY]! | 0, a[entry + KEY + 1]! | 0, target.region, entry + KEY)
-    }
-    for (let i = 0, k = 0; i < source.used && k < target.used; i++) {
-      const entry = source.entry(i)
-      if ((source.region.i32[entry]! | 0) !== 0) codec.copy(copier, source.region, this.#place(entry), target.region, this.#place(target.entry(k++)))
-    }
+    source.entries.forEach(() => {
+      const { region: from, word } = source.entries
+      if (left === 0) damaged('a map has more entries than it says')
+      keys.take(from, word + KEY)
+      this.#insert(copier, target, keys.hash(seed), left--, drop)
+      const { region: home, word: copied } = target.entries
+      codec.copy(copier, from, target.place(word), home, target.place(copied))
+    })
     copier.leave()
-    copier.point(to, q, target.region, target.start)
   }
 
   describe(describer: Describer): TypeNode {
     const key = describer.node(this.#key)
-    return this.type.kind === 'set' ? ['set', key] : ['map', key, describer.node(this.#value().type)]
+    return this.type.kind === 'set' ? ['set', key] : ['map', key, describer.node(this.#valueType)]
   }
 }
 
@@ -272,22 +287,18 @@ function makeViewClass(codec: MapCodec): MapClass {
   return viewClass
 }
 
-/** Where the latest search found its entry. */
-let found = -1
+type Block = readonly [region: Region, word: number]
 
-export interface Cursor {
-  sequence: number
-  index: number
+function makeTable(source: Source, table: Table, seed: number): void {
+  const word = source.allocate(TABLE_WORDS * 4)
+  table.make(source.region, word, seed)
 }
 
-/** A map's holder may be written, and a peer's pointer still lead to a table in memory that is only read here. */
-function requireWritable(region: Region, where: string): void {
-  if (region.readOnly) refuseWrite(where)
-}
-
-function copyWords(staged: Region, table: Table, target: number): void {
-  const words = table.stride - VALUE
-  for (let i = 0; i < words; i++) table.region.i32[target + i] = staged.i32[i]!
+/** Lets the holder at `p` lead to the table. */
+function point(region: Region, p: number, table: Table): void {
+  willChange(region, p, 2)
+  region.i32[p] = table.region.lowOf(table.start)
+  region.i32[p + 1] = table.region.high
 }
 
 function keysOf(value: unknown, where: string): ReadonlyArray<readonly [unknown, undefined]> {

@@ -1,8 +1,8 @@
 import { locate, type Allocator, type Region } from '../memory/region.js'
 import type { Source } from './build.js'
 import { MAX_TEXT_UNITS } from './limits.js'
-import { allocatorOf, mismatch, refuseWrite } from './problems.js'
-import { TEXT_HEADER_WORDS, TWO_BYTE } from './text-read.js'
+import { allocatorOf, damaged, mismatch, refuseWrite } from './problems.js'
+import { TEXT_HEADER_WORDS, TWO_BYTE, wordsOf } from './text-read.js'
 
 const SCRATCH_BYTES = 0x10000
 const INLINE_UNITS = 7
@@ -84,29 +84,60 @@ function prepareInline(text: string): boolean {
 function prepareShort(text: string, units: number): void {
   form.data = scratchWords
   let all = 0
-  const bytes = (units + 3) >>> 2
-  if (bytes > 0) scratchWords[bytes - 1] = 0
-  for (let i = 0; i < units; i++) {
-    const unit = text.charCodeAt(i)
-    all |= unit
-    scratch[i] = unit
+  // Whole words are stored: what is written by bytes can be read back by words only after a stall of the processor.
+  let i = 0
+  let at = 0
+  for (; i + 4 <= units; i += 4) {
+    const a = text.charCodeAt(i)
+    const b = text.charCodeAt(i + 1)
+    const c = text.charCodeAt(i + 2)
+    const d = text.charCodeAt(i + 3)
+    all |= a | b | c | d
+    scratchWords[at++] = a | b << 8 | c << 16 | d << 24
+  }
+  if (i < units) {
+    let word = 0
+    for (let shift = 0; i < units; i++, shift += 8) {
+      const unit = text.charCodeAt(i)
+      all |= unit
+      word |= unit << shift
+    }
+    scratchWords[at++] = word
   }
   form.head = units
-  form.words = bytes
+  form.words = at
   if (all <= 0xff) return
   const words = (units + 1) >>> 1
-  scratchWords[words - 1] = 0
-  for (let i = 0; i < units; i++) {
-    const unit = text.charCodeAt(i)
-    scratch[i * 2] = unit
-    scratch[i * 2 + 1] = unit >>> 8
+  for (let i = 0; i < words; i++) {
+    const high = i * 2 + 1 < units ? text.charCodeAt(i * 2 + 1) : 0
+    scratchWords[i] = text.charCodeAt(i * 2) | high << 16
   }
   form.head = units | TWO_BYTE
   form.words = words
 }
 
-/** Writes the prepared record; leaves the pointer to it in `form.lo` and `form.hi`. */
-export function storeRecord(source: Source): void {
+/** Prepares the text of a cell whose words were copied: no string is made. */
+export function takeText(region: Region, lo: number, hi: number): void {
+  form.data = scratchWords
+  if ((lo & 1) !== 0 || (lo === 0 && hi === 0)) {
+    form.lo = lo === 0 ? 1 : lo
+    form.hi = hi
+    form.words = 0
+    return
+  }
+  const home = locate(region, hi, lo, TEXT_HEADER_WORDS)
+  const start = ((lo - home.low) >>> 2) + home.shift
+  const head = home.i32[start]! | 0
+  const words = wordsOf(head)
+  if (words > home.words - TEXT_HEADER_WORDS - (start - home.shift)) damaged('a text does not fit its region: the pointer is wild or the text damaged')
+  if (words > scratchWords.length) form.data = new Int32Array(words)
+  for (let i = 0; i < words; i++) form.data[i] = home.i32[start + TEXT_HEADER_WORDS + i]!
+  form.head = head
+  form.words = words
+}
+
+/** Writes the prepared record and returns its word; leaves the pointer to it in `form.lo` and `form.hi`. */
+export function storeRecord(source: Source): number {
   const { head, words, data } = form
   const w = source.allocate((TEXT_HEADER_WORDS + words) * 4)
   const { region } = source
@@ -118,6 +149,7 @@ export function storeRecord(source: Source): void {
   form.lo = region.lowOf(w)
   form.hi = region.high
   form.data = scratchWords
+  return w
 }
 
 /** Makes a string's cell, its record included; leaves it in `form.lo` and `form.hi`. */

@@ -58,7 +58,7 @@ export interface ListView<V, P = V> extends SequenceView<V> {
  *
  * Iteration follows Map's rules: in order of insertion; an entry added meanwhile is visited, a removed one is not, one
  * removed and set again comes again. Values held by value (structs, lists …) are views into the map's own memory,
- * valid until a set() makes the map grow.
+ * valid until an entry is removed.
  */
 export interface MapView<K, V, P = V> extends Iterable<[K, V]> {
   readonly size: number
@@ -68,7 +68,7 @@ export interface MapView<K, V, P = V> extends Iterable<[K, V]> {
   set(key: K, value: P): this
   /** Removes an entry and frees what it owned; tells whether it was there. */
   delete(key: K): boolean
-  /** Removes all entries; the table keeps its size. Assign an empty Map to give its memory back. */
+  /** Removes all entries and gives their memory back. */
   clear(): void
   keys(): IterableIterator<K>
   values(): IterableIterator<V>

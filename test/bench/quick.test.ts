@@ -18,7 +18,10 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
     'idle_cpu_percent', 'idle_connections_cost', 'channel_create_us', 'connect_us', 'timer_lateness_p99_us.caller',
     'one_core_hog.async_over_uds',
   ],
-  objects: ['json_read_over_plain', 'json_build_over_stringify_parse', 'parse_over_json_parse', 'memory_over_plain'],
+  objects: [
+    'json_read_over_plain', 'json_build_over_stringify_parse', 'parse_over_json_parse', 'memory_over_plain', 'map_get_over_plain_map',
+    'map_get_fresh_over_plain_map', 'copy_from_ns_per_node',
+  ],
   memory: ['walk_over_objects', 'malloc_over_glibc', 'malloc_free_ns', 'malloc_contended_over_single'],
 }
 

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { RpcError } from '../../src/base/errors.js'
-import { array, build, f64, i32, list, map, nothing, optional, plain, ref, release, same, set, struct, text, u16, u32, u64, u8, union, type AnyType } from '../../src/objects/index.js'
+import { array, build, copyGraph, f64, i32, list, map, nothing, optional, plain, ref, release, same, set, struct, text, u16, u32, u64, u8, union, type AnyType, type MapView } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
+import { Random } from '../support/random.js'
 
 const Item = struct('Item', { id: u32, name: text })
 const Lists = struct('Lists', { bytes: list(u8), shorts: list(u16), doubles: list(f64), texts: list(text), items: list(Item), nested: list(list(text)), refs: list(ref(Item)) })
@@ -225,6 +226,75 @@ test('maps with integer keys, values by value, and many entries', () => {
   holder.byNumber = new Map() as never
   release(arena, holder)
   arena.assertEmpty()
+})
+
+test('a large map under random changes is a Map, and all of it comes back', () => {
+  for (const name of ['texts', 'numbers'] as const) {
+    const arena = new Arena(1 << 24)
+    const holder = build(struct('Big', { texts: map(text, text), numbers: map(u32, text) }), arena, {})
+    const shared = holder[name] as unknown as MapView<unknown, string>
+    const model = new Map<unknown, string>()
+    const random = new Random(5)
+    const key = (): unknown => name === 'numbers' ? random.below(20_000) : `key${'s'.repeat(random.chance(50) ? 400 : 1)} ${random.below(20_000)}`
+    for (let phase = 0; phase < 4; phase++) {
+      for (let step = 0; step < 20_000; step++) {
+        const k = key()
+        // The map grows for a while, then it shrinks.
+        if (random.below(10) < (phase % 2 === 0 ? 8 : 1)) {
+          shared.set(k, `value ${step}`)
+          model.set(k, `value ${step}`)
+        } else assert.equal(shared.delete(k), model.delete(k))
+      }
+      assert.equal(shared.size, model.size)
+      assert.deepEqual([...shared], [...model])
+      for (const [k, value] of model) assert.equal(shared.get(k), value)
+      const copy = copyGraph(holder, arena)
+      assert.deepEqual([...copy[name] as unknown as Iterable<unknown>], [...model])
+      release(arena, copy)
+    }
+    const { live } = arena
+    let seen = 0
+    // Each third entry stays; chunks of entries go and are joined under the walk.
+    for (const k of shared.keys()) {
+      if (seen++ % 3 !== 0) assert.ok(shared.delete(k) && model.delete(k))
+    }
+    assert.deepEqual([...shared.keys()], [...model.keys()])
+    assert.ok(arena.live < live * 0.7)
+    for (const k of shared.keys()) assert.ok(shared.delete(k))
+    assert.equal(arena.live, 2)
+    release(arena, holder)
+    arena.assertEmpty()
+  }
+})
+
+test('a walk over a map goes on where it was, however entries are joined and chunks reused', () => {
+  fc.assert(fc.property(fc.array(fc.nat(400), { minLength: 50, maxLength: 400, size: 'max' }), fc.array(fc.record({ at: fc.nat(20), keys: fc.array(fc.nat(400), { maxLength: 60, size: 'max' }), set: fc.boolean() }), { maxLength: 20 }), (start, changes) => {
+    const arena = new Arena(1 << 18)
+    const shared = build(map(text, u32), arena, [])
+    const model = new Map<string, number>()
+    for (const n of start) {
+      shared.set(`key number ${n}`, n)
+      model.set(`key number ${n}`, n)
+    }
+    const expected = model.keys()
+    let left = 2000
+    for (const key of shared.keys()) {
+      assert.equal(key, expected.next().value)
+      const change = changes[left % 7]
+      if (change !== undefined && left % (change.at + 1) === 0) {
+        for (const n of change.keys) {
+          if (change.set && model.size < 400) {
+            shared.set(`key number ${n}`, n)
+            model.set(`key number ${n}`, n)
+          } else assert.equal(shared.delete(`key number ${n}`), model.delete(`key number ${n}`))
+        }
+      }
+      if (--left === 0) break
+    }
+    if (left > 0) assert.ok(expected.next().done)
+    release(arena, shared)
+    arena.assertEmpty()
+  }), { numRuns: 100 })
 })
 
 test('whatever allocation fails while a map grows, the map is as before', () => {

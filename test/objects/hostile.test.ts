@@ -220,10 +220,19 @@ test('a map whose index is full of entries that are not meant ends its search', 
   const arena = new Arena(8 << 20)
   const big = build(Big, arena, { m: new Map(Array.from({ length: 50_000 }, (_, i) => [i, i])) })
   const { region, word: holder } = locationOf(big)
-  const start = region.resolve(region.i32[holder + 3]!, region.i32[holder + 2]!, 8)
-  region.i32.fill(1, start + 8, start + 8 + (1 << region.i32[start + 5]!))
-  assert.throws(() => big.m.get(77), { code: 'INVALID_ARGUMENT', message: /index/ })
-  assert.throws(() => big.m.set(100_000, 1), RpcError)
+  const at = (place: number): number => region.resolve(region.i32[place + 1]!, region.i32[place]!, 2)
+  const table = at(holder + 2)
+  const directory = at(table + 8)
+  for (let i = 0; i < 2 ** (region.i32[table + 4]! - 1); i++) {
+    const segment = at(directory + i * 2)
+    for (let slot = 0; slot < region.i32[segment + 1]!; slot++) {
+      region.i32[segment + 2 + slot * 2] = region.high | slot << 16
+      region.i32[segment + 3 + slot * 2] = region.lowOf(table)
+    }
+  }
+  assert.equal(big.m.get(100_000), undefined)
+  assert.throws(() => big.m.set(100_000, 1), { code: 'INVALID_ARGUMENT', message: /index/ })
+  assert.equal(big.m.size, 50_000)
 })
 
 /** A region whose words are looked at through a proxy, which changes some of them before each look. */
