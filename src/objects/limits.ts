@@ -12,5 +12,7 @@ export const MAX_TEXT_UNITS = 0x1fff_ffe8
 export const MAX_NESTING = 400
 /** Objects and elements that one walk of the library (plain, copyGraph, release) visits unless told otherwise: some GB of them. */
 export const MAX_WALK_NODES = 1 << 25
+/** Steps of a search in an index with at most half of it in use: longer runs mean damage or an attack on the hash. */
+export const MAX_PROBES = 4096
 /** Most elements of a list: its length is 32 bits wide. */
 export const MAX_LIST_LENGTH = 0xffff_ffff

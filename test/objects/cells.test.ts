@@ -12,7 +12,7 @@ const VALUES: ReadonlyArray<readonly [type: AnyType, value: unknown, blocks: num
   [u32, 5, 0], [u64, 5n, 0], [f64, -0.5, 0], [bool, true, 0], [nothing, undefined, 0], [text, 'short', 0], [text, 'rather long', 1],
   [bytes, new Uint8Array(0), 0], [bytes, new Uint8Array([1]), 1], [Item, { id: 1, name: 'a long name', next: null }, 2], [ref(Item), null, 0],
   [list(u32), [1, 2], 2], [list(text), [], 1], [optional(text), undefined, 1], [optional(text), 'a longer text', 2],
-  [map(text, u32), new Map([['a key with memory', 1]]), 3], [union({ a: u32, b: text }), { kind: 'b', value: 'a longer text' }, 2], [array(u32, 3), [1, 2, 3], 1],
+  [map(text, u32), new Map([['a key with memory', 1]]), 4], [union({ a: u32, b: text }), { kind: 'b', value: 'a longer text' }, 2], [array(u32, 3), [1, 2, 3], 1],
 ]
 
 for (const [type, value, blocks] of VALUES) {
