@@ -1,7 +1,7 @@
 import { RpcError } from '../base/errors.js'
 import { loadPublished, pause } from '../base/ordering.js'
 import { slotWord } from '../layout/control-layout.js'
-import type { CallScope, HeapSet } from '../memory/index.js'
+import type { ArgumentScope, HeapSet } from '../memory/index.js'
 import { ClientRing, type ClientEndOptions } from './client-ring.js'
 import type { CallOptions, ClientMethod } from './method.js'
 import type { Poller } from './poller.js'
@@ -235,7 +235,7 @@ export class ClientEnd extends ClientRing {
 
   // ---- waiting on this thread ----
 
-  #block(slot: number, expected: number, timeoutMs: number, method: ClientMethod, scope: CallScope | null): void {
+  #block(slot: number, expected: number, timeoutMs: number, method: ClientMethod, scope: ArgumentScope | null): void {
     if (this.blockUntil(slotWord(slot), expected, timeoutMs)) return
     if (this.gone !== undefined) throw this.goneError(method)
     this.#giveUpOn(slot, scope)
@@ -251,7 +251,7 @@ export class ClientEnd extends ClientRing {
     return Math.min(Math.ceil(timeoutMs), TIMEOUT_MS_MAX)
   }
 
-  #patience(options: CallOptions, method: ClientMethod, scope: CallScope | null): Patience | null {
+  #patience(options: CallOptions, method: ClientMethod, scope: ArgumentScope | null): Patience | null {
     try {
       const timeoutMs = this.#timeout(options, method)
       if (options.signal?.aborted === true) throw this.error('CANCELLED', 'the signal was aborted before the call', method)
@@ -303,7 +303,7 @@ export class ClientEnd extends ClientRing {
   }
 
   /** Leaves a slot in quarantine, and looks at it from time to time. */
-  #giveUpOn(slot: number, scope: CallScope | null): void {
+  #giveUpOn(slot: number, scope: ArgumentScope | null): void {
     this.abandon(slot, scope)
     if (this.#tickTimer === undefined) this.#startTicks()
   }
@@ -362,7 +362,7 @@ export class ClientEnd extends ClientRing {
       'the server lives on this thread and cannot answer while it waits; use "await", or a worker thread', method)
   }
 
-  #noSlot(scope: CallScope | null, method: ClientMethod): never {
+  #noSlot(scope: ArgumentScope | null, method: ClientMethod): never {
     this.recycle(scope)
     throw this.error('RESOURCE_EXHAUSTED',
       `all ${this.options.slots - 1} calls that the connection can carry are in flight; await some, or ask for more slots when connecting`, method)

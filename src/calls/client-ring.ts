@@ -1,7 +1,9 @@
 import { RpcError, statusName, WildPointerError } from '../base/errors.js'
 import { loadPublished, pause, publishWord } from '../base/ordering.js'
 import { Answer, ControlWord, Line, Request, Slot, slotWord, WaitingFlag } from '../layout/control-layout.js'
-import { CallScope, type HeapSet, type Region } from '../memory/index.js'
+import { type ArgumentScope, CallScope, type HeapSet, type Region } from '../memory/index.js'
+import { isView, locationOf } from '../objects/index.js'
+import { IsolatedResults } from '../safety/index.js'
 import { addon } from '../sys/index.js'
 import { closeScope, End } from './end.js'
 import type { ClientMethod } from './method.js'
@@ -24,6 +26,8 @@ export interface ClientEndOptions {
   readonly policy: WaitingPolicy
   /** The server lives on the same thread: it cannot answer a synchronous call. */
   readonly sameThread: boolean
+  /** Results are copied to private memory before anybody reads them. */
+  readonly isolateResults: boolean
   /** The doorbell has ended: once. */
   onGone(crashed: boolean): void
 }
@@ -45,7 +49,7 @@ export abstract class ClientRing extends End implements ResultOwner {
 
   readonly #scopePool: CallScope[] = []
 
-  protected readonly quarantine = new Map<number, CallScope | null>()
+  protected readonly quarantine = new Map<number, ArgumentScope | null>()
 
   protected readonly cell = new Int32Array(2)
 
@@ -59,13 +63,15 @@ export abstract class ClientRing extends End implements ResultOwner {
   #building = false
 
   /** For each slot of a pipelined call: what its argument was built in. */
-  readonly #pipelined: (CallScope | null)[]
+  readonly #pipelined: (ArgumentScope | null)[]
 
   /** A call was made since answers were last polled for. */
   #inBatch = false
 
   /** Of the calls made after it, the slot of the last: whether the server slept was looked at without a fence. -1: none. */
   #unfenced = -1
+
+  readonly #results: IsolatedResults | null
 
   protected gone: RpcError | undefined
 
@@ -79,6 +85,7 @@ export abstract class ClientRing extends End implements ResultOwner {
     this.returned = new Int32Array(slots)
     this.#pipelined = Array.from({ length: slots }, () => null)
     this.#reading = heaps.heaps[0]!.region
+    this.#results = options.isolateResults ? new IsolatedResults(heaps) : null
     // The server looks at slot 0 first.
     this.next = this.free.take()
   }
@@ -154,14 +161,14 @@ export abstract class ClientRing extends End implements ResultOwner {
     }
   }
 
-  #takePipelined(slot: number): CallScope | null {
+  #takePipelined(slot: number): ArgumentScope | null {
     const scope = this.#pipelined[slot]!
     if (scope !== null) this.#pipelined[slot] = null
     return scope
   }
 
   /** Writes the argument to a scope and its cell to {@link cell}. Returns the scope when it holds anything, else null. */
-  protected encode(method: ClientMethod, value: unknown): CallScope | null {
+  protected encode(method: ClientMethod, value: unknown): ArgumentScope | null {
     const { cell } = method.argument
     if (this.#building) {
       throw this.error('FAILED_PRECONDITION', 'a getter of the argument makes another call on the same connection', method)
@@ -170,6 +177,7 @@ export abstract class ClientRing extends End implements ResultOwner {
     const scope = cell.isImmediate ? null : this.#scopePool.pop() ?? new CallScope(this.heaps)
     try {
       cell.write(scope ?? this.heaps, value, this.cell, 0)
+      if (scope !== null && !scope.isOneChunk && method.isolation !== 'none') scope.rebuild(() => cell.write(scope, value, this.cell, 0))
     } catch (error) {
       this.recycle(scope)
       throw this.located(error, method)
@@ -178,7 +186,7 @@ export abstract class ClientRing extends End implements ResultOwner {
     }
     if (scope === null || !scope.isEmpty) return scope
     this.#scopePool.push(scope)
-    return null
+    return scopeOf(value)
   }
 
   /** A value where none is taken is a mistake: most often the options. */
@@ -187,8 +195,9 @@ export abstract class ClientRing extends End implements ResultOwner {
     throw this.error('INVALID_ARGUMENT', 'the method takes no argument; options come second: f(undefined, { timeoutMs })', method)
   }
 
-  protected recycle(scope: CallScope | null): void {
-    if (scope === null) return
+  protected recycle(scope: ArgumentScope | null): void {
+    // A scope of the user's own is the user's to reset.
+    if (!(scope instanceof CallScope)) return
     try {
       scope.reset()
       this.#scopePool.push(scope)
@@ -210,7 +219,7 @@ export abstract class ClientRing extends End implements ResultOwner {
   }
 
   /** Publishes the argument in {@link cell} in the announced slot, and announces another one; the caller wakes the server. */
-  protected publish(slot: number, method: ClientMethod, scope: CallScope | null, timeoutMs: number): void {
+  protected publish(slot: number, method: ClientMethod, scope: ArgumentScope | null, timeoutMs: number): void {
     const { words, cell } = this
     const at = slotWord(slot)
     const next = this.free.take()
@@ -220,13 +229,14 @@ export abstract class ClientRing extends End implements ResultOwner {
     const sequence = this.sequence[slot]!
     this.sequence[slot] = (sequence + 1) | 0
     if (timeoutMs > 0) request |= Request.HAS_TIMEOUT
-    if (scope !== null) request |= Request.HAS_SCOPE
+    const isScoped = scope !== null && scope.isWhole
+    if (isScoped) request |= Request.HAS_SCOPE
     const { id, argument } = method
     // The server polls the line: written in one go it crosses once, and not back and forth between two stores.
     if (!argument.isNothing) {
       words[at + Slot.ARGUMENT] = cell[0]!
       words[at + Slot.ARGUMENT + 1] = cell[1]!
-      if (scope !== null) {
+      if (isScoped) {
         const region = scope.firstRegion
         words[at + Slot.SCOPE] = region.lowOf(scope.firstWord)
         words[at + Slot.SCOPE + 1] = region.high
@@ -255,7 +265,7 @@ export abstract class ClientRing extends End implements ResultOwner {
    * Reads an answer and frees its slot. Throws what the server answered as an error.
    * @param collected a result that is never disposed of is given back when it is garbage.
    */
-  protected takeAnswer(slot: number, method: ClientMethod, scope: CallScope | null, collected: boolean): unknown {
+  protected takeAnswer(slot: number, method: ClientMethod, scope: ArgumentScope | null, collected: boolean): unknown {
     const { words } = this
     const at = slotWord(slot)
     const answer = words[at + Slot.ANSWER]!
@@ -280,6 +290,12 @@ export abstract class ClientRing extends End implements ResultOwner {
     }
     if (result.isCopy) this.returned[slot] = Request.RETURNS_RESULT
     try {
+      if (this.#results !== null && !result.isCopy) {
+        // Its own memory is done with.
+        this.returned[slot] = Request.RETURNS_RESULT
+        const used = (answer & Answer.OWNED) === 0 ? 0 : words[at + Slot.USED]! >>> 0
+        return this.#results.read(result.cell, low, high, chunkLow, chunkHigh, used)
+      }
       const value = result.cell.read(this.#reading, low, high)
       if (!result.isCopy && (answer & Answer.OWNED) !== 0) {
         const hold = new ResultHold(this, slot, this.sequence[slot]!, chunkLow, chunkHigh)
@@ -292,7 +308,7 @@ export abstract class ClientRing extends End implements ResultOwner {
     }
   }
 
-  protected freeSlot(slot: number, scope: CallScope | null): void {
+  protected freeSlot(slot: number, scope: ArgumentScope | null): void {
     if (scope !== null) this.recycle(scope)
     this.sequence[slot] = (this.sequence[slot]! + 1) | 0
     this.free.give(slot)
@@ -340,7 +356,7 @@ export abstract class ClientRing extends End implements ResultOwner {
   }
 
   /** Nobody waits for the slot any more. It is used again when the server has answered. */
-  protected abandon(slot: number, scope: CallScope | null): void {
+  protected abandon(slot: number, scope: ArgumentScope | null): void {
     this.quarantine.set(slot, scope)
     const { words } = this
     Atomics.store(words, slotWord(slot) + Slot.CANCELLED, (this.sequence[slot]! - 1) | 0)
@@ -372,4 +388,9 @@ export abstract class ClientRing extends End implements ResultOwner {
     if (!RpcError.is(error)) return this.error('INTERNAL', `the library failed: ${String(error)}`, method)
     return error.method === undefined ? new RpcError(error.code, error.sentence, { ...place, cause: error.cause }) : error
   }
+}
+
+/** The scope that a view's object lies in, if any. */
+function scopeOf(value: unknown): ArgumentScope | null {
+  return isView(value) ? locationOf(value as object).region.scope : null
 }

@@ -32,6 +32,11 @@ export interface ConnectOptions {
   readonly connectTimeoutMs?: number
   /** Asks for huge pages behind the heap. */
   readonly hugePages?: boolean
+  /**
+   * Copies results to private memory before anybody reads them, so that a server cannot change them afterwards; they need no
+   * `using` then, and a pointer out of a result is wild. False by default.
+   */
+  readonly isolateResults?: boolean
 }
 
 /** What a client tells about the service it expects. */
@@ -101,6 +106,7 @@ export class ClientConnection implements AsyncDisposable {
         slots,
         defaultTimeoutMs: options.timeoutMs ?? CALL_MS,
         policy,
+        isolateResults: options.isolateResults === true,
         sameThread: opened.server.participant === identity.participant,
         onGone: (crashed) => connection?.gone(crashed),
       })

@@ -1,6 +1,6 @@
 import { RpcError, type StatusName } from '../base/errors.js'
 import type { Region } from '../memory/index.js'
-import { cellOf, HOLD, text, type Hold } from '../objects/index.js'
+import { cellOf, HOLD, isView, locationOf, plain, text, type Hold } from '../objects/index.js'
 
 /** Who gives a result's memory back. */
 export interface ResultOwner {
@@ -43,6 +43,11 @@ export class ResultHold implements Hold {
 }
 
 const collected = new FinalizationRegistry<ResultHold>((hold) => hold.release())
+
+/** A view of a private copy, that is of a handler's argument under isolation, is memory that the client cannot reach: what it says instead. */
+export function withoutPrivateView(value: unknown): unknown {
+  return isView(value) && locationOf(value as object).region.isPrivate ? plain(value) : value
+}
 
 /** How the sentence of an error travels. */
 export const errorCell = cellOf(text)

@@ -1,5 +1,8 @@
 import { RpcError } from '../base/errors.js'
 import type { Isolation, Sandbox } from '../safety/index.js'
+import { Request, Slot, slotWord } from '../layout/control-layout.js'
+import { makeAddress } from '../base/numbers.js'
+import type { PageRange } from '../memory/index.js'
 import type { ObjectHeap } from './object-heap.js'
 
 /** Who calls, as the kernel and the daemon know it. */
@@ -26,10 +29,21 @@ export class ServerCall {
   #controller: AbortController | undefined
   #timer: NodeJS.Timeout | undefined
   #finished = false
+  #scopeHigh = 0
+  #scopeLow = 0
+  #scopeUsed = 0
   #isolation: Exclude<Isolation, 'auto'> = 'none'
 
-  constructor(readonly host: CallHost, readonly method: string, readonly slot: number, timeoutMs: number) {
+  /** @internal Of the request in a slot of the ring, whose word of flags was read: each further word is read once. */
+  constructor(readonly host: CallHost, readonly method: string, readonly slot: number, words: Int32Array, request: number) {
+    const at = slotWord(slot)
+    const timeoutMs = (request & Request.HAS_TIMEOUT) === 0 ? 0 : words[at + Slot.TIMEOUT]! & 0x7fff_ffff
     this.#timeoutMs = timeoutMs
+    if ((request & Request.HAS_SCOPE) !== 0) {
+      this.#scopeLow = words[at + Slot.SCOPE]!
+      this.#scopeHigh = words[at + Slot.SCOPE + 1]! >>> 0
+      this.#scopeUsed = words[at + Slot.USED]! >>> 0
+    }
     this.#receivedAt = timeoutMs > 0 ? performance.now() : 0
   }
 
@@ -40,6 +54,14 @@ export class ServerCall {
   /** The heaps of the connection: what a handler makes here can be returned without a copy. */
   get heap(): ObjectHeap {
     return this.host.heap
+  }
+
+  /**
+   * The range of memory that the client says its argument lies in; undefined where it said nothing. Whether it is true is for a
+   * sandbox to find out: what lies outside of it is wild there.
+   */
+  get scope(): PageRange | undefined {
+    return this.#scopeUsed === 0 ? undefined : { address: makeAddress(this.#scopeHigh, this.#scopeLow), byteLength: this.#scopeUsed }
   }
 
   /** Runs functions that reach one range of the connection's memory and nothing else. */

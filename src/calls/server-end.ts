@@ -3,12 +3,13 @@ import { loadPublished, publishWord } from '../base/ordering.js'
 import { Answer, ControlWord, Request, Slot, slotWord } from '../layout/control-layout.js'
 import { CallScope, type HeapSet, type Region } from '../memory/index.js'
 import type { Cell } from '../objects/index.js'
+import { ArgumentGuard } from './argument-guard.js'
 import { closeScope, End } from './end.js'
 import type { HotSet } from './hot-set.js'
 import type { ServerMethod } from './method.js'
 import type { MethodTable } from './method-table.js'
 import type { Poller } from './poller.js'
-import { errorCell, errorSentence, messageOf } from './results.js'
+import { errorCell, errorSentence, messageOf, withoutPrivateView } from './results.js'
 import { type CallerIdentity, type CallHost, ServerCall } from './server-call.js'
 import type { WaitingPolicy } from './waiting.js'
 
@@ -24,6 +25,8 @@ export interface ServerEndOptions extends Omit<CallHost, 'watchCancellation'> {
   readonly caller: CallerIdentity
   /** Given to handlers that take it. */
   readonly peer: unknown
+  /** Bytes of private copies of arguments at a time. */
+  readonly snapshotBytes?: number | undefined
   /** The doorbell has ended. */
   onGone(crashed: boolean): void
   /** A handler threw something that is not an RpcError. */
@@ -57,6 +60,8 @@ export class ServerEnd extends End {
   #cancels = 0
   /** Whether the client slept was looked at without a fence after the last answer. */
   #unfenced = false
+  /** Made for the first call of a method with isolation. */
+  #guard: ArgumentGuard | null = null
   #closing = false
   #gone = false
   readonly #drained: (() => void)[] = []
@@ -225,11 +230,14 @@ export class ServerEnd extends End {
       return
     }
     const { handler } = method
-    const context = handler.takes === 'call' ? this.#context(slot, method, request) : undefined
+    const context = handler.takes === 'call' ? new ServerCall(this.#host, method.name, slot, words, request) : undefined
     let result: unknown
     try {
       let argument: unknown
-      if (!method.argument.isNothing) {
+      if (method.isolation !== 'none' && !method.argument.isImmediate) {
+        this.#guard ??= new ArgumentGuard(this.heaps, this.options.slots, this.options.snapshotBytes)
+        argument = this.#guard.read(method, words, at, slot, request, low, high, context)
+      } else if (!method.argument.isNothing) {
         if (!method.argument.isImmediate) this.heaps.refill()
         argument = method.argument.cell.read(this.#reading, low, high)
       }
@@ -243,11 +251,6 @@ export class ServerEnd extends End {
     if (typeof result === 'object' && result !== null && isPromise(result)) this.#finishLater(slot, method, result, context)
     else if (method.result.isNothing) this.#publish(slot, 0, context)
     else this.#answer(slot, method, result, context)
-  }
-
-  #context(slot: number, method: ServerMethod, request: number): ServerCall {
-    const timeoutMs = (request & Request.HAS_TIMEOUT) === 0 ? 0 : this.words[slotWord(slot) + Slot.TIMEOUT]! & 0x7fff_ffff
-    return new ServerCall(this.#host, method.name, slot, timeoutMs)
   }
 
   #finishLater(slot: number, method: ServerMethod, result: PromiseLike<unknown>, context: ServerCall | undefined): void {
@@ -281,7 +284,7 @@ export class ServerEnd extends End {
     try {
       const { cell, isImmediate } = method.result
       if (isImmediate) cell.write(this.heaps, value, this.#cell, 0)
-      else if (this.#writeReply(slot, cell, value)) answer |= Answer.OWNED
+      else if (this.#writeReply(slot, cell, method.isolation === 'none' ? value : withoutPrivateView(value))) answer |= Answer.OWNED
     } catch (error) {
       this.#answerError(slot, this.#resultError(error, method.name), method.name, context)
       return
@@ -305,10 +308,7 @@ export class ServerEnd extends End {
     if (scope.isEmpty) return false
     if (!scope.isOneChunk) {
       // The client gives a result back as one chunk: build it again where it fits.
-      const bytes = scope.totalBytes
-      scope.close()
-      scope.reserve(bytes)
-      cell.write(scope, value, this.#cell, 0)
+      scope.rebuild(() => cell.write(scope, value, this.#cell, 0))
     }
     this.#lent[slot] = 1
     return true
@@ -323,6 +323,7 @@ export class ServerEnd extends End {
       const region = scope.firstRegion
       words[at + Slot.CHUNK] = region.lowOf(scope.firstWord)
       words[at + Slot.CHUNK + 1] = region.high
+      words[at + Slot.USED] = scope.isWhole ? scope.usedBytes : 0
     }
     words[at + Slot.RESULT] = this.#cell[0]!
     words[at + Slot.RESULT + 1] = this.#cell[1]!
@@ -335,6 +336,7 @@ export class ServerEnd extends End {
       context.finish()
       this.#watched.delete(context)
     }
+    if (this.#guard !== null) this.#guard.release(slot)
     // The client has written 0: one store less into a line that it polls.
     if (answer !== 0) this.words[at + Slot.ANSWER] = answer
     const sequence = this.#sequence[slot]!

@@ -29,6 +29,8 @@ export interface ServerOptions {
    */
   readonly publishedHeapBytes?: number
   readonly maxConnections?: number
+  /** Bytes of private copies that one connection's calls may hold at a time (isolation); 64 MiB by default. */
+  readonly snapshotBytes?: number
   /** Asks for huge pages behind the heaps. Whether any were obtained is in {@link ServerConnection.hugePageBytes}. */
   readonly hugePages?: boolean
   /** Told when a handler throws something that is not an RpcError; by default such errors go to `console.error`. */
@@ -310,6 +312,7 @@ export class Server implements AsyncDisposable {
       slots,
       policy: this.#policy,
       methods: this.served.methods,
+      snapshotBytes: this.options.snapshotBytes,
       onGone: finish,
       onHandlerError: onError,
     })

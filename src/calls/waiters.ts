@@ -1,5 +1,5 @@
 import type { RpcError } from '../base/errors.js'
-import type { CallScope } from '../memory/index.js'
+import type { ArgumentScope } from '../memory/index.js'
 import type { ClientMethod } from './method.js'
 
 /** A call that somebody awaits. */
@@ -8,7 +8,7 @@ export interface Waiter {
   readonly reject: (error: RpcError) => void
   readonly method: ClientMethod
   /** What the argument was built in, when it took memory. */
-  readonly scope: CallScope | null
+  readonly scope: ArgumentScope | null
   /** Its own deadline and signal; null for a call without options. */
   readonly patience: Patience | null
 }

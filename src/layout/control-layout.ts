@@ -20,7 +20,8 @@ import { fingerprintOf } from './header.js'
  *   +12  u32 timeout   milliseconds the client waits; only with HAS_TIMEOUT
  *   +16  u64 argument  a cell: a scalar or a pointer
  *   +24  u64 scope     address of the first byte of the argument's scope; only with HAS_SCOPE
- *   +32  u32 used      bytes of the scope that hold objects
+ *   +32  u32 used      bytes of the scope that hold objects; in an answer that is OWNED, of the result's
+ *                        chunk; 0 when the result leads out of it
  *   +36  u32 seal      index of the seal descriptor + 1
  *   +40  u32 cancelled 2k+1 of the last request of this slot that was cancelled
  *        --- written by the server ---

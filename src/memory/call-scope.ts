@@ -7,6 +7,15 @@ const CHUNK_MIN_BYTES = 64
 /** A longer chunk is not kept between uses: one large argument must not hold its memory for ever. */
 const KEPT_MAX_BYTES = 64 * 1024
 
+/** The memory that an argument lies in, as a request names it to the server. */
+export interface ArgumentScope {
+  readonly firstRegion: Region
+  readonly firstWord: number
+  readonly usedBytes: number
+  /** Nothing of the argument lies elsewhere: a copy of the used bytes is a copy of the argument. */
+  readonly isWhole: boolean
+}
+
 interface Chunk {
   readonly region: Region
   readonly word: number
@@ -20,7 +29,7 @@ interface Chunk {
  *
  * Owned by one slot of one side; only {@link reset} and {@link abandon} give the memory back.
  */
-export class CallScope implements Allocator {
+export class CallScope implements Allocator, ArgumentScope {
   readonly transient = true
   region: Region
   /** The chunk that is filled now. */
@@ -29,6 +38,8 @@ export class CallScope implements Allocator {
   #used = 0
   /** The chunks before it, of a value that did not fit into one. */
   readonly #filled: Chunk[] = []
+  /** An object in it points to one elsewhere. */
+  #pointsOut = false
 
   constructor(readonly heaps: HeapSet) {
     this.region = heaps.region
@@ -63,13 +74,20 @@ export class CallScope implements Allocator {
   /** Objects of a scope go with it. */
   free(): void {}
 
+  /** Asked for each view in a value that is built: what it stands for lies elsewhere. */
   owns(region: Region): boolean {
+    this.#pointsOut = true
     return this.heaps.owns(region)
+  }
+
+  get isWhole(): boolean {
+    return this.#filled.length === 0 && !this.#pointsOut
   }
 
   /** Forgets the objects; the latest chunk, which is the longest, is kept for the next use, the others are freed. */
   reset(): void {
     this.#used = 0
+    this.#pointsOut = false
     if (this.#capacity > KEPT_MAX_BYTES) this.close()
     else if (this.#filled.length > 0) this.#freeFilled()
   }
@@ -93,6 +111,14 @@ export class CallScope implements Allocator {
 
   get isOneChunk(): boolean {
     return this.#filled.length === 0
+  }
+
+  /** Builds a value again, in one chunk. */
+  rebuild(write: () => void): void {
+    const bytes = this.totalBytes
+    this.close()
+    this.reserve(bytes)
+    write()
   }
 
   /** Makes room for a value of known size in one chunk. The scope must be empty. */

@@ -1,5 +1,5 @@
 export type { Allocator } from './region.js'
-export { CallScope } from './call-scope.js'
+export { type ArgumentScope, CallScope } from './call-scope.js'
 export { Heap, type HeapStats } from './heap.js'
 export { HEAPS_MAX, HeapSet } from './heap-set.js'
 export { DEFAULT_BUDGET, locate, Region, type RegionScope, type RegionSpace } from './region.js'

@@ -44,7 +44,10 @@ export interface Allocator {
 
 /** What the calls layer must know of a scope whose object is passed: which bytes are the argument. */
 export interface RegionScope extends Allocator {
+  readonly firstRegion: Region
+  readonly firstWord: number
   readonly usedBytes: number
+  readonly isWhole: boolean
   readonly sealed: boolean
 }
 

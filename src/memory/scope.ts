@@ -1,8 +1,8 @@
 import { RpcError } from '../base/errors.js'
 import { PAGE_BYTES, roundUp, type Address } from '../base/numbers.js'
-import type { Allocator } from './allocator.js'
+import type { ArgumentScope } from './call-scope.js'
 import type { HeapSet } from './heap-set.js'
-import { Region } from './region.js'
+import { Region, type RegionScope } from './region.js'
 
 /** A scope is the unit of one call's argument: what is larger belongs into a heap of its own. */
 export const SCOPE_BYTES_MAX = 1 << 30
@@ -34,7 +34,7 @@ export function scopeBytes(byteLength: number): number {
  * Blocks are laid one after the other; a freed one is used again for the same size, and all of them go by {@link reset}.
  * Everything that decides is private to this isolate: nothing of a scope's book-keeping lies in shared memory.
  */
-export class Scope implements Allocator, PageRange {
+export class Scope implements ArgumentScope, RegionScope, PageRange {
   readonly transient = true
   readonly region: Region
   /** Index + 1 of the descriptor of its seal, from before the seal is asked for until after its release; 0 = not sealed. */
@@ -57,6 +57,19 @@ export class Scope implements Allocator, PageRange {
     region.allocator = this
     region.scope = this
     this.region = region
+  }
+
+  get firstRegion(): Region {
+    return this.region
+  }
+
+  get firstWord(): number {
+    return this.region.shift
+  }
+
+  /** Its objects point to each other only. */
+  get isWhole(): boolean {
+    return true
   }
 
   get [SCOPE_REGION](): Region {

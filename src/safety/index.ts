@@ -1,4 +1,5 @@
 export { type Holding, IsolatedArguments } from './isolated-arguments.js'
+export { IsolatedResults } from './isolated-results.js'
 export { type Isolation, requireIsolation } from './isolation.js'
 export { Inside, type ReplyArea, Sandbox, type SandboxHost, type SandboxLimits } from './sandbox/sandbox.js'
 export { WasmHandlers, type WasmOptions } from './sandbox/wasm/handlers.js'

@@ -17,6 +17,13 @@ export interface Holding {
   release(): void
 }
 
+/** A cell's value, copied object by object into an arena of at most `limit` bytes, which goes with it. */
+export function copyInto(arena: PrivateArena, limit: number, cell: Cell, region: Region, low: number, high: number): unknown {
+  const value = cell.copy(arena, region, low, high, Math.ceil(limit / OBJECT_BYTES))
+  arena.finish(Math.max(WALK_MIN, arena.byteLength / OBJECT_BYTES * WALKS))
+  return value
+}
+
 class ArenaHolding implements Holding {
   #bytes: number
 
@@ -74,8 +81,7 @@ export class IsolatedArguments {
       throw new RpcError('RESOURCE_EXHAUSTED', `the calls in flight on this connection hold ${this.heldBytes} bytes of private copies already`)
     }
     const arena = new PrivateArena(left)
-    const value = cell.copy(arena, region, low, high, Math.ceil(left / OBJECT_BYTES))
-    arena.finish(Math.max(WALK_MIN, arena.byteLength / OBJECT_BYTES * WALKS))
+    const value = copyInto(arena, left, cell, region, low, high)
     this.holding = new ArenaHolding(this, arena.byteLength)
     return value
   }
