@@ -115,7 +115,7 @@ class OwnedCell implements Cell {
   }
 
   copy(allocator: Allocator, region: Region, lo: number, hi: number, maxNodes: number): unknown {
-    const copier = new Copier(allocator, maxNodes)
+    const copier = new Copier(allocator, { maxNodes })
     try {
       const at = copier.allocate(CELL_BYTES)
       const home = copier.region

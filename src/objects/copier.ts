@@ -1,12 +1,13 @@
 import { RpcError } from '../base/errors.js'
-import type { Allocator, Region } from '../memory/region.js'
-import { MAX_NESTING } from './limits.js'
+import { locate, type Allocator, type Region } from '../memory/region.js'
+import { Column, Forwards } from './forward.js'
+import { MAX_NESTING, MAX_WALK_NODES } from './limits.js'
 import { tooDeep } from './problems.js'
 
 /** A struct's codec, as a copy over refs sees it. */
 export interface Copyable {
-  /** Words of the object a pointer leads to, checked; its place is left in the copier. */
-  open(copier: Copier, from: Region, lo: number, hi: number): void
+  /** Words of the object at a place, checked. */
+  sizeAt(region: Region, word: number): number
   readonly bytes: number
   copyObject(copier: Copier, from: Region, word: number, size: number, to: Region, target: number): void
 }
@@ -14,13 +15,12 @@ export interface Copyable {
 /** In the place of a block's word: it was freed already. */
 const GONE = -1
 
-interface Pending {
-  readonly codec: Copyable
-  readonly from: Region
-  readonly word: number
-  readonly size: number
-  readonly to: Region
-  readonly target: number
+/** How far a copy goes before it gives up with RESOURCE_EXHAUSTED and frees what it has made. */
+export interface CopyLimits {
+  /** Objects and elements. */
+  readonly maxNodes?: number | undefined
+  /** Bytes of the copy. */
+  readonly maxBytes?: number | undefined
 }
 
 /**
@@ -29,40 +29,65 @@ interface Pending {
  */
 export class Copier {
   region: Region
-  /** Where {@link Copyable.open} found an object. */
-  source!: Region
-  sourceWord = 0
-  sourceSize = 0
   readonly allocator: Allocator
-  readonly #regions: Region[] = []
-  readonly #words: number[] = []
-  readonly #copies = new Map<Copyable, Map<number, number>>()
-  readonly #queue: Pending[] = []
+  /** Words of the blocks taken, and where they begin to lie in another region. */
+  readonly #words = new Column()
+  readonly #runs: Array<{ readonly first: number, readonly region: Region }> = []
+  #run: Region | null = null
+  readonly #forwards = new Forwards<Copyable>()
+  /** The objects that wait, four numbers each: id of the table they are noted in, word, size, number of the copy. */
+  readonly #waiting = new Column()
   #nodesLeft: number
+  #bytesLeft: number
   readonly #maxNodes: number
+  readonly #maxBytes: number
   #depth = 0
 
-  constructor(allocator: Allocator, maxNodes: number) {
+  constructor(allocator: Allocator, { maxNodes = MAX_WALK_NODES, maxBytes = Infinity }: CopyLimits = {}) {
     this.allocator = allocator
     this.region = allocator.region
     this.#maxNodes = maxNodes
+    this.#maxBytes = maxBytes
     this.#nodesLeft = maxNodes
+    this.#bytesLeft = maxBytes
   }
 
   allocate(byteLength: number): number {
-    const word = this.allocator.allocate(byteLength)
-    this.region = this.allocator.region
-    this.#regions.push(this.region)
+    this.#bytesLeft -= byteLength
+    if (this.#bytesLeft < 0) throw new RpcError('RESOURCE_EXHAUSTED', `the copy takes more than ${this.#maxBytes} bytes; raise maxBytes if it is legitimate`)
+    const { allocator } = this
+    const word = allocator.allocate(byteLength)
+    const { region } = allocator
+    this.region = region
+    if (region !== this.#run) {
+      this.#run = region
+      this.#runs.push({ first: this.#words.length, region })
+    }
     this.#words.push(word)
     return word
   }
 
+  /** Region of a block taken. */
+  #regionOf(number: number): Region {
+    const runs = this.#runs
+    if (runs.length === 1) return runs[0]!.region
+    let low = 0
+    let high = runs.length - 1
+    while (low < high) {
+      const middle = low + high + 1 >>> 1
+      if (runs[middle]!.first <= number) low = middle
+      else high = middle - 1
+    }
+    return runs[low]!.region
+  }
+
   /** Frees a block that this copy took and needs no more. */
   drop(region: Region, word: number): void {
+    const { words } = this.#words
     let i = this.#words.length - 1
-    while (i >= 0 && (this.#words[i] !== word || this.#regions[i] !== region)) i--
+    while (i >= 0 && (words[i] !== word || this.#regionOf(i) !== region)) i--
     if (i < 0) return
-    this.#words[i] = GONE
+    words[i] = GONE
     this.allocator.free(region, word)
   }
 
@@ -74,29 +99,41 @@ export class Copier {
 
   /** Word, in {@link region}, of the copy of an object; it is filled by {@link run}. */
   copyOf(codec: Copyable, from: Region, lo: number, hi: number): number {
-    codec.open(this, from, lo, hi)
-    const { source, sourceWord, sourceSize } = this
-    let copies = this.#copies.get(codec)
-    if (copies === undefined) {
-      copies = new Map()
-      this.#copies.set(codec, copies)
+    let home = from
+    let k = (lo - from.low) >>> 2
+    if (hi !== from.high || k > from.words - 2) {
+      home = locate(from, hi, lo, 2)
+      k = (lo - home.low) >>> 2
     }
-    const address = source.addressOf(sourceWord)
-    const known = copies.get(address)
-    if (known !== undefined) {
-      this.region = this.#regions[known]!
-      return this.#words[known]!
+    const word = k + home.shift
+    const forward = this.#forwards.of(codec, home)
+    const known = forward.get(word)
+    if (known !== 0) {
+      this.region = this.#regionOf(known - 1)
+      return this.#words.words[known - 1]!
     }
+    const size = codec.sizeAt(home, word)
     this.spend(1)
     const target = this.allocate(codec.bytes)
-    copies.set(address, this.#words.length - 1)
-    this.#queue.push({ codec, from: source, word: sourceWord, size: sourceSize, to: this.region, target })
+    const number = this.#words.length
+    forward.set(word, number)
+    const waiting = this.#waiting
+    waiting.push(forward.id)
+    waiting.push(word)
+    waiting.push(size)
+    waiting.push(number - 1)
     return target
   }
 
+  /** Fills what was reached, and what that reaches in turn. */
   run(): void {
-    for (let next = this.#queue.pop(); next !== undefined; next = this.#queue.pop()) {
-      next.codec.copyObject(this, next.from, next.word, next.size, next.to, next.target)
+    const waiting = this.#waiting
+    while (waiting.length > 0) {
+      const number = waiting.pop()
+      const size = waiting.pop()
+      const word = waiting.pop()
+      const { kind, region } = this.#forwards.all[waiting.pop()]!
+      kind.copyObject(this, region, word, size, this.#regionOf(number), this.#words.words[number]!)
     }
   }
 
@@ -116,6 +153,7 @@ export class Copier {
   }
 
   undo(): void {
-    for (let i = this.#words.length - 1; i >= 0; i--) if (this.#words[i] !== GONE) this.allocator.free(this.#regions[i]!, this.#words[i]!)
+    const { words } = this.#words
+    for (let i = this.#words.length - 1; i >= 0; i--) if (words[i] !== GONE) this.allocator.free(this.#regionOf(i), words[i]!)
   }
 }

@@ -1,6 +1,7 @@
 import { RpcError } from '../base/errors.js'
 import type { Allocator, Region } from '../memory/region.js'
 import { locate } from '../memory/region.js'
+import { Column, Forwards } from './forward.js'
 import { MAX_NESTING, MAX_WALK_NODES } from './limits.js'
 import { tooDeep } from './problems.js'
 
@@ -15,10 +16,13 @@ export interface Traversable {
  */
 export class Gather {
   readonly deep: boolean
+  // By column: a million blocks must not be a million small objects.
+  readonly #blocks = new Column()
   readonly #regions: Region[] = []
-  readonly #words: number[] = []
-  readonly #seen = new Set<number>()
-  readonly #queue: Array<{ readonly codec: Traversable, readonly region: Region, readonly lo: number, readonly hi: number }> = []
+  readonly #seen = new Forwards<null>()
+  readonly #later = new Column()
+  readonly #codecs: Traversable[] = []
+  readonly #homes: Region[] = []
   #depth = 0
   #nodes = MAX_WALK_NODES
 
@@ -26,32 +30,41 @@ export class Gather {
     this.deep = deep
   }
 
+  #add(region: Region, word: number): void {
+    this.#regions.push(region)
+    this.#blocks.push(word)
+  }
+
   /** A block that holds no pointers, named by the pointer to it. Null and words that are no pointer are passed over. */
   leaf(region: Region, lo: number, hi: number): void {
     if (lo === 0 && hi === 0) return
     const home = locate(region, hi, lo, 2)
-    this.#regions.push(home)
-    this.#words.push(((lo - home.low) >>> 2) + home.shift)
+    this.#add(home, ((lo - home.low) >>> 2) + home.shift)
   }
 
   /** A block that holds more; false when it was seen already, so that damaged cyclic data ends. */
   block(region: Region, word: number): boolean {
-    const address = region.addressOf(word)
-    if (this.#seen.has(address)) return false
-    this.#seen.add(address)
-    this.#regions.push(region)
-    this.#words.push(word)
+    const seen = this.#seen.of(null, region)
+    if (seen.get(word) !== 0) return false
+    seen.set(word, 1)
+    this.#add(region, word)
     return true
   }
 
   /** Something behind a ref: visited later, in deep walks only. */
   later(codec: Traversable, region: Region, lo: number, hi: number): void {
-    if (this.deep && (lo !== 0 || hi !== 0)) this.#queue.push({ codec, region, lo, hi })
+    if (!this.deep || (lo === 0 && hi === 0)) return
+    this.#codecs.push(codec)
+    this.#homes.push(region)
+    this.#later.push(lo)
+    this.#later.push(hi)
   }
 
   run(): void {
-    for (let next = this.#queue.pop(); next !== undefined; next = this.#queue.pop()) {
-      next.codec.gatherObject(this, next.region, next.lo, next.hi)
+    for (let codec = this.#codecs.pop(); codec !== undefined; codec = this.#codecs.pop()) {
+      const hi = this.#later.pop()
+      const lo = this.#later.pop()
+      codec.gatherObject(this, this.#homes.pop()!, lo, hi)
     }
   }
 
@@ -71,6 +84,7 @@ export class Gather {
 
   /** Frees what was gathered. The first block is freed first: if that is refused, nothing has been freed. */
   free(allocator: Allocator): void {
-    for (let i = 0; i < this.#words.length; i++) allocator.free(this.#regions[i]!, this.#words[i]!)
+    const { words, length } = this.#blocks
+    for (let i = 0; i < length; i++) allocator.free(this.#regions[i]!, words[i]!)
   }
 }

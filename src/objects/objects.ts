@@ -3,8 +3,7 @@ import type { Allocator } from '../memory/region.js'
 import { building } from './build.js'
 import { liveBytes } from './bytes.js'
 import { codecOf, freeGathered, isType, type AnyType } from './codec.js'
-import { Copier } from './copier.js'
-import { MAX_WALK_NODES } from './limits.js'
+import { Copier, type CopyLimits } from './copier.js'
 import { sizeOfView, StructCodec } from './struct.js'
 import type { Plain, View } from './types.js'
 import { asView, REGION, TYPE, WORD, type Located } from './view.js'
@@ -45,12 +44,12 @@ export function release(allocator: Allocator, view: object, options: { readonly 
 
 /**
  * Copies a graph into memory of another allocator, keeping sharing and cycles. The copy is the caller's.
- * @param options.maxNodes objects and elements after which it gives up with RESOURCE_EXHAUSTED, having freed everything.
+ * @param limits after which it gives up with RESOURCE_EXHAUSTED, having freed everything.
  */
-export function copyGraph<V extends object>(view: V, allocator: Allocator, options: { readonly maxNodes?: number } = {}): V {
+export function copyGraph<V extends object>(view: V, allocator: Allocator, limits: CopyLimits = {}): V {
   const located = requireView(view)
   const codec = codecOf(located[TYPE] as AnyType)
-  const copier = new Copier(allocator, options.maxNodes ?? MAX_WALK_NODES)
+  const copier = new Copier(allocator, limits)
   try {
     return codec.copyView(copier, located) as V
   } catch (error) {

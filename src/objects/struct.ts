@@ -20,11 +20,15 @@ export class StructCodec extends Codec implements Copyable {
   #linked: StructCode | null = null
   readonly #old: () => OldViewClass
   #layingOut = false
+  /** Fields that can hold pointers, and the words before them. */
+  readonly #moving: () => ReadonlyArray<{ readonly codec: Codec, readonly words: number, readonly endWords: number }>
 
   constructor(type: StructType) {
     super(type)
     this.name = type.name
     this.#hash = hashOfName(type.name)
+    this.#moving = once(() => this.layout.fields.filter(({ codec }) => !codec.immediate)
+      .map(({ codec, offset, endWords }) => ({ codec, words: offset / 4, endWords })))
     this.#old = once(() => this.#named(emitOldView(this.layout, this.View)))
   }
 
@@ -129,9 +133,7 @@ export class StructCodec extends Codec implements Copyable {
 
   #gatherFields(gather: Gather, region: Region, word: number, size: number): void {
     gather.spend(1)
-    for (const { codec, offset, endWords } of this.layout.fields) {
-      if (!codec.immediate && endWords <= size) codec.gather(gather, region, word + offset / 4)
-    }
+    for (const { codec, words, endWords } of this.#moving()) if (endWords <= size) codec.gather(gather, region, word + words)
   }
 
   gatherObject(gather: Gather, region: Region, lo: number, hi: number): void {
@@ -145,20 +147,17 @@ export class StructCodec extends Codec implements Copyable {
     this.copyObject(copier, from, p, this.layout.words, to, q)
   }
 
-  open(copier: Copier, from: Region, lo: number, hi: number): void {
-    const home = locate(from, hi, lo, 2)
-    copier.source = home
-    copier.sourceWord = ((lo - home.low) >>> 2) + home.shift
-    copier.sourceSize = this.sizeAt(home, copier.sourceWord)
-  }
-
   copyObject(copier: Copier, from: Region, word: number, size: number, to: Region, target: number): void {
-    const { fields, header, words } = this.layout
+    const { header, words } = this.layout
     to.i32[target] = header
-    for (let i = 1; i < size; i++) to.i32[target + i] = from.i32[word + i]!
+    const a = from.i32
+    const b = to.i32
+    for (let i = 1; i < size; i++) b[target + i] = a[word + i]!
     for (let i = size; i < words; i++) to.i32[target + i] = 0
-    for (const { codec, offset, endWords } of fields) {
-      if (!codec.immediate && endWords <= size) codec.copy(copier, from, word + offset / 4, to, target + offset / 4)
+    const moving = this.#moving()
+    for (let i = 0; i < moving.length; i++) {
+      const { codec, words: at, endWords } = moving[i]!
+      if (endWords <= size) codec.copy(copier, from, word + at, to, target + at)
     }
   }
 
@@ -215,12 +214,13 @@ export class StructCodec extends Codec implements Copyable {
   }
 
   override copyCell(copier: Copier, from: Region, lo: number, hi: number, to: Region, q: number): void {
-    this.open(copier, from, lo, hi)
-    const { source, sourceWord, sourceSize } = copier
+    const home = locate(from, hi, lo, 2)
+    const word = ((lo - home.low) >>> 2) + home.shift
+    const size = this.sizeAt(home, word)
     const target = copier.allocate(this.bytes)
     const { region } = copier
     copier.enter()
-    this.copyObject(copier, source, sourceWord, sourceSize, region, target)
+    this.copyObject(copier, home, word, size, region, target)
     copier.leave()
     copier.point(to, q, region, target)
   }
