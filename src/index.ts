@@ -8,11 +8,11 @@ export { RpcError, type RpcErrorOptions, Status, type StatusCode, type StatusNam
 export type { Address } from './base/numbers.js'
 export {
   addressOf, array, assign, bool, bytes, f32, f64, fast, i16, i32, i64, i8, isJson, isView, json, jsonEqual, jsonPath, list, map, nothing, optional, plain, type PlainOptions, ref, safeI64,
-  safeU64, same, set, sortedMap, struct, text, textField, u16, u32, u64, u8, union, unsafeBytes,
+  safeU64, same, set, shared, sortedMap, struct, text, textField, u16, u32, u64, u8, union, unsafeBytes,
 } from './objects/index.js'
 export type {
   AnyType, BytesType, FixedArrayType, FixedArrayView, IntegerKind, JsonArray, JsonObject, JsonPath, JsonPredicate, JsonScalar, JsonType, JsonValue, KeyType, ListType, ListView, MapType, MapView, NothingType, OptionalType, Plain, Range, RefType,
-  ScalarKind, ScalarType, SequenceView, SetType, SetView, SmallIntegerKind, SortedKeyType, SortedMapType, SortedMapView, Snapshot, StructType, TextField, TextFieldName, TextType, UnionType, Unset, View,
+  ScalarKind, ScalarType, SequenceView, SetType, SetView, SharedType, SharedView, SmallIntegerKind, SortedKeyType, SortedMapType, SortedMapView, Snapshot, StructType, TextField, TextFieldName, TextType, UnionType, Unset, View, WaitOptions,
 } from './objects/index.js'
 export {
   AcceptedConnection, type ArgumentOf, type AsyncMethods, type CallerIdentity, type CallOptions, ClientConnection, connect, type Connection, type ConnectOptions,

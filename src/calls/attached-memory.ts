@@ -128,6 +128,7 @@ export class AttachedHeaps {
     try {
       if (hugePages) mapping.adviseHugePages()
       const heap = make(mapping)
+      heap.onAttend = () => this.#daemon.attend()
       if (this.#foreign) boundWalks(heap.region)
       this.#parts.push({ mapping, heap, attachment: { heap: grant.heap, member: grant.member } })
       return heap

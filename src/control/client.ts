@@ -66,6 +66,11 @@ export class DaemonClient {
     return within(this.#ready, timeoutMs)
   }
 
+  /** Hears of deaths now: for a thread that waits for somebody without turning its event loop. */
+  attend(): void {
+    this.#session?.attend()
+  }
+
   /** A round trip: what was posted before has been dealt with when it resolves. */
   async ping(timeoutMs?: number): Promise<void> {
     await this.#request({ type: 'ping' }, timeoutMs, () => undefined)

@@ -55,6 +55,11 @@ export class Session {
     }
   }
 
+  /** Deals with what has arrived, without a turn of the event loop. */
+  attend(): void {
+    this.#socket.drain()
+  }
+
   private constructor(fd: number, handlers: SessionHandlers) {
     this.#handlers = handlers
     this.#socket = new PacketSocket(fd, {

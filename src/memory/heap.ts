@@ -4,7 +4,7 @@ import { attachHeader } from '../layout/header.js'
 import { CLASS_BYTES, Entry, HEAP_FINGERPRINT, HEAP_KIND, type HeapGeometry, heapGeometry, Kind, KIND_BY_SIXTEENTH, MEMBER_MAX } from '../layout/heap-layout.js'
 import type { Allocator } from './allocator.js'
 import { LargeBlocks } from './large-blocks.js'
-import { Region, type RegionSpace } from './region.js'
+import { Region, type Membership, type RegionSpace } from './region.js'
 import { SmallBlocks } from './small-blocks.js'
 import { entryKind, shapeOf, SpanDirectory } from './span-directory.js'
 
@@ -36,7 +36,7 @@ export interface HeapStats {
  * whole spans and decides about them from private memory. There is no lock: a span is claimed and adopted by one
  * compare-and-swap, a foreign block is freed by one atomic OR.
  */
-export class Heap implements Allocator {
+export class Heap implements Allocator, Membership {
   readonly region: Region
   readonly geometry: HeapGeometry
   readonly #directory: SpanDirectory
@@ -47,6 +47,10 @@ export class Heap implements Allocator {
   readonly #smallMax: number
   readonly #spanWordShift: number
   readonly #dead = new Set<number>()
+  /** The latest that went, for whoever waits for a lock they hold. */
+  readonly #gone = new Set<number>()
+  /** Lets this isolate hear of deaths while a thread waits in a lock; set by whoever is told of them. */
+  onAttend: () => void = () => undefined
 
   /**
    * Attaches to the heap in `buffer`, as the given member. The buffer stays its owner's.
@@ -59,6 +63,7 @@ export class Heap implements Allocator {
     const geometry = heapGeometry(buffer.byteLength)
     this.geometry = geometry
     this.region = new Region(buffer, address, space)
+    this.region.membership = this
     const words = this.region.i32
     attachHeader(words, { kind: HEAP_KIND, fingerprint: HEAP_FINGERPRINT, geometry: geometry.spanShift }, 'heap')
     this.#kinds = new Uint8Array(geometry.spanCount)
@@ -114,7 +119,18 @@ export class Heap implements Allocator {
   memberDied(member: number): void {
     if (member === this.member) return
     this.#dead.add(member)
+    this.#gone.delete(member)
+    this.#gone.add(member)
+    if (this.#gone.size > DEAD_MAX) this.#gone.delete(this.#gone.values().next().value!)
     if (this.#dead.size > DEAD_MAX) this.#adoptDead()
+  }
+
+  isGone(member: number): boolean {
+    return this.#gone.has(member)
+  }
+
+  attend(): void {
+    this.onAttend()
   }
 
   /** After a restart of the daemon: every member that is not listed has gone. */

@@ -51,6 +51,15 @@ export interface RegionScope extends Allocator {
   readonly sealed: boolean
 }
 
+/** One member of a heap as the holder of locks in it: its number, and what it knows of the others. */
+export interface Membership {
+  readonly member: number
+  /** Whether a member has died or left. */
+  isGone(member: number): boolean
+  /** Lets this isolate hear of deaths although it waits without turning its event loop. */
+  attend(): void
+}
+
 /** How many pointers may be followed before a walk is taken for endless, where nobody set another budget. */
 export const DEFAULT_BUDGET = 0x3fff_ffff
 
@@ -102,6 +111,8 @@ export class Region {
   declare readonly space: RegionSpace | null
   /** Where assignments through views find memory for new texts and lists, and free old ones; null refuses them. */
   declare allocator: Allocator | null
+  /** As which member of the heap this isolate takes locks there; null where it is no member. */
+  declare membership: Membership | null
   /** The scope whose memory this is, when it is one's own. */
   declare scope: RegionScope | null
   /**
@@ -135,6 +146,7 @@ export class Region {
     this.isPrivate = false
     hide(this, 'space', space)
     hide(this, 'allocator', null)
+    hide(this, 'membership', null)
     hide(this, 'shapes', NO_SHAPES)
     hide(this, 'scope', null)
   }

@@ -8,6 +8,7 @@ import type { Gather } from './gather.js'
 import { allocatorOf, damaged, mismatch } from './problems.js'
 import { freePointer } from './text-write.js'
 import type { BytesType } from './types.js'
+import { willChange } from './journal.js'
 
 const HEADER_WORDS = 2
 const MAX_BYTES = 0xffff_0000
@@ -83,6 +84,7 @@ class BytesCodec extends Codec {
     const lo = a[p]! | 0
     const hi = a[p + 1]! | 0
     const w = store(allocator, value, where)
+    willChange(region, p, 2)
     a[p] = w < 0 ? 0 : allocator.region.lowOf(w)
     a[p + 1] = w < 0 ? 0 : allocator.region.high
     if (lo !== 0 || hi !== 0) freePointer(allocator, region, lo, hi)

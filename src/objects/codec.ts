@@ -8,6 +8,7 @@ import { Gather } from './gather.js'
 import { allocatorOf, requireReachable } from './problems.js'
 import { asView, REGION, TYPE, WORD, type Located } from './view.js'
 import { borrowStaging, returnStaging } from './staging.js'
+import { willChange } from './journal.js'
 
 /** What has an identity, and so a block of its own behind a cell, however small it is. */
 const OWN_BLOCK_KINDS: ReadonlySet<string> = new Set(['struct', 'array', 'map', 'set'])
@@ -91,6 +92,7 @@ export abstract class Codec {
     const old = new Gather()
     this.gather(old, region, p)
     building(allocator, (build) => this.write(build, staged, 0, value, where))
+    willChange(region, p, words)
     for (let i = 0; i < words; i++) region.i32[p + i] = staged.i32[i]!
     returnStaging(staged)
     old.free(allocator)

@@ -56,7 +56,7 @@ export class Forwards<Kind> {
 
   #find(kind: Kind, region: Region): Forward<Kind> {
     let byRegion = this.#known.get(kind)
-    if (byRegion === undefined) this.#known.set(kind, byRegion = new Map())
+    if (byRegion === undefined) this.#known.set(kind, byRegion = new Map<Region, Forward<Kind>>())
     let found = byRegion.get(region)
     if (found === undefined) {
       found = new Forward(kind, region, this.all.length)

@@ -9,6 +9,7 @@ export { array } from './fixed-array.js'
 export { optional } from './optional.js'
 export { textField, type TextField, type TextFieldName } from './text-field.js'
 export { map, set } from './map.js'
+export { shared } from './shared.js'
 export { sortedMap } from './sorted-map.js'
 export { union } from './union.js'
 export {
@@ -25,6 +26,6 @@ export { compareDescriptions } from './compare.js'
 export { isType } from './codec.js'
 export type {
   AnyType, BytesType, FixedArrayType, IntegerKind, KeyType, ListType, MapType, NothingType, OptionalType, Plain, RefType, ScalarKind,
-  ScalarType, SetType, SmallIntegerKind, SortedKeyType, SortedMapType, Snapshot, StructType, TextType, UnionType, Unset, View,
+  ScalarType, SetType, SharedType, SmallIntegerKind, SortedKeyType, SortedMapType, Snapshot, StructType, TextType, UnionType, Unset, View,
 } from './types.js'
-export type { FixedArrayView, ListView, MapView, Range, SequenceView, SetView, SortedMapView } from './views.js'
+export type { FixedArrayView, ListView, MapView, Range, SequenceView, SetView, SharedView, SortedMapView, WaitOptions } from './views.js'

@@ -7,6 +7,7 @@ import { CODEC, Codec, codecOf, freeGathered, once, type Describer, type TypeNod
 import type { Copier } from './copier.js'
 import { Elements, emitSequence, findThroughPointer, requireElement, valuesOf, type SequenceClass } from './elements.js'
 import { Gather } from './gather.js'
+import { journal, willChange } from './journal.js'
 import { MAX_LIST_LENGTH } from './limits.js'
 import { plain } from './plain.js'
 import { allocatorOf, refuseWrite } from './problems.js'
@@ -94,6 +95,7 @@ class ListCodec extends Codec {
     const lo = a[p]! | 0
     const home = locate(region, a[p + 1]! | 0, lo, elements.wordsFor(count + 1))
     elements.codec.assign(home, elements.at(((lo - home.low) >>> 2) + home.shift, count), value, this.type.label)
+    willChange(region, p + LENGTH, 1)
     a[p + LENGTH] = count + 1
     return true
   }
@@ -120,6 +122,7 @@ class ListCodec extends Codec {
     const allocator = allocatorOf(region, this.type.label)
     freeGathered(allocator, false, (gather) => {
       this.gather(gather, region, p)
+      willChange(region, p, 4)
       setHeader(region, p, 0, 0, 0, 0)
     })
   }
@@ -135,10 +138,11 @@ class ListCodec extends Codec {
     const length = list.length - (to - from) + values.length
     if (length > MAX_LIST_LENGTH) throw new RpcError('OUT_OF_RANGE', `${this.type.label}: a list has at most ${MAX_LIST_LENGTH} elements`)
     const staged = borrowStaging(elements.bytesFor(values.length))
-    const grows = length > list.capacity
+    // While it may have to be undone, a list that is not only added to moves to new memory: its elements stay as they are.
+    const grows = length > list.capacity || (journal.current !== null && (to < list.length || from < to))
     // A peer's pointer may lead into memory that is only read here.
     if (!grows && list.home.readOnly) refuseWrite(this.type.label)
-    const capacity = grows ? Math.min(MAX_LIST_LENGTH, Math.max(length, list.capacity * 2, FIRST_CAPACITY)) : list.capacity
+    const capacity = grows ? Math.min(MAX_LIST_LENGTH, Math.max(length, length > list.capacity ? list.capacity * 2 : list.capacity, FIRST_CAPACITY)) : list.capacity
     let block = list.start
     let home = list.home
     const removed = new Gather()
@@ -161,6 +165,7 @@ class ListCodec extends Codec {
     home.u8.set(staged.u8.subarray(0, values.length * stride), at + from * stride)
     returnStaging(staged)
     const a = region.i32
+    willChange(region, p, 4)
     if (grows) setHeader(region, p, home.lowOf(block), home.high, length, capacity)
     else a[p + LENGTH] = length
     if (grows && (list.lo !== 0 || list.hi !== 0)) freePointer(allocator, region, list.lo, list.hi)

@@ -8,7 +8,7 @@ import { sizeOfView, StructCodec } from './struct.js'
 import type { Plain, View } from './types.js'
 import { asView, REGION, TYPE, WORD, type Located } from './view.js'
 
-const CONTAINERS: ReadonlySet<string> = new Set(['list', 'map', 'set', 'sortedMap', 'array'])
+const CONTAINERS: ReadonlySet<string> = new Set(['list', 'map', 'set', 'sortedMap', 'array', 'shared'])
 
 /**
  * Writes a plain value, with every object it reaches, into memory of the allocator and returns a view of it. A plain object

@@ -3,7 +3,7 @@ import { codecOf, type AnyType, type Codec } from './codec.js'
 import { MAX_WALK_NODES } from './limits.js'
 import { isJson, plainOf } from './json/whole.js'
 import type { Snapshot } from './types.js'
-import type { MapView, SequenceView, SetView } from './views.js'
+import type { MapView, SequenceView, SetView, SharedView } from './views.js'
 import { asView, REGION, TYPE, WORD, type Located } from './view.js'
 
 /** How far {@link plain} goes. */
@@ -56,6 +56,9 @@ class Conversion {
     if (typeof value === 'bigint') return this.#json ? String(value) : value
     if (typeof value !== 'object' || value === null) return value
     const view = asView(value)
+    if (view !== undefined && (view[TYPE] as AnyType).kind === 'shared') {
+      return (view as unknown as SharedView<unknown>).read((content) => new Conversion(this.#json, this.#maxNodes).run(content))
+    }
     if (view !== undefined) return this.#convertView(view)
     if (value instanceof Uint8Array) return this.#json ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') : value
     return isVariant(value) ? { kind: value.kind, value: this.#convert(value.value) } : value

@@ -1,15 +1,13 @@
 import { RpcError, WildPointerError } from '../base/errors.js'
 import type { Allocator, Region } from '../memory/region.js'
+import { journal, refuseWrite } from './journal.js'
 
 /** A value of the wrong type or out of range. */
 export function mismatch(where: string, expected: string, got: unknown): never {
   throw new RpcError('INVALID_ARGUMENT', `${where}: expected ${expected}, got ${show(got)}`)
 }
 
-/** A write through a region that is read-only. The one place that says so. */
-export function refuseWrite(where: string): never {
-  throw new RpcError('FAILED_PRECONDITION', `${where} cannot be written: this memory is read-only here`)
-}
+export { refuseWrite } from './journal.js'
 
 export function refuseAbsent(where: string): never {
   throw new RpcError('FAILED_PRECONDITION',
@@ -26,7 +24,7 @@ export function allocatorOf(region: Region, where: string): Allocator {
   if (region.allocator === null) {
     throw new RpcError('FAILED_PRECONDITION', `${where} cannot be assigned: this memory is a private copy or not one's own`)
   }
-  return region.allocator
+  return journal.current === null ? region.allocator : journal.current.allocatorFor(region, region.allocator)
 }
 
 /** Whether a pointer to `target` may be stored in memory of `region`; throws where it may not. */

@@ -1,8 +1,8 @@
 import { RpcError } from '../base/errors.js'
 import { codecOf, type AnyType } from './codec.js'
 import { toJson } from './plain.js'
-import type { MapView, SequenceView, SetView } from './views.js'
-import { HOLD, TYPE, type Hold } from './view.js'
+import type { MapView, SequenceView, SetView, SharedView } from './views.js'
+import { HOLD, TYPE, type Hold, type Located } from './view.js'
 
 const inspectSymbol = Symbol.for('nodejs.util.inspect.custom')
 type Inspect = (value: unknown, options: object) => string
@@ -31,6 +31,7 @@ function define(prototype: object, key: PropertyKey, value: unknown): void {
 /** The view's fields or elements, one level deep: console.log goes on from there, as deep as it likes. */
 function surface(view: object, type: AnyType): unknown {
   if (type.kind === 'map' || type.kind === 'sortedMap') return guarded(() => surfaceOfMap(view as MapView<unknown, unknown>))
+  if (type.kind === 'shared') return guarded(() => (view as SharedView<object>).read((content) => surface(content, (content as Located)[TYPE] as AnyType)))
   if (type.kind === 'set') return guarded(() => surfaceOfSet(view as SetView<unknown>))
   if (type.kind === 'list' || type.kind === 'array') return guarded(() => surfaceOfSequence(view as SequenceView<unknown>))
   const shown: Record<string, unknown> = {}

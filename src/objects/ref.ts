@@ -9,6 +9,7 @@ import { allocatorOf, mismatch, refuseWrite } from './problems.js'
 import type { StructCodec } from './struct.js'
 import type { AnyType, RefType } from './types.js'
 import { asView } from './view.js'
+import { willChange } from './journal.js'
 
 class RefCodec extends Codec {
   readonly bytes = 8
@@ -34,6 +35,7 @@ class RefCodec extends Codec {
 
   override assign(region: Region, p: number, value: unknown, where: string): void {
     if (region.readOnly) refuseWrite(where)
+    willChange(region, p, 2)
     const a = region.i32
     const view = asView(value)
     if (view !== undefined) this.target.point(region.allocator, region, view, a, p, where)

@@ -3,6 +3,7 @@ import type { Build } from './build.js'
 import { CODEC, Codec, once } from './codec.js'
 import type { Copier } from './copier.js'
 import { Emitter } from './emit.js'
+import { journal, willChange } from './journal.js'
 import { mismatch, refuseWrite } from './problems.js'
 import type { ScalarKind, ScalarType } from './types.js'
 import { wide } from './wide.js'
@@ -136,7 +137,7 @@ export class ScalarCodec extends Codec {
   }
 
   override assign(region: Region, p: number, value: unknown, where: string): void {
-    if (region.readOnly) refuseWrite(where)
+    willChange(region, Math.floor(p * this.unit / 4), Math.max(1, this.bytes / 4))
     this.#access.store(region, p, value, where)
   }
 
@@ -179,7 +180,11 @@ export class ScalarCodec extends Codec {
 
   override emitAssign(emitter: Emitter, p: string, v: string, where: string): string {
     emitter.named('refuseWrite', refuseWrite)
-    return `if (r.readOnly) refuseWrite(${where})\n${this.emitWrite(emitter, p, v, where)}`
+    emitter.named('journal', journal)
+    const word = { 1: `(${p}) >>> 2`, 2: `(${p}) >>> 1` }[this.bytes] ?? p
+    return `if (r.readOnly) refuseWrite(${where})\n${this.emitCheck(emitter, v, where)}
+if (journal.current !== null) journal.current.save(r, ${word}, ${Math.max(1, this.bytes / 4)})
+${this.emitStore(p, v)}`
   }
 
   override writeCell(_build: Build | null, value: unknown, out: Int32Array, index: number, where: string): boolean {

@@ -3,6 +3,7 @@ import type { Source } from './build.js'
 import { MAX_TEXT_UNITS } from './limits.js'
 import { allocatorOf, damaged, mismatch, refuseWrite } from './problems.js'
 import { TEXT_HEADER_WORDS, TWO_BYTE, wordsOf } from './text-read.js'
+import { willChange } from './journal.js'
 
 const SCRATCH_BYTES = 0x10000
 const INLINE_UNITS = 7
@@ -177,6 +178,7 @@ export function assignText(region: Region, p: number, value: unknown, where: str
   prepareText(value)
   const allocator = ownsRecord || form.words !== 0 ? allocatorOf(region, where) : null
   if (form.words !== 0) storeRecord(allocator!)
+  willChange(region, p, 2)
   a[p] = form.lo
   a[p + 1] = form.hi
   if (ownsRecord) freePointer(allocator!, region, lo, hi)

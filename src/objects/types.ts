@@ -1,6 +1,6 @@
 import type { AnyType } from './codec.js'
 import type { JsonType } from './json/type.js'
-import type { FixedArrayView, ListView, MapView, SetView, SortedMapView } from './views.js'
+import type { FixedArrayView, ListView, MapView, SetView, SharedView, SortedMapView } from './views.js'
 
 export type { AnyType } from './codec.js'
 
@@ -85,6 +85,12 @@ export interface SortedMapType<Key, Value> extends AnyType {
   readonly value: Value
 }
 
+/** A value that several processes change at once. */
+export interface SharedType<Value> extends AnyType {
+  readonly kind: 'shared'
+  readonly value: Value
+}
+
 /** One of several alternatives, told apart by `kind`. */
 export interface UnionType<Variants extends object> extends AnyType {
   readonly kind: 'union'
@@ -118,6 +124,7 @@ export type View<T> =
   T extends OptionalType<infer V> ? View<V> | undefined :
   T extends MapType<infer K, infer V> ? MapView<View<K>, View<V>, Plain<V>> :
   T extends SetType<infer K> ? SetView<View<K>> :
+  T extends SharedType<infer V> ? SharedView<View<V>, Plain<V>> :
   T extends SortedMapType<infer K, infer V> ? SortedMapView<KeyOf<K>, View<V>, Plain<V>> :
   T extends UnionType<infer A> ? { [K in keyof A]: { readonly kind: K, readonly value: View<A[K]> } }[keyof A] | Unset :
   T extends JsonType<infer V> ? V :
@@ -153,6 +160,7 @@ export type Plain<T> =
   T extends OptionalType<infer V> ? Plain<V> | undefined :
   T extends MapType<infer K, infer V> ? Iterable<readonly [Plain<K>, Plain<V>]> :
   T extends SetType<infer K> ? Iterable<Plain<K>> :
+  T extends SharedType<infer V> ? Plain<V> :
   T extends SortedMapType<infer K, infer V> ? Iterable<readonly [KeyOf<K>, Plain<V>]> :
   T extends UnionType<infer A> ? { [K in keyof A]: { readonly kind: K, readonly value: Plain<A[K]> } }[keyof A] | Unset :
   T extends JsonType<infer V> ? V | undefined :
@@ -162,6 +170,7 @@ export type Plain<T> =
 export type Snapshot<V> =
   V extends ListView<infer E, infer _> ? Array<Snapshot<E>> :
   V extends FixedArrayView<infer E, infer _> ? Array<Snapshot<E>> :
+  V extends SharedView<infer S, infer _> ? Snapshot<S> :
   V extends SortedMapView<infer K, infer E, infer _> ? Map<K, Snapshot<E>> :
   V extends MapView<infer K, infer E, infer _> ? Map<K, Snapshot<E>> :
   V extends SetView<infer K> ? Set<K> :

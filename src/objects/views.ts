@@ -147,3 +147,30 @@ export interface SortedMapView<K, V, P = V> extends Iterable<[K, V]> {
   /** What JSON.stringify prints: see {@link toJSON}. */
   toJSON(): unknown
 }
+
+/** How long to wait for others. */
+export interface WaitOptions {
+  /** Until DEADLINE_EXCEEDED; 5000 unless told otherwise. */
+  readonly timeoutMs?: number | undefined
+}
+
+/**
+ * A value that any number of processes read and change at once. The functions given to it run at once, on this thread; while
+ * they wait for another process they spin shortly, then yield, then sleep up to a millisecond at a time.
+ */
+export interface SharedView<V, P = V> {
+  /**
+   * Looks at the value. The function may run several times, because a writer came in between, and its result counts only when
+   * none did: so it should do nothing but look, and give back plain values. A view that it gives back is as live as any.
+   */
+  read<R>(work: (value: V) => R, options?: WaitOptions): R
+  /**
+   * Changes the value, alone. All that the function does to it, and to what it owns, happens as a whole or, when it throws or its
+   * process dies, not at all. One write at a time: what changes together belongs into one shared struct.
+   */
+  write<R>(work: (value: V) => R, options?: WaitOptions): R
+  /** What JSON.stringify prints: see {@link toJSON}. */
+  toJSON(): unknown
+  /** @internal Only for inference. */
+  readonly $plain?: P
+}
