@@ -161,7 +161,7 @@ export interface WaitOptions {
 export interface SharedView<V, P = V> {
   /**
    * Looks at the value. The function may run several times, because a writer came in between, and its result counts only when
-   * none did: so it should do nothing but look, and give back plain values. A view that it gives back is as live as any.
+   * none did: so it should do nothing but look, and give back plain values. A view that it gives back stays live.
    */
   read<R>(work: (value: V) => R, options?: WaitOptions): R
   /**

@@ -1,10 +1,12 @@
 // npm run chaos [-- <minutes>]: storms for as long as one likes, each seed printed, and the stress of waking between them.
+import { stormShared } from '../objects/shared-storm.js'
 import { newSeed } from '../support/random.js'
 import { type Mutilation, stressWaking } from '../support/wake-stress.js'
 import { Storm, type StormOptions } from './storm.js'
 
 const MINUTES_DEFAULT = 5
 const STORM_KILLS = 200
+const SHARED_SECONDS = 60
 const MESSAGES = 1_000_000
 /** Each loss costs a wait; these are enough to see how often one happens. */
 const LOST_MAX = 20
@@ -33,6 +35,9 @@ for (let round = 0; !over(); round++) {
   await storm.run()
   kills += storm.kills
   say(`  ${storm.kills} processes killed, ${storm.told} deaths told to a server, ${storm.aborted} handlers told, ${storm.daemonKills} daemons killed`)
+  const shared = await stormShared(SHARED_SECONDS, seed)
+  kills += shared.kills
+  say(`shared containers: ${shared.kills} processes killed, ${shared.writes} writes, none lost`)
   const whole = await stressWaking('none', MESSAGES, 1, DELAY_ROUNDS)
   messages += whole.messages
   say(`waking: ${whole.messages} messages, ${whole.lost} lost`)
