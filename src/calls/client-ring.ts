@@ -62,6 +62,11 @@ export abstract class ClientRing extends End implements ResultOwner {
 
   #building = false
 
+  #cpu = -1
+
+  /** Both ends run on one CPU, as far as is known: spinning only keeps the server from answering. */
+  protected besideServer = false
+
   /** For each slot of a pipelined call: what its argument was built in. */
   readonly #pipelined: (ArgumentScope | null)[]
 
@@ -347,8 +352,12 @@ export abstract class ClientRing extends End implements ResultOwner {
   /** When both ends run on one CPU, spinning only keeps the server from answering. True when it has answered. */
   #yieldToPeer(at: number, expected: number): boolean {
     const cpu = addon.currentCpu()
-    this.publishCpu(cpu)
-    if (this.peerCpu() !== cpu) return false
+    if (cpu !== this.#cpu) {
+      this.#cpu = cpu
+      this.publishCpu(cpu)
+    }
+    this.besideServer = this.peerCpu() === cpu
+    if (!this.besideServer) return false
     for (let yields = 0; yields < YIELDS_MAX && this.#guard.yield(); yields++) {
       if (Atomics.load(this.words, at) === expected) return true
     }

@@ -53,6 +53,8 @@ export class Poller {
   #interrupted = false
   /** The peers share this CPU and yielding to them did not help. */
   #inVain = false
+  /** The peers share this CPU, and yielding has helped: it is the first thing to try. */
+  #besidePeer = false
   #microtasks = 0
   /** The event loop waits for a true turn. */
   #turnOverdue = false
@@ -165,7 +167,7 @@ export class Poller {
     let idle = 0
     for (let round = 1; idle < idleRounds && hot.length > 0; round++) {
       if (this.#pollAll() === 0) {
-        if (++idle === SAME_CPU_ROUNDS && this.#waitBesidePeer()) idle = 0
+        if (++idle === (this.#besidePeer ? 1 : SAME_CPU_ROUNDS) && this.#waitBesidePeer()) idle = 0
         if (this.#inVain) return
         continue
       }
@@ -198,7 +200,8 @@ export class Poller {
       }
     }
     this.#lookAtCpu()
-    if (!this.#hot.every((end) => end.peerCpu() === this.#cpu)) return false
+    this.#besidePeer = this.#hot.every((end) => end.peerCpu() === this.#cpu)
+    if (!this.#besidePeer) return false
     for (let yields = 0; yields < YIELDS_MAX && this.#guard.yield(); yields++) {
       if (this.#pollAll() > 0) return true
     }
