@@ -52,13 +52,17 @@ export abstract class End implements Pollable {
   protected abstract peerGone(): void
 
   stayHot(now: number): void {
-    this.#hotUntil = now + this.hotMs
+    this.#hotUntil = now + this.timeToStayHot()
   }
 
   rest(now: number): boolean {
     if (!this.expecting()) return true
     if (now < this.#hotUntil || this.hotMs === Infinity) return false
     return this.sleep()
+  }
+
+  protected timeToStayHot(): number {
+    return this.hotMs
   }
 
   /** Whether the connection's memory was taken away. */

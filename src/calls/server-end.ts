@@ -6,6 +6,7 @@ import type { Cell } from '../objects/index.js'
 import { ArgumentGuard } from './argument-guard.js'
 import { closeScope, End } from './end.js'
 import type { HotSet } from './hot-set.js'
+import { HotTime } from './hot-time.js'
 import type { ServerMethod } from './method.js'
 import type { MethodTable } from './method-table.js'
 import type { Poller } from './poller.js'
@@ -58,6 +59,7 @@ export class ServerEnd extends End {
   #expected = 0
   #inHandlers = 0
   #cancels = 0
+  readonly #hotTime: HotTime
   /** Whether the client slept was looked at without a fence after the last answer. */
   #unfenced = false
   /** Made for the first call of a method with isolation. */
@@ -73,6 +75,7 @@ export class ServerEnd extends End {
     super(words, ControlWord.SERVER_LINE, ControlWord.CLIENT_LINE, doorbellFd, poller, options.policy, options.policy.serverHotMs)
     const { slots } = options
     this.#mask = slots - 1
+    this.#hotTime = new HotTime(this.hotMs)
     this.#methods = options.methods
     this.#reading = heaps.heaps[0]!.region
     this.#sequence = new Int32Array(slots).fill(1)
@@ -126,9 +129,14 @@ export class ServerEnd extends End {
 
   override rest(now: number): boolean {
     if (this.#watched.size > 0) this.#lookForCancellations()
-    const rests = super.rest(now)
-    if (rests) this.hotSet.leave(this)
-    return rests
+    if (!super.rest(now)) return false
+    this.hotSet.leave(this)
+    if (now !== Infinity) this.#hotTime.sleeps(now)
+    return true
+  }
+
+  protected override timeToStayHot(): number {
+    return this.#hotTime.ms
   }
 
   /** Refuses further calls and resolves when every handler has ended. */
@@ -167,6 +175,7 @@ export class ServerEnd extends End {
 
   protected override rung(): boolean {
     this.awake()
+    this.#hotTime.woken(performance.now())
     let handled = this.#lookForCancellations() ? 1 : 0
     handled += this.poll()
     if (this.#gone) return true
@@ -218,6 +227,7 @@ export class ServerEnd extends End {
       return
     }
     this.#expected = next
+    this.#hotTime.message()
     if (this.#lent[slot] === 1) {
       this.#lent[slot] = 0
       if ((request & Request.RETURNS_RESULT) === 0) this.#replies[slot]!.detach()
