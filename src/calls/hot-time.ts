@@ -1,9 +1,11 @@
 /** Below this it is not worth to stay awake at all, in milliseconds. */
 const LEAST_MS = 0.004
+/** A message that wakes the end so soon after it fell asleep was sent soon after, too: waking takes most of it on a busy machine. */
+const SOON_MS = 1
 
 /**
- * How long a server's end stays awake after a message: the whole time when messages follow each other within it; half as long
- * after each time that one came alone. Between calls that are far apart the waiting would cost several times what a call does.
+ * How long a server's end stays awake after a message: the whole time when messages follow each other soon; half as long after
+ * each time that one came alone. Between calls that are far apart the waiting would cost several times what a call does.
  */
 export class HotTime {
   #ms: number
@@ -30,8 +32,8 @@ export class HotTime {
     this.#sleptAt = now
   }
 
-  /** A message woke the end: one that it would have seen awake shows that the time was too short. */
+  /** A message woke the end: one that it might have seen awake shows that the time was too short. */
   woken(now: number): void {
-    if (now - this.#sleptAt < this.wholeMs) this.#ms = this.wholeMs
+    if (now - this.#sleptAt < SOON_MS) this.#ms = this.wholeMs
   }
 }

@@ -84,3 +84,8 @@ export function messageOf(error: unknown): string {
     return 'the handler threw a value that cannot be printed'
   }
 }
+
+/** Whether a handler's result is to be awaited: any thenable. */
+export function isPromise(value: object): value is PromiseLike<unknown> {
+  return value instanceof Promise || ('then' in value && typeof value.then === 'function')
+}

@@ -10,7 +10,7 @@ import { HotTime } from './hot-time.js'
 import type { ServerMethod } from './method.js'
 import type { MethodTable } from './method-table.js'
 import type { Poller } from './poller.js'
-import { errorCell, errorSentence, messageOf, withoutPrivateView } from './results.js'
+import { errorCell, errorSentence, isPromise, messageOf, withoutPrivateView } from './results.js'
 import { type CallerIdentity, type CallHost, ServerCall } from './server-call.js'
 import type { WaitingPolicy } from './waiting.js'
 
@@ -399,8 +399,4 @@ export class ServerEnd extends End {
   #isCancelled(call: ServerCall): boolean {
     return Atomics.load(this.words, slotWord(call.slot) + Slot.CANCELLED) === this.#sequence[call.slot]
   }
-}
-
-function isPromise(value: object): value is PromiseLike<unknown> {
-  return value instanceof Promise || ('then' in value && typeof value.then === 'function')
 }

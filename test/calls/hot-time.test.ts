@@ -25,7 +25,7 @@ test('a message that followed while it was awake, or just after it slept, gives 
   assert.equal(hot.ms, 0.05)
   for (let i = 0; i < 6; i++) wake(hot, 200 + 10 * i, 1)
   assert.equal(hot.ms, 0)
-  hot.woken(250.03)
+  hot.woken(250.5)
   assert.equal(hot.ms, 0.05)
 })
 
