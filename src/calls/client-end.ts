@@ -69,7 +69,7 @@ export class ClientEnd extends ClientRing {
     const { words } = this
     const at = slotWord(slot)
     const expected = this.sequence[slot]!
-    let spins = this.besideServer ? 0 : this.policy.firstSpins
+    let spins = this.besidePeer ? 0 : this.policy.firstSpins
     while (spins > 0 && loadPublished(words, at) !== expected) {
       pause()
       spins--

@@ -1,23 +1,16 @@
 import { RpcError, statusName, WildPointerError } from '../base/errors.js'
-import { loadPublished, pause, publishWord } from '../base/ordering.js'
-import { Answer, ControlWord, Line, Request, Slot, slotWord, WaitingFlag } from '../layout/control-layout.js'
+import { loadPublished, publishWord } from '../base/ordering.js'
+import { Answer, ControlWord, Line, Request, Slot, slotWord } from '../layout/control-layout.js'
 import { type ArgumentScope, CallScope, type HeapSet, type Region } from '../memory/index.js'
 import { isView, locationOf } from '../objects/index.js'
 import { IsolatedResults } from '../safety/index.js'
-import { addon } from '../sys/index.js'
-import { closeScope, End } from './end.js'
+import { BlockingEnd } from './blocking-end.js'
+import { closeScope } from './end.js'
 import type { ClientMethod } from './method.js'
 import type { Poller } from './poller.js'
 import { readError, ResultHold, type ResultOwner } from './results.js'
 import { FreeSlots } from './slots.js'
 import type { WaitingPolicy } from './waiting.js'
-import { YieldGuard } from '../sys/yield-guard.js'
-
-/** Loads of the answer's word between looks at the CPU, the clock and the doorbell. */
-const SYNC_STEP = 64
-/** How long a blocked thread sleeps at once: an upper bound on how long a fault in waking could go unnoticed. */
-const BLOCK_MS = 100
-const YIELDS_MAX = 8
 
 export interface ClientEndOptions {
   readonly channel: string
@@ -33,12 +26,12 @@ export interface ClientEndOptions {
 }
 
 /**
- * The client's ring: arguments into slots, answers out of them, and waiting for one on this thread.
+ * The client's ring: arguments into slots, and answers out of them.
  *
  * A slot is free, announced as the next one, in flight, or in quarantine: timed out or cancelled, its argument untouched until
  * the server has answered or is gone. All book-keeping is private: what a server scribbles in the ring cannot confuse it.
  */
-export abstract class ClientRing extends End implements ResultOwner {
+export abstract class ClientRing extends BlockingEnd implements ResultOwner {
   protected readonly free: FreeSlots
 
   /** For each slot: the word that its next request carries while it is free, the word of its answer while it is in flight. */
@@ -53,19 +46,12 @@ export abstract class ClientRing extends End implements ResultOwner {
 
   protected readonly cell = new Int32Array(2)
 
-  readonly #guard = new YieldGuard()
-
   readonly #reading: Region
 
   /** The slot announced to the server: the next request goes there, and nowhere else. */
   protected next: number
 
   #building = false
-
-  #cpu = -1
-
-  /** Both ends run on one CPU, as far as is known: spinning only keeps the server from answering. */
-  protected besideServer = false
 
   /** For each slot of a pipelined call: what its argument was built in. */
   readonly #pipelined: (ArgumentScope | null)[]
@@ -77,8 +63,6 @@ export abstract class ClientRing extends End implements ResultOwner {
   #unfenced = -1
 
   readonly #results: IsolatedResults | null
-
-  protected gone: RpcError | undefined
 
   protected constructor(
     words: Int32Array, readonly heaps: HeapSet, doorbellFd: number, poller: Poller, readonly options: ClientEndOptions,
@@ -317,51 +301,6 @@ export abstract class ClientRing extends End implements ResultOwner {
     if (scope !== null) this.recycle(scope)
     this.sequence[slot] = (this.sequence[slot]! + 1) | 0
     this.free.give(slot)
-  }
-
-  /** Spins, yields and sleeps until the word is there. False when the time is over or the server is gone. */
-  protected blockUntil(at: number, expected: number, timeoutMs: number): boolean {
-    const deadline = performance.now() + timeoutMs
-    const { words } = this
-    if (this.policy.syncSpins > 0 && this.#yieldToPeer(at, expected)) return true
-    for (let spins = this.policy.syncSpins; spins > 0; spins -= SYNC_STEP) {
-      for (let i = 0; i < SYNC_STEP; i++) {
-        if (loadPublished(words, at) === expected) return true
-        pause()
-      }
-      if (spins === Infinity && (performance.now() > deadline || !this.doorbell.block(0))) break
-    }
-    while (Atomics.load(words, at) !== expected) {
-      const left = deadline - performance.now()
-      if (left <= 0 || this.gone !== undefined) return false
-      this.#sleepUntilRung(at, expected, Math.min(left, BLOCK_MS))
-    }
-    return true
-  }
-
-  #sleepUntilRung(at: number, expected: number, timeoutMs: number): void {
-    const { words } = this
-    Atomics.store(words, this.line, WaitingFlag.ASLEEP)
-    this.asleep = true
-    if (Atomics.load(words, at) !== expected) this.doorbell.block(timeoutMs)
-    this.awake()
-    // Calls that somebody awaits relied on the doorbell, too.
-    if (this.expecting()) this.poller.add(this)
-  }
-
-  /** When both ends run on one CPU, spinning only keeps the server from answering. True when it has answered. */
-  #yieldToPeer(at: number, expected: number): boolean {
-    const cpu = addon.currentCpu()
-    if (cpu !== this.#cpu) {
-      this.#cpu = cpu
-      this.publishCpu(cpu)
-    }
-    this.besideServer = this.peerCpu() === cpu
-    if (!this.besideServer) return false
-    for (let yields = 0; yields < YIELDS_MAX && this.#guard.yield(); yields++) {
-      if (Atomics.load(this.words, at) === expected) return true
-    }
-    return false
   }
 
   /** Nobody waits for the slot any more. It is used again when the server has answered. */

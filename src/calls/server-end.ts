@@ -4,6 +4,7 @@ import { Answer, ControlWord, Request, Slot, slotWord } from '../layout/control-
 import { CallScope, type HeapSet, type Region } from '../memory/index.js'
 import type { Cell } from '../objects/index.js'
 import { ArgumentGuard } from './argument-guard.js'
+import { Cancellations } from './cancellations.js'
 import { closeScope, End } from './end.js'
 import type { HotSet } from './hot-set.js'
 import { HotTime } from './hot-time.js'
@@ -34,8 +35,6 @@ export interface ServerEndOptions extends Omit<CallHost, 'watchCancellation'> {
   onHandlerError(error: unknown, method: string): void
 }
 
-const CANCELLED_SENTENCE = 'the client cancelled the call'
-
 const AWAITED = 0
 /** A handler that returned a promise works on it. */
 const IN_HANDLER = 1
@@ -48,7 +47,9 @@ export class ServerEnd extends End {
   readonly #replies: (CallScope | null)[]
   /** For each slot: whether the client holds the chunk of the last result. */
   readonly #lent: Uint8Array
-  readonly #watched = new Set<ServerCall>()
+  readonly #cancellations = new Cancellations(
+    ({ slot }) => Atomics.load(this.words, slotWord(slot) + Slot.CANCELLED) === this.#sequence[slot])
+
   /** The cell of the result that is about to be published. */
   readonly #cell = new Int32Array(2)
   readonly #mask: number
@@ -58,7 +59,6 @@ export class ServerEnd extends End {
   /** The slot that the client has announced for its next request. */
   #expected = 0
   #inHandlers = 0
-  #cancels = 0
   readonly #hotTime: HotTime
   /** Whether the client slept was looked at without a fence after the last answer. */
   #unfenced = false
@@ -123,12 +123,12 @@ export class ServerEnd extends End {
 
   override stayHot(now: number): void {
     // An end that is never at rest hears of cancellations, too.
-    if (this.#watched.size > 0) this.#lookForCancellations()
+    if (this.#cancellations.areAwaited) this.#cancellations.look(this.peerCancels())
     super.stayHot(now)
   }
 
   override rest(now: number): boolean {
-    if (this.#watched.size > 0) this.#lookForCancellations()
+    if (this.#cancellations.areAwaited) this.#cancellations.look(this.peerCancels())
     if (!super.rest(now)) return false
     this.hotSet.leave(this)
     if (now !== Infinity) this.#hotTime.sleeps(now)
@@ -158,15 +158,12 @@ export class ServerEnd extends End {
   }
 
   watchCancellation(call: ServerCall): void {
-    // A handler may ask for its signal long after the call was cancelled, or the client has gone.
     if (this.#gone) call.abort(new RpcError('CANCELLED', 'the client is gone'))
-    else if (this.#isCancelled(call)) call.abort(new RpcError('CANCELLED', CANCELLED_SENTENCE))
-    else this.#watched.add(call)
+    else this.#cancellations.watch(call)
   }
 
   protected override ready(): boolean {
-    return this.#isHere() ||
-      (this.#watched.size > 0 && this.peerCancels() !== this.#cancels)
+    return this.#isHere() || (this.#cancellations.areAwaited && this.#cancellations.hasNew(this.peerCancels()))
   }
 
   protected override expecting(): boolean {
@@ -176,7 +173,7 @@ export class ServerEnd extends End {
   protected override rung(): boolean {
     this.awake()
     this.#hotTime.woken(performance.now())
-    let handled = this.#lookForCancellations() ? 1 : 0
+    let handled = this.#cancellations.look(this.peerCancels()) ? 1 : 0
     handled += this.poll()
     if (this.#gone) return true
     // Handled outside the loop, but a sign of more to come all the same: the loop starts the end's hot time by it.
@@ -208,8 +205,7 @@ export class ServerEnd extends End {
     this.#gone = true
     this.hotSet.leave(this)
     this.poller.remove(this)
-    for (const call of this.#watched) call.abort(new RpcError('CANCELLED', reason))
-    this.#watched.clear()
+    this.#cancellations.end(reason)
     // In a heap that outlives the connection they would stay.
     for (const scope of this.#replies) if (scope !== null) closeScope(scope)
   }
@@ -344,7 +340,7 @@ export class ServerEnd extends End {
     const at = slotWord(slot)
     if (context !== undefined) {
       context.finish()
-      this.#watched.delete(context)
+      this.#cancellations.forget(context)
     }
     if (this.#guard !== null) this.#guard.release(slot)
     // The client has written 0: one store less into a line that it polls.
@@ -370,7 +366,7 @@ export class ServerEnd extends End {
   #answerError(slot: number, error: unknown, method: string, context: ServerCall | undefined): void {
     if (context !== undefined) {
       context.finish()
-      this.#watched.delete(context)
+      this.#cancellations.forget(context)
     }
     // A handler that was told to stop, and fails therefore, has not failed.
     const known = RpcError.is(error) && error.status !== Status.OK ? error : context?.abortReason
@@ -381,22 +377,5 @@ export class ServerEnd extends End {
     // What went wrong inside a handler is the server's business; its client learns the message only.
     this.options.onHandlerError(error, method)
     this.#refuse(slot, new RpcError('UNKNOWN', messageOf(error)))
-  }
-
-  /** Compares the slots' cancel words when the client says that there are new ones. */
-  #lookForCancellations(): boolean {
-    const cancels = this.peerCancels()
-    if (cancels === this.#cancels) return false
-    this.#cancels = cancels
-    for (const call of this.#watched) {
-      if (!this.#isCancelled(call)) continue
-      this.#watched.delete(call)
-      call.abort(new RpcError('CANCELLED', CANCELLED_SENTENCE))
-    }
-    return true
-  }
-
-  #isCancelled(call: ServerCall): boolean {
-    return Atomics.load(this.words, slotWord(call.slot) + Slot.CANCELLED) === this.#sequence[call.slot]
   }
 }
