@@ -22,6 +22,10 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
     'json_read_over_plain', 'json_build_over_stringify_parse', 'parse_over_json_parse', 'memory_over_plain', 'map_get_over_plain_map',
     'map_get_fresh_over_plain_map', 'copy_from_ns_per_node',
   ],
+  operations: [
+    'secure_rtt_ns', 'secure_small_rtt_ns', 'secure_calls_per_s', 'sandbox_cached_ns', 'sandbox_cached_1024_pages_ns', 'sandbox_8_ns', 'sandbox_wasm_cached_ns',
+    'sandbox_uncached_ns', 'memcpy_page_ns', 'memcpy_1024_pages_ns', 'channel_create_us', 'channel_destroy_us', 'connect_us',
+  ],
   memory: ['walk_over_objects', 'malloc_over_glibc', 'malloc_free_ns', 'malloc_contended_over_single'],
 }
 
