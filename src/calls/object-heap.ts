@@ -1,6 +1,7 @@
 import { RpcError } from '../base/errors.js'
 import { HeapScopes, type HeapSet, type HeapStats, type ScopePoolOptions } from '../memory/index.js'
-import { build, buildJson, copyGraph, isType, parseJson, release, type AnyType, type JsonValue, type Plain, type View } from '../objects/index.js'
+import type { Address } from '../base/numbers.js'
+import { type CopyLimits, viewAt, build, buildJson, copyGraph, isType, parseJson, release, type AnyType, type JsonValue, type Plain, type View } from '../objects/index.js'
 import { Sandbox } from '../safety/index.js'
 import { ObjectScope, ObjectScopePool } from './object-scope.js'
 
@@ -60,11 +61,24 @@ export class ObjectHeap {
   }
 
   /**
-   * Copies an object from another heap into this one, with everything that it owns or points to, keeping sharing and
-   * cycles. The copy is the caller's.
+   * The object of a type at a native address of this connection's memory: what {@link addressOf} gave, here or in another process.
+   * @throws WildPointerError when there is no such object.
    */
-  copyFrom<V extends object>(view: V): V {
-    return copyGraph(view, this.#open())
+  at<T extends AnyType>(type: T, address: Address): View<T> {
+    return viewAt(type, this.#open().region, address)
+  }
+
+  /**
+   * Copies an object from any heap into this one, with everything that it owns or points to, keeping sharing and cycles. The
+   * copy is the caller's. A pointer into another connection's memory is made a view there first: `copyFrom(other.at(Post, address))`.
+   * @param limits objects and bytes after which it gives up with RESOURCE_EXHAUSTED, having freed everything.
+   */
+  copyFrom<V extends object>(view: V, limits?: CopyLimits): V
+  /** Copies the object of a type at an address of this connection's memory. */
+  copyFrom<T extends AnyType>(type: T, address: Address, limits?: CopyLimits): View<T>
+  copyFrom(source: object, place?: Address | CopyLimits, limits?: CopyLimits): unknown {
+    if (isType(source)) return copyGraph(this.at(source, place as Address) as object, this.#open(), limits)
+    return copyGraph(source, this.#open(), place as CopyLimits | undefined)
   }
 
   /**

@@ -1,7 +1,7 @@
 import { RpcError } from '../base/errors.js'
 import type { Address } from '../base/numbers.js'
 import { type HeapSet, type Region, type Scope, SCOPE_REGION, ScopePool, type ScopePoolOptions, type SealReleaser } from '../memory/index.js'
-import { build, copyGraph, isType, release, type AnyType, type Plain, type View } from '../objects/index.js'
+import { type CopyLimits, build, copyGraph, isType, release, type AnyType, type Plain, type View } from '../objects/index.js'
 
 /**
  * Contiguous pages inside a connection's heap, for the argument of a call (paper, 5.1). Objects made in it point only to
@@ -59,8 +59,8 @@ export class ObjectScope implements Disposable {
   }
 
   /** Copies an object from elsewhere, with everything that it owns or points to. */
-  copyFrom<V extends object>(view: V): V {
-    return copyGraph(view, this.#live())
+  copyFrom<V extends object>(view: V, limits?: CopyLimits): V {
+    return copyGraph(view, this.#live(), limits)
   }
 
   /** Loses every object in the scope; its memory serves anew. */

@@ -5,10 +5,10 @@ import type { Build, Source } from './build.js'
 import { CODEC, Codec, once } from './codec.js'
 import type { Copier } from './copier.js'
 import type { Gather } from './gather.js'
+import { willChange } from './journal.js'
 import { allocatorOf, damaged, mismatch } from './problems.js'
 import { freePointer } from './text-write.js'
 import type { BytesType } from './types.js'
-import { willChange } from './journal.js'
 
 const HEADER_WORDS = 2
 const MAX_BYTES = 0xffff_0000
@@ -48,8 +48,7 @@ export function liveBytes(region: Region, p: number): Uint8Array {
 }
 
 /** Writes a record and returns its word in the source's region, or -1 for no bytes. */
-function store(source: Source, value: unknown, where: string): number {
-  if (!(value instanceof Uint8Array)) mismatch(where, 'a Uint8Array', value)
+function store(source: Source, value: Uint8Array, where: string): number {
   const { length } = value
   if (length === 0) return -1
   if (length > MAX_BYTES) throw new RpcError('INVALID_ARGUMENT', `${where}: ${length} bytes are more than ${MAX_BYTES}`)
@@ -64,18 +63,22 @@ function store(source: Source, value: unknown, where: string): number {
   return w
 }
 
-class BytesCodec extends Codec {
+/** Values that are a run of bytes: how they become bytes is all that differs. */
+export abstract class BlockCodec extends Codec {
   readonly bytes = 8
   readonly align = 8
 
-  read(region: Region, p: number): Uint8Array {
-    return copyOf(region, region.i32[p]! | 0, region.i32[p + 1]! | 0)
+  /** The bytes of a value, checked; they are copied from there. */
+  protected abstract bytesOf(value: unknown, where: string): Uint8Array
+  /** The value of bytes in private memory, which become its own. */
+  protected abstract fromBytes(bytes: Uint8Array): unknown
+
+  read(region: Region, p: number): unknown {
+    return this.readCell(region, region.i32[p]! | 0, region.i32[p + 1]! | 0)
   }
 
   write(build: Build, region: Region, p: number, value: unknown, where: string): void {
-    const w = store(build, value, where)
-    region.i32[p] = w < 0 ? 0 : build.region.lowOf(w)
-    region.i32[p + 1] = w < 0 ? 0 : build.region.high
+    this.writeCell(build, value, region.i32, p, where)
   }
 
   override assign(region: Region, p: number, value: unknown, where: string): void {
@@ -83,10 +86,9 @@ class BytesCodec extends Codec {
     const a = region.i32
     const lo = a[p]! | 0
     const hi = a[p + 1]! | 0
-    const w = store(allocator, value, where)
+    const w = store(allocator, this.bytesOf(value, where), where)
     willChange(region, p, 2)
-    a[p] = w < 0 ? 0 : allocator.region.lowOf(w)
-    a[p + 1] = w < 0 ? 0 : allocator.region.high
+    point(allocator, w, a, p)
     if (lo !== 0 || hi !== 0) freePointer(allocator, region, lo, hi)
   }
 
@@ -103,24 +105,38 @@ class BytesCodec extends Codec {
   }
 
   override copyCell(copier: Copier, from: Region, lo: number, hi: number, to: Region, q: number): void {
-    const w = store(copier, copyOf(from, lo, hi), 'bytes')
-    to.i32[q] = w < 0 ? 0 : copier.region.lowOf(w)
-    to.i32[q + 1] = w < 0 ? 0 : copier.region.high
+    point(copier, store(copier, copyOf(from, lo, hi), this.type.label), to.i32, q)
+  }
+
+  override writeCell(build: Build, value: unknown, out: Int32Array, index: number, where: string): boolean {
+    const w = store(build, this.bytesOf(value, where), where)
+    point(build, w, out, index)
+    return w >= 0
+  }
+
+  override readCell(region: Region, lo: number, hi: number): unknown {
+    return this.fromBytes(copyOf(region, lo, hi))
+  }
+}
+
+/** Writes the pointer to a record, null for none. */
+function point({ region }: Source, word: number, out: Int32Array, index: number): void {
+  out[index] = word < 0 ? 0 : region.lowOf(word)
+  out[index + 1] = word < 0 ? 0 : region.high
+}
+
+class BytesCodec extends BlockCodec {
+  protected bytesOf(value: unknown, where: string): Uint8Array {
+    if (!(value instanceof Uint8Array)) mismatch(where, 'a Uint8Array', value)
+    return value
+  }
+
+  protected fromBytes(bytes: Uint8Array): Uint8Array {
+    return bytes
   }
 
   describe(): string {
     return 'bytes'
-  }
-
-  override writeCell(build: Build, value: unknown, out: Int32Array, index: number, where: string): boolean {
-    const w = store(build, value, where)
-    out[index] = w < 0 ? 0 : build.region.lowOf(w)
-    out[index + 1] = w < 0 ? 0 : build.region.high
-    return w >= 0
-  }
-
-  override readCell(region: Region, lo: number, hi: number): Uint8Array {
-    return copyOf(region, lo, hi)
   }
 }
 

@@ -1,6 +1,7 @@
 export { u8, i8, u16, i16, u32, i32, u64, i64, safeU64, safeI64, f32, f64, bool } from './scalars.js'
 export { text } from './text.js'
 export { bytes } from './bytes.js'
+export { numbers } from './numbers.js'
 export { nothing } from './nothing.js'
 export { struct } from './struct.js'
 export { ref } from './ref.js'
@@ -16,7 +17,8 @@ export {
   buildJson, fast, isJson, json, jsonEqual, jsonPath, type JsonArray, type JsonObject, type JsonPath, type JsonPredicate, type JsonScalar, type JsonType, type JsonValue,
   parseJson,
 } from './json/index.js'
-export { assign, build, copyGraph, release, typeOf, unsafeBytes } from './objects.js'
+export { assign, build, copyGraph, release, typeOf, unsafeBytes, unsafeNumbers, viewAt } from './objects.js'
+export type { CopyLimits } from './copier.js'
 export { plain, type PlainOptions } from './plain.js'
 export { addressOf, HOLD, type Hold, isView, locationOf, same } from './view.js'
 export { cellOf, type Cell } from './cell.js'
@@ -25,7 +27,7 @@ export { describe, fingerprint, type StructDescription, type TypeDescription } f
 export { compareDescriptions } from './compare.js'
 export { isType } from './codec.js'
 export type {
-  AnyType, BytesType, FixedArrayType, IntegerKind, KeyType, ListType, MapType, NothingType, OptionalType, Plain, RefType, ScalarKind,
+  AnyType, BytesType, FixedArrayType, IntegerKind, KeyType, ListType, MapType, NothingType, NumberArrays, NumbersType, OptionalType, Plain, RefType, ScalarKind,
   ScalarType, SetType, SharedType, SmallIntegerKind, SortedKeyType, SortedMapType, Snapshot, StructType, TextType, UnionType, Unset, View,
 } from './types.js'
 export type { FixedArrayView, ListView, MapView, Range, SequenceView, SetView, SharedView, SortedMapView, WaitOptions } from './views.js'

@@ -10,7 +10,7 @@ import { Gather } from './gather.js'
 import { journal, willChange } from './journal.js'
 import { MAX_LIST_LENGTH } from './limits.js'
 import { plain } from './plain.js'
-import { allocatorOf, refuseWrite } from './problems.js'
+import { allocatorOf, damaged, refuseWrite } from './problems.js'
 import { clamp, type Sequence } from './sequence.js'
 import { borrowStaging, returnStaging } from './staging.js'
 import { freePointer } from './text-write.js'
@@ -100,16 +100,32 @@ class ListCodec extends Codec {
     return true
   }
 
-  pop(list: Sequence): unknown {
-    const region = list[REGION]
-    const p = list[WORD]
-    const { length } = list
-    if (length === 0) return undefined
-    const last = list.at(length - 1)
-    const { kind } = this.#elements().codec.type
-    const kept = kind === 'ref' ? last : plain(last)
-    this.#replace(region, p, length - 1, length, [])
+  /** Removes the element at an index, which must exist, and returns it: what the list held by value as a snapshot. */
+  takeOut(list: Sequence, index: number): unknown {
+    const element = list.at(index)
+    const kept = this.#elements().codec.type.kind === 'ref' ? element : plain(element)
+    this.#replace(list[REGION], list[WORD], index, index + 1, [])
     return kept
+  }
+
+  /** Puts the elements into another order, in new memory: `order` has the index of each one's old place. */
+  reorder(region: Region, p: number, order: Uint32Array): void {
+    const allocator = allocatorOf(region, this.type.label)
+    const list = this.#open(region, p)
+    const { stride } = this.#elements()
+    if (order.length !== list.length) damaged('a list was changed while it was sorted')
+    const block = allocator.allocate(this.#elements().bytesFor(list.length))
+    const home = allocator.region
+    const source = list.home.u8
+    const target = home.u8
+    for (let i = 0; i < order.length; i++) {
+      const from = list.start * 4 + order[i]! * stride
+      const to = block * 4 + i * stride
+      for (let k = 0; k < stride; k++) target[to + k] = source[from + k]!
+    }
+    willChange(region, p, 4)
+    setHeader(region, p, home.lowOf(block), home.high, list.length, list.length)
+    freePointer(allocator, region, list.lo, list.hi)
   }
 
   splice(region: Region, p: number, start: number, count: number, values: readonly unknown[]): void {
@@ -207,7 +223,26 @@ function installChanges(viewClass: SequenceClass, codec: ListCodec): void {
     return codec.push(this[REGION], this[WORD], values)
   })
   define('pop', function pop(this: Sequence): unknown {
-    return codec.pop(this)
+    const { length } = this
+    return length === 0 ? undefined : codec.takeOut(this, length - 1)
+  })
+  define('shift', function shift(this: Sequence): unknown {
+    return this.length === 0 ? undefined : codec.takeOut(this, 0)
+  })
+  define('unshift', function unshift(this: Sequence, ...values: readonly unknown[]): number {
+    codec.splice(this[REGION], this[WORD], 0, 0, values)
+    return this.length
+  })
+  define('reverse', function reverse(this: Sequence): Sequence {
+    const { length } = this
+    if (length > 1) codec.reorder(this[REGION], this[WORD], Uint32Array.from({ length }, (_, i) => length - 1 - i))
+    return this
+  })
+  define('sort', function sort(this: Sequence, compare: (a: unknown, b: unknown) => number = compareAsTexts): Sequence {
+    const elements = this.toArray()
+    const order = Uint32Array.from(elements.keys()).sort((a, b) => compare(elements[a], elements[b]) || a - b)
+    if (order.length > 1) codec.reorder(this[REGION], this[WORD], order)
+    return this
   })
   define('splice', function splice(this: Sequence, start: number, count: number, ...values: readonly unknown[]): void {
     codec.splice(this[REGION], this[WORD], start, count, values)
@@ -215,6 +250,12 @@ function installChanges(viewClass: SequenceClass, codec: ListCodec): void {
   define('clear', function clear(this: Sequence): void {
     codec.clear(this[REGION], this[WORD])
   })
+}
+
+/** The order of Array.sort when it is given none. */
+function compareAsTexts(a: unknown, b: unknown): number {
+  const [x, y] = [String(a), String(b)]
+  return x < y ? -1 : x > y ? 1 : 0
 }
 
 function setHeader(region: Region, p: number, lo: number, hi: number, length: number, capacity: number): void {

@@ -1,11 +1,14 @@
 import { RpcError } from '../base/errors.js'
-import type { Allocator } from '../memory/region.js'
+import { addressHigh, addressLow, type Address } from '../base/numbers.js'
+import type { Allocator, Region } from '../memory/region.js'
 import { building } from './build.js'
 import { liveBytes } from './bytes.js'
-import { codecOf, freeGathered, isType, type AnyType } from './codec.js'
+import { codecOf, freeGathered, isType, type AnyType, type Codec } from './codec.js'
 import { Copier, type CopyLimits } from './copier.js'
+import type { NumbersCodec } from './numbers.js'
 import { sizeOfView, StructCodec } from './struct.js'
-import type { Plain, View } from './types.js'
+import { zeroRegion } from './staging.js'
+import type { NumberArrays, Plain, View } from './types.js'
 import { asView, REGION, TYPE, WORD, type Located } from './view.js'
 
 const CONTAINERS: ReadonlySet<string> = new Set(['list', 'map', 'set', 'sortedMap', 'array', 'shared'])
@@ -58,6 +61,16 @@ export function copyGraph<V extends object>(view: V, allocator: Allocator, limit
   }
 }
 
+/** The object of a type at an address, checked when its type has a header, and read with checks anyhow. */
+export function viewAt<T extends AnyType>(type: T, region: Region, address: Address): View<T> {
+  if (!Number.isSafeInteger(address) || address <= 0) throw new RpcError('INVALID_ARGUMENT', `${String(address)} is not an address; addressOf(view) gives one`)
+  const codec = codecOf(type)
+  if (!(codec instanceof StructCodec) && !CONTAINERS.has(type.kind)) {
+    throw new RpcError('INVALID_ARGUMENT', `${type.label} has no views, and so no objects at addresses`)
+  }
+  return codec.readCell(region, addressLow(address) | 0, addressHigh(address)) as View<T>
+}
+
 /** Assigns several fields of a struct's view at once: `assign(post, { likes: 3, replies: [] })`. Plain values are accepted. */
 export function assign<V extends object>(view: V, values: { readonly [K in keyof V]?: unknown }): void {
   requireView(view)
@@ -74,12 +87,27 @@ export function assign<V extends object>(view: V, values: { readonly [K in keyof
  * field is assigned or its holder freed.
  */
 export function unsafeBytes<V extends object>(view: V, field: keyof V & string): Uint8Array {
+  const { region, p } = placeOf(view, field, 'bytes')
+  return p < 0 ? new Uint8Array(0) : liveBytes(region, p)
+}
+
+/**
+ * The live memory behind a field of numbers, as a typed array: what is stored there is stored for everybody. As unsafe as
+ * {@link unsafeBytes}: a peer may change each number between two looks at it.
+ */
+export function unsafeNumbers<V extends object, Field extends keyof V & string>(view: V, field: Field): V[Field] & NumberArrays[keyof NumberArrays] {
+  const { codec, region, p } = placeOf(view, field, 'numbers')
+  return (p < 0 ? codec.read(zeroRegion(8), 0) : (codec as NumbersCodec).live(region, p)) as V[Field] & NumberArrays[keyof NumberArrays]
+}
+
+/** Where a field of a kind lies; -1 in an object of an older version, which lacks it. */
+function placeOf(view: object, field: string, kind: string): { readonly codec: Codec, readonly region: Region, readonly p: number } {
   const located = requireView(view)
   const codec = codecOf(located[TYPE] as AnyType)
   const place = codec instanceof StructCodec ? codec.layout.fields.find(({ name }) => name === field) : undefined
-  if (place === undefined || place.type.kind !== 'bytes') throw new RpcError('INVALID_ARGUMENT', `${codec.type.label}.${field} is not a bytes field`)
-  if (sizeOfView(located, codec as StructCodec) < place.endWords) return new Uint8Array(0)
-  return liveBytes(located[REGION], located[WORD] + place.offset / 4)
+  if (place === undefined || place.type.kind !== kind) throw new RpcError('INVALID_ARGUMENT', `${codec.type.label}.${field} is not a ${kind} field`)
+  const isThere = sizeOfView(located, codec as StructCodec) >= place.endWords
+  return { codec: place.codec, region: located[REGION], p: isThere ? located[WORD] + place.offset / 4 : -1 }
 }
 
 /** The type a view is a view of. */

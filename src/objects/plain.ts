@@ -61,6 +61,7 @@ class Conversion {
     }
     if (view !== undefined) return this.#convertView(view)
     if (value instanceof Uint8Array) return this.#json ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') : value
+    if (this.#json && ArrayBuffer.isView(value)) return Array.from(value as unknown as Iterable<number | bigint>, (number) => typeof number === 'bigint' ? String(number) : number)
     return isVariant(value) ? { kind: value.kind, value: this.#convert(value.value) } : value
   }
 

@@ -63,6 +63,20 @@ export abstract class Sequence implements SequenceView<unknown> {
     return -1
   }
 
+  findLast(accept: (value: unknown, index: number) => boolean): unknown {
+    const index = this.findLastIndex(accept)
+    return index < 0 ? undefined : this.at(index)
+  }
+
+  findLastIndex(accept: (value: unknown, index: number) => boolean): number {
+    for (let i = this.length - 1; i >= 0; i--) if (accept(this.at(i), i)) return i
+    return -1
+  }
+
+  flatMap<R>(convert: (value: unknown, index: number) => R | readonly R[]): R[] {
+    return this.map(convert).flat() as R[]
+  }
+
   some(accept: (value: unknown, index: number) => boolean): boolean {
     return this.findIndex(accept) >= 0
   }

@@ -28,6 +28,26 @@ export interface BytesType extends AnyType {
   readonly kind: 'bytes'
 }
 
+/** The typed array that holds numbers of each kind. */
+export interface NumberArrays {
+  u8: Uint8Array
+  i8: Int8Array
+  u16: Uint16Array
+  i16: Int16Array
+  u32: Uint32Array
+  i32: Int32Array
+  u64: BigUint64Array
+  i64: BigInt64Array
+  f32: Float32Array
+  f64: Float64Array
+}
+
+/** Numbers side by side. Reading gives a private copy. */
+export interface NumbersType<Kind extends keyof NumberArrays> extends AnyType {
+  readonly kind: 'numbers'
+  readonly element: ScalarType<Kind, unknown>
+}
+
 /** The absence of a value: the argument or result of a method that has none. */
 export interface NothingType extends AnyType {
   readonly kind: 'nothing'
@@ -117,6 +137,7 @@ export type View<T> =
   T extends ScalarType<ScalarKind, infer V> ? V :
   T extends TextType ? string :
   T extends BytesType ? Uint8Array :
+  T extends NumbersType<infer K> ? NumberArrays[K] :
   T extends NothingType ? undefined :
   T extends RefType<infer S> ? View<S> | null :
   T extends ListType<infer E> ? ListView<View<E>, Plain<E>> :
@@ -153,6 +174,7 @@ export type Plain<T> =
   T extends ScalarType<ScalarKind, infer V> ? V :
   T extends TextType ? string :
   T extends BytesType ? Uint8Array :
+  T extends NumbersType<infer K> ? NumberArrays[K] | Iterable<NumberArrays[K][number]> :
   T extends NothingType ? undefined :
   T extends RefType<infer S> ? Plain<S> | null :
   T extends ListType<infer E> ? Iterable<Plain<E>> :
@@ -174,6 +196,6 @@ export type Snapshot<V> =
   V extends SortedMapView<infer K, infer E, infer _> ? Map<K, Snapshot<E>> :
   V extends MapView<infer K, infer E, infer _> ? Map<K, Snapshot<E>> :
   V extends SetView<infer K> ? Set<K> :
-  V extends Uint8Array ? Uint8Array :
+  V extends NumberArrays[keyof NumberArrays] ? V :
   V extends object ? { -readonly [K in keyof V]: Snapshot<V[K]> } :
   V

@@ -17,6 +17,9 @@ export interface SequenceView<V> extends Iterable<V> {
   filter(accept: (value: V, index: number) => boolean): V[]
   find(accept: (value: V, index: number) => boolean): V | undefined
   findIndex(accept: (value: V, index: number) => boolean): number
+  findLast(accept: (value: V, index: number) => boolean): V | undefined
+  findLastIndex(accept: (value: V, index: number) => boolean): number
+  flatMap<R>(convert: (value: V, index: number) => R | readonly R[]): R[]
   some(accept: (value: V, index: number) => boolean): boolean
   every(accept: (value: V, index: number) => boolean): boolean
   reduce<R>(combine: (sum: R, value: V, index: number) => R, initial: R): R
@@ -47,6 +50,14 @@ export interface ListView<V, P = V> extends SequenceView<V> {
   push(...values: readonly P[]): number
   /** Removes the last element and returns it, as a snapshot where the list held it by value. */
   pop(): V | undefined
+  /** Removes the first element and returns it, as {@link pop} does. Every further element moves. */
+  shift(): V | undefined
+  /** Puts values before all others and returns the new length. */
+  unshift(...values: readonly P[]): number
+  /** Turns the order round, in place. */
+  reverse(): this
+  /** Sorts in place, stably; by the elements as texts unless told otherwise, as Array does. */
+  sort(compare?: (a: V, b: V) => number): this
   /** Removes `count` elements from `start` and puts others in their place. */
   splice(start: number, count: number, ...values: readonly P[]): void
   /** Removes all elements and gives their memory back. */

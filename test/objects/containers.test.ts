@@ -15,6 +15,10 @@ type Step =
   | { readonly do: 'set', readonly at: number, readonly value: number }
   | { readonly do: 'splice', readonly start: number, readonly count: number, readonly values: readonly number[] }
   | { readonly do: 'clear' }
+  | { readonly do: 'shift' }
+  | { readonly do: 'reverse' }
+  | { readonly do: 'sort' }
+  | { readonly do: 'unshift', readonly values: readonly number[] }
 
 const small = fc.integer({ min: 0, max: 255 })
 const steps: fc.Arbitrary<readonly Step[]> = fc.array(fc.oneof(
@@ -22,7 +26,9 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(fc.oneof(
   fc.record({ do: fc.constant('pop' as const) }),
   fc.record({ do: fc.constant('set' as const), at: fc.nat(30), value: small }),
   fc.record({ do: fc.constant('splice' as const), start: fc.integer({ min: -10, max: 30 }), count: fc.integer({ min: -1, max: 10 }), values: fc.array(small, { maxLength: 4 }) }),
-  fc.record({ do: fc.constant('clear' as const) }),
+  fc.record({ do: fc.constant('clear' as const) }), fc.record({ do: fc.constant('shift' as const) }),
+  fc.record({ do: fc.constant('reverse' as const) }), fc.record({ do: fc.constant('sort' as const) }),
+  fc.record({ do: fc.constant('unshift' as const), values: fc.array(small, { maxLength: 4 }) }),
 ), { maxLength: 40 })
 
 const conversions: ReadonlyArray<readonly [name: Extract<keyof typeof Lists.fields, string>, convert: (n: number) => unknown]> = [
@@ -34,6 +40,11 @@ const conversions: ReadonlyArray<readonly [name: Extract<keyof typeof Lists.fiel
   ['nested', (n) => Array.from({ length: n % 4 }, (_, i) => `text number ${i}`)],
 ]
 
+function order(a: unknown, b: unknown): number {
+  const [x, y] = [JSON.stringify(a), JSON.stringify(b)]
+  return x < y ? -1 : x > y ? 1 : 0
+}
+
 interface AnyList extends Iterable<unknown> {
   readonly length: number
   [index: number]: unknown
@@ -41,6 +52,10 @@ interface AnyList extends Iterable<unknown> {
   set(index: number, value: unknown): void
   push(...values: readonly unknown[]): number
   pop(): unknown
+  shift(): unknown
+  unshift(...values: readonly unknown[]): number
+  reverse(): unknown
+  sort(compare: (a: unknown, b: unknown) => number): unknown
   splice(start: number, count: number, ...values: readonly unknown[]): void
   clear(): void
   map<R>(convert: (value: unknown) => R): R[]
@@ -60,6 +75,14 @@ for (const [name, convert] of conversions) {
         else if (step.do === 'splice') {
           shared.splice(step.start, step.count, ...step.values.map(convert))
           model.splice(step.start, step.count, ...step.values.map(convert))
+        } else if (step.do === 'shift') assert.deepEqual(shared.shift(), model.shift())
+        else if (step.do === 'unshift') assert.equal(shared.unshift(...step.values.map(convert)), model.unshift(...step.values.map(convert)))
+        else if (step.do === 'reverse') {
+          shared.reverse()
+          model.reverse()
+        } else if (step.do === 'sort') {
+          shared.sort((a, b) => order(plain(a), plain(b)))
+          model.sort(order)
         } else if (step.do === 'clear') {
           shared.clear()
           model.length = 0
