@@ -25,14 +25,17 @@ export interface Frame {
 
 const NO_PAYLOAD = Buffer.alloc(0)
 
-export function encodeFrame(kind: number, id: number, payload: string): Buffer {
-  const payloadBytes = payload === '' ? 0 : Buffer.byteLength(payload)
+export function encodeFrame(kind: number, id: number, payload: string | Uint8Array): Buffer {
+  const payloadBytes = typeof payload === 'string' ? (payload === '' ? 0 : Buffer.byteLength(payload)) : payload.length
   const length = HEADER_BYTES + payloadBytes
   const frame = length < LEAST_FRAME_BYTES ? Buffer.alloc(LEAST_FRAME_BYTES) : Buffer.allocUnsafe(length)
   frame.writeUInt32LE(length, 0)
   frame.writeUInt32LE(id, 4)
   frame[8] = kind
-  if (payloadBytes > 0) frame.write(payload, HEADER_BYTES)
+  if (payloadBytes > 0) {
+    if (typeof payload === 'string') frame.write(payload, HEADER_BYTES)
+    else frame.set(payload, HEADER_BYTES)
+  }
   return frame
 }
 

@@ -1,22 +1,28 @@
 import { connect, createServer, type NetConnectOpts, type Server, type Socket } from 'node:net'
 import { once } from 'node:events'
-import { FrameCaller, answerFrame } from './frame-calls.js'
+import { type Codec, FrameCaller, type PayloadHandler, answerFrame } from './frame-calls.js'
 import { FrameReader } from './frame.js'
-import type { Handler, Listener, PeerClient } from './peer.js'
+import type { Listener } from './peer.js'
 
 /** Bytes that one read may bring; a no-op needs 64, a large look-up's answer many reads. */
 const READ_BUFFER_BYTES = 64 * 1024
+
+/** The calling end of a socket that speaks frames. */
+export interface FrameClient<Question> extends AsyncDisposable {
+  noop(): Promise<void>
+  lookup(question: Question): Promise<unknown>
+}
 
 /** Serves frames on `where`; `addressOf` names the listening server to its clients. */
 export async function listenForFrames(
   where: { readonly path: string } | { readonly host: string; readonly port: number },
   addressOf: (server: Server) => string,
-  handler: Handler,
+  answer: PayloadHandler,
 ): Promise<Listener> {
   const sockets = new Set<Socket>()
   const server = createServer({ noDelay: true }, (socket) => {
     sockets.add(socket)
-    const reader = new FrameReader((frame) => socket.write(answerFrame(frame, handler)))
+    const reader = new FrameReader((frame) => socket.write(answerFrame(frame, answer)))
     socket.on('data', (chunk: Buffer) => {
       reader.push(chunk)
     })
@@ -36,8 +42,8 @@ export async function listenForFrames(
 }
 
 /** Connects with a read buffer of its own (`onread`), which spares an allocation per read. */
-export async function connectFrames(where: NetConnectOpts): Promise<PeerClient> {
-  const caller = new FrameCaller((frame) => socket.write(frame))
+export async function connectFrames<Question>(where: NetConnectOpts, codec: Codec<Question>): Promise<FrameClient<Question>> {
+  const caller = new FrameCaller((frame) => socket.write(frame), codec)
   const reader = new FrameReader((frame) => {
     caller.onAnswer(frame)
   })
@@ -59,7 +65,7 @@ export async function connectFrames(where: NetConnectOpts): Promise<PeerClient> 
   })
   return {
     noop: () => caller.noop(),
-    lookup: (key) => caller.lookup(key),
+    lookup: (question) => caller.lookup(question),
     async [Symbol.asyncDispose]() {
       if (socket.closed) return
       socket.destroy()

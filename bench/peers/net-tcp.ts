@@ -1,4 +1,5 @@
 import type { Server } from 'node:net'
+import { jsonAnswers, KEY_AND_JSON } from './frame-calls.js'
 import { connectFrames, listenForFrames } from './net-frames.js'
 import type { ListeningPeer } from './peer.js'
 
@@ -14,6 +15,6 @@ export const netTcp: ListeningPeer = {
   kind: 'listening',
   name: 'net_tcp',
   about: 'net.Socket on loopback TCP with TCP_NODELAY, 64-byte frames, JSON look-ups',
-  listen: (_, handler) => listenForFrames({ host: LOOPBACK, port: 0 }, portOf, handler),
-  connect: (port) => connectFrames({ host: LOOPBACK, port: Number(port) }),
+  listen: (_, handler) => listenForFrames({ host: LOOPBACK, port: 0 }, portOf, jsonAnswers(handler)),
+  connect: (port) => connectFrames({ host: LOOPBACK, port: Number(port) }, KEY_AND_JSON),
 }

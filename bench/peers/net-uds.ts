@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { jsonAnswers, KEY_AND_JSON } from './frame-calls.js'
 import { connectFrames, listenForFrames } from './net-frames.js'
 import type { ListeningPeer } from './peer.js'
 
@@ -8,7 +9,7 @@ export const netUds: ListeningPeer = {
   about: 'net.Socket on a Unix socket, 64-byte frames, JSON look-ups',
   listen(directory, handler) {
     const path = join(directory, 'net.sock')
-    return listenForFrames({ path }, () => path, handler)
+    return listenForFrames({ path }, () => path, jsonAnswers(handler))
   },
-  connect: (path) => connectFrames({ path }),
+  connect: (path) => connectFrames({ path }, KEY_AND_JSON),
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { Dealer, Router } from 'zeromq'
-import { FrameCaller, answerFrame } from './frame-calls.js'
+import { FrameCaller, answerFrame, jsonAnswers, KEY_AND_JSON } from './frame-calls.js'
 import { decodeFrame } from './frame.js'
 import type { ListeningPeer } from './peer.js'
 
@@ -21,12 +21,13 @@ export const zeromqIpc: ListeningPeer = {
 
   async listen(directory, handler) {
     const address = `ipc://${join(directory, 'zeromq.sock')}`
+    const answer = jsonAnswers(handler)
     const router = new Router({ linger: 0 })
     await router.bind(address)
     const serving = untilClosed(async () => {
       for await (const [client, message] of router) {
         if (client !== undefined && message !== undefined) {
-          await router.send([client, answerFrame(decodeFrame(message), handler)])
+          await router.send([client, answerFrame(decodeFrame(message), answer)])
         }
       }
     }, () => router.closed)
@@ -46,7 +47,7 @@ export const zeromqIpc: ListeningPeer = {
       dealer.send(frame).catch((error: unknown) => {
         caller.end(new Error('zeromq could not send', { cause: error }))
       })
-    })
+    }, KEY_AND_JSON)
     const receiving = untilClosed(async () => {
       for await (const [message] of dealer) if (message !== undefined) caller.onAnswer(decodeFrame(message))
     }, () => dealer.closed)

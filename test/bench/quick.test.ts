@@ -26,6 +26,10 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
     'secure_rtt_ns', 'secure_small_rtt_ns', 'secure_calls_per_s', 'sandbox_cached_ns', 'sandbox_cached_1024_pages_ns', 'sandbox_8_ns', 'sandbox_wasm_cached_ns',
     'sandbox_uncached_ns', 'memcpy_page_ns', 'memcpy_1024_pages_ns', 'channel_create_us', 'channel_destroy_us', 'connect_us',
   ],
+  documents: [
+    'build_speedup', 'search_speedup', 'build_speedup_isolated', 'search_speedup_isolated', 'build_speedup_pipelined',
+    'search_speedup_pipelined', 'search_speedup_projected', 'search_speedup_projected_pipelined', 'memory_over_plain', 'in_process_over_search',
+  ],
   memory: ['walk_over_objects', 'malloc_over_glibc', 'malloc_free_ns', 'malloc_contended_over_single'],
 }
 

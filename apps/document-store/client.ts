@@ -1,0 +1,286 @@
+// The client's end of a store.
+import { connect, type ConnectOptions, type ObjectHeap, plain, type Result, RpcError, type View } from 'rpcool'
+import { type Handed, Link } from './link.js'
+import { Got, Results } from './results.js'
+import type { Mode } from './server.js'
+import { DocumentService, type DocumentView } from './service.js'
+import { type Condition, conditionsOf, type Filter } from './store/filter.js'
+import type { IndexKind } from './store/indexes.js'
+import type { IndexDescription } from './store/store.js'
+import type { Json, Scalar } from './store/values.js'
+import { scalarOf, searchForm } from './wire.js'
+
+export interface FindOptions {
+  readonly limit?: number
+  readonly skip?: number
+}
+
+export interface StoreStats {
+  readonly documents: number
+  /** Deleted documents that clients may still be reading. */
+  readonly awaitingRelease: number
+  /** Of the store's heap, and those of them that hold nothing. */
+  readonly heapBytes: number
+  readonly freeBytes: number
+  /** Of what the server itself allocated there: in a trusting store clients allocate their documents. */
+  readonly liveBytes: number
+}
+
+export type Pair = View<(typeof DocumentService)['methods']['join']['result']['element']>
+type Rows = Record<string, Json>[]
+type Groups = View<(typeof DocumentService)['methods']['group']['result']>
+
+/** Connects to a store. The client is the caller's to dispose. */
+export async function openStore(channel: string, options: ConnectOptions = {}): Promise<StoreClient> {
+  const connection = await connect(channel, DocumentService, options)
+  try {
+    return new StoreClient(await Link.open(connection))
+  } catch (error) {
+    await connection.close()
+    throw error
+  }
+}
+
+/** The store's operations, awaited; the same under {@link sync}, waiting on this thread. */
+export class StoreClient implements AsyncDisposable {
+  readonly sync: SyncStore
+  readonly #link: Link
+
+  /** @internal */
+  constructor(link: Link) {
+    this.#link = link
+    this.sync = new SyncStore(link)
+  }
+
+  get mode(): Mode {
+    return this.#link.mode
+  }
+
+  /** The connection's heap: in a trusting store the one that all share. */
+  get heap(): ObjectHeap {
+    return this.#link.connection.heap
+  }
+
+  /** Resolves when the connection has ended, with the reason when it was not closed here. */
+  get closed(): Promise<RpcError | undefined> {
+    return this.#link.connection.closed
+  }
+
+  /** Stores a document; answers whether it replaced one. */
+  async put(key: string, body: Json): Promise<boolean> {
+    const handed = this.#link.hand(key, body)
+    try {
+      return await this.#link.connection.put(handed.argument)
+    } finally {
+      handed.settle()
+    }
+  }
+
+  /** The document, where it lies; undefined when there is none. */
+  async get(key: string): Promise<Got | undefined> {
+    const ticket = this.#link.takeTicket()
+    return this.#got(ticket, await this.#or(ticket, this.#link.connection.get({ key, ticket })))
+  }
+
+  async delete(key: string): Promise<boolean> {
+    return this.#link.connection.delete(key)
+  }
+
+  /** Changes one field in place; false when there is no such document. */
+  async update(key: string, path: string, value: Json): Promise<boolean> {
+    return this.#link.connection.update({ key, path, value })
+  }
+
+  async find(filter: Filter, options: FindOptions = {}): Promise<Results> {
+    const where = conditionsOf(filter)
+    const ticket = this.#link.takeTicket()
+    const found = await this.#or(ticket, this.#link.connection.find(searchForm(where, ticket, options.limit, options.skip)))
+    return new Results(found, () => this.#link.giveBack(ticket))
+  }
+
+  async count(filter: Filter): Promise<number> {
+    return this.#link.connection.count(searchForm(conditionsOf(filter), 0))
+  }
+
+  /** How many documents there are of each scalar at a path. */
+  async group(filter: Filter, path: string): Promise<Map<Scalar, number>> {
+    return groupsOf(await this.#link.connection.group({ search: searchForm(conditionsOf(filter), 0), path }))
+  }
+
+  /** Each document that fulfils the filter, with each whose scalar at `right` equals its own at `left`. */
+  async join(filter: Filter, left: string, right: string, options: FindOptions = {}): Promise<Results<Pair>> {
+    const where = conditionsOf(filter)
+    const ticket = this.#link.takeTicket()
+    const found = await this.#or(ticket, this.#link.connection.join({ search: searchForm(where, ticket, options.limit), left, right }))
+    return new Results(found, () => this.#link.giveBack(ticket))
+  }
+
+  /** Copies of some fields of each document found. */
+  async project(filter: Filter, paths: readonly string[], options: FindOptions = {}): Promise<Record<string, Json>[]> {
+    using rows = await this.#link.connection.project({ search: searchForm(conditionsOf(filter), 0, options.limit, options.skip), paths }) as Rows & Disposable
+    return plain(rows) as unknown as Rows
+  }
+
+  /** Indexes a path: `hash` for equality, `ordered` for ranges and prefixes too. Documents that are there already are entered. */
+  async createIndex(path: string, kind: IndexKind): Promise<void> {
+    await this.#link.connection.createIndex({ path, kind })
+  }
+
+  async dropIndex(path: string): Promise<boolean> {
+    return this.#link.connection.dropIndex(path)
+  }
+
+  async indexes(): Promise<IndexDescription[]> {
+    using list = await this.#link.connection.indexes()
+    return list.map(({ path, kind }) => ({ path, kind: kind as IndexKind }))
+  }
+
+  /** Deletes all documents; answers how many there were. */
+  async clear(): Promise<number> {
+    return this.#link.connection.clear()
+  }
+
+  async stats(): Promise<StoreStats> {
+    using stats = await this.#link.connection.stats()
+    const { documents, awaitingRelease, heapBytes, freeBytes, liveBytes } = stats
+    return { documents, awaitingRelease, heapBytes, freeBytes, liveBytes }
+  }
+
+  async close(): Promise<void> {
+    await this.#link.connection.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  #got(ticket: number, document: DocumentView | null): Got | undefined {
+    if (document !== null) return new Got(document, () => this.#link.giveBack(ticket))
+    this.#link.giveBack(ticket)
+    return undefined
+  }
+
+  async #or<T>(ticket: number, answer: Promise<T>): Promise<T> {
+    try {
+      return await answer
+    } catch (error) {
+      this.#link.giveBack(ticket)
+      throw error
+    }
+  }
+}
+
+/** The store's operations that are worth a blocked thread: a microsecond or so each. */
+export class SyncStore {
+  readonly #link: Link
+
+  /** @internal */
+  constructor(link: Link) {
+    this.#link = link
+  }
+
+  /** See {@link StoreClient.put}. */
+  put(key: string, body: Json): boolean {
+    const handed = this.#link.hand(key, body)
+    try {
+      return this.#link.connection.sync.put(handed.argument)
+    } finally {
+      handed.settle()
+    }
+  }
+
+  /** Stores many documents, as many in flight as the connection carries. Throws the first error, when all are answered. */
+  putAll(entries: Iterable<readonly [key: string, body: Json]>): void {
+    const pipeline = this.#link.connection.pipeline('put')
+    const inFlight: Handed[] = []
+    let failed: RpcError | undefined
+    const settleFirst = (): void => inFlight.shift()!.settle()
+    const take = (): void => {
+      pipeline.wait()
+      try {
+        pipeline.poll(settleFirst)
+      } catch (error) {
+        if (!RpcError.is(error)) throw error
+        // The failed one is behind those that were handed over.
+        settleFirst()
+        failed ??= error
+      }
+    }
+    for (const [key, body] of entries) {
+      const handed = this.#link.hand(key, body)
+      while (!pipeline.submit(handed.argument)) take()
+      inFlight.push(handed)
+    }
+    while (inFlight.length > 0) take()
+    if (failed !== undefined) throw failed
+  }
+
+  /** See {@link StoreClient.get}. */
+  get(key: string): Got | undefined {
+    const ticket = this.#link.takeTicket()
+    const document = this.#or(ticket, () => this.#link.connection.sync.get({ key, ticket }))
+    if (document !== null) return new Got(document, () => this.#link.giveBack(ticket))
+    this.#link.giveBack(ticket)
+    return undefined
+  }
+
+  delete(key: string): boolean {
+    return this.#link.connection.sync.delete(key)
+  }
+
+  /** See {@link StoreClient.update}. */
+  update(key: string, path: string, value: Json): boolean {
+    return this.#link.connection.sync.update({ key, path, value })
+  }
+
+  /** See {@link StoreClient.find}. */
+  find(filter: Filter, options: FindOptions = {}): Results {
+    const where = conditionsOf(filter)
+    const ticket = this.#link.takeTicket()
+    const found = this.#or(ticket, () => this.#link.connection.sync.find(searchForm(where, ticket, options.limit, options.skip)))
+    return new Results(found, () => this.#link.giveBack(ticket))
+  }
+
+  /**
+   * Makes many searches, as many in flight as the connection carries; `read` is given each one's results, in order, and they are
+   * given back when it returns.
+   */
+  findAll(filters: Iterable<Filter>, read: (results: Results, index: number) => void): void {
+    const pipeline = this.#link.connection.pipeline('find')
+    const tickets: number[] = []
+    let index = 0
+    const take = (): void => {
+      pipeline.wait()
+      pipeline.poll((found) => {
+        const ticket = tickets.shift()!
+        using results = new Results(found, () => this.#link.giveBack(ticket))
+        read(results, index++)
+      })
+    }
+    for (const filter of filters) {
+      const where: readonly Condition[] = conditionsOf(filter)
+      const ticket = this.#link.takeTicket()
+      while (!pipeline.submit(searchForm(where, ticket))) take()
+      tickets.push(ticket)
+    }
+    while (tickets.length > 0) take()
+  }
+
+  count(filter: Filter): number {
+    return this.#link.connection.sync.count(searchForm(conditionsOf(filter), 0))
+  }
+
+  #or<T>(ticket: number, ask: () => T): T {
+    try {
+      return ask()
+    } catch (error) {
+      this.#link.giveBack(ticket)
+      throw error
+    }
+  }
+}
+
+function groupsOf(held: Result<(typeof DocumentService)['methods']['group']['result']>): Map<Scalar, number> {
+  using groups = held
+  return new Map((groups as Groups).map(({ value, count }) => [scalarOf(value), count]))
+}

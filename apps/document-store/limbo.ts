@@ -1,0 +1,78 @@
+/** One client that may hold pointers to documents. */
+export interface Holder {
+  /** The greatest ticket of a result that it was sent. */
+  readonly sent: number
+  /** Results up to this ticket it has given back: its own word for it, read afresh. */
+  readonly released: number
+  readonly gone: boolean
+}
+
+interface Batch<D> {
+  readonly documents: readonly D[]
+  /** Who may still hold one of them, and up to which of its tickets. */
+  holders: ReadonlyArray<readonly [holder: Holder, sent: number]>
+}
+
+const BATCH = 64
+/** While something waits, so often it is looked whether it may go. */
+const LOOK_MS = 50
+
+/**
+ * Documents that are no longer in the store, and that a client may still be reading: each is freed once every client has given
+ * back all results that it was sent until then. A client that never does cannot keep more than `max` of them: then the oldest go
+ * all the same, and what it reads there is an error or another document, memory-safe in either case.
+ */
+export class Limbo<D> {
+  #fresh: D[] = []
+  #batches: Batch<D>[] = []
+  #waiting = 0
+  #timer: NodeJS.Timeout | undefined
+
+  /** @param free gives a document's memory back; @param holders the clients of the store now. */
+  constructor(private readonly free: (document: D) => void, private readonly holders: () => Iterable<Holder>, private readonly max: number) {}
+
+  /** Documents that wait to be freed. */
+  get size(): number {
+    return this.#waiting + this.#fresh.length
+  }
+
+  /** Takes over a document. */
+  add(document: D): void {
+    this.#fresh.push(document)
+    if (this.#fresh.length >= BATCH) this.collect()
+    else this.#timer ??= setTimeout(() => this.#look(), LOOK_MS).unref()
+  }
+
+  addAll(documents: readonly D[]): void {
+    for (const document of documents) this.#fresh.push(document)
+    this.collect()
+  }
+
+  /** Frees what nobody can hold any more. */
+  collect(): void {
+    if (this.#fresh.length > 0) {
+      const holders = [...this.holders()].map((holder) => [holder, holder.sent] as const)
+      this.#batches.push({ documents: this.#fresh, holders })
+      this.#waiting += this.#fresh.length
+      this.#fresh = []
+    }
+    this.#batches = this.#batches.filter((batch) => {
+      batch.holders = batch.holders.filter(([holder, sent]) => !holder.gone && holder.released < sent)
+      if (batch.holders.length > 0 && this.#waiting <= this.max) return true
+      for (const document of batch.documents) this.free(document)
+      this.#waiting -= batch.documents.length
+      return false
+    })
+  }
+
+  /** Stops looking; what waits goes with its heap. */
+  close(): void {
+    clearTimeout(this.#timer)
+  }
+
+  #look(): void {
+    this.#timer = undefined
+    this.collect()
+    if (this.#batches.length > 0) this.#timer = setTimeout(() => this.#look(), LOOK_MS).unref()
+  }
+}

@@ -1,0 +1,268 @@
+// The store's server: takes over documents, keeps indexes, answers with pointers.
+import { type ObjectHeap, plain, RpcError, same, serve, type Server, type ServerConnection, type ServerOptions, type View } from 'rpcool'
+import { Limbo, type Holder } from './limbo.js'
+import { type DocumentView, DocumentService, type Reader, type SearchValue } from './service.js'
+import { sharedDocuments, walk } from './shared-documents.js'
+import type { IndexKind } from './store/indexes.js'
+import { DocumentStore } from './store/store.js'
+import { type Json, parsePath } from './store/values.js'
+import { conditionsIn, scalarForm, searchOf } from './wire.js'
+
+/**
+ * *trusting*: all clients and the server share one heap; a document is taken over where its client built it, and any client may
+ * read and change it. *isolated*: a document is copied into a heap that the server alone writes and clients read.
+ */
+export type Mode = 'trusting' | 'isolated'
+
+export interface StoreOptions extends Omit<ServerOptions, 'sharedHeapBytes' | 'publishedHeapBytes'> {
+  readonly mode?: Mode
+  /** Room for documents, up to 4 GiB: address space, and memory as it fills. 1 GiB by default. */
+  readonly heapBytes?: number
+}
+
+export interface StoreServer extends AsyncDisposable {
+  readonly server: Server
+  readonly store: DocumentStore<DocumentView>
+  readonly mode: Mode
+  /** Where the documents lie. */
+  readonly heap: ObjectHeap
+  /** Documents that were deleted and that clients may still be reading. */
+  readonly awaitingRelease: number
+}
+
+const HEAP_BYTES_DEFAULT = 2 ** 30
+/**
+ * Beside its documents a heap that all share holds the arguments of calls: the store takes no more documents when less than this
+ * share of it is left, so that it can still be read and emptied.
+ */
+const RESERVE = 1 / 16
+/** At least so many documents are put between looks at what is left: a look takes as long as a hundred of them. */
+const LOOK_EVERY = 64
+/** What is left is looked at again before so large documents could have filled a quarter of it. */
+const LARGE_DOCUMENT_BYTES = 16 * 1024
+const SHARED_BYTES_MAX = 2 ** 32
+/** Deleted documents that wait for clients to give their results back. */
+const LIMBO_MAX = 100_000
+
+/** Serves an empty store on a channel. It is the caller's to dispose; its documents go with it. */
+export async function serveDocuments(channel: string, options: StoreOptions = {}): Promise<StoreServer> {
+  const { mode = 'trusting', heapBytes = HEAP_BYTES_DEFAULT, ...serverOptions } = options
+  const state = new StoreState(mode)
+  const server = await serve(channel, DocumentService, state.handlers(), {
+    ...serverOptions,
+    ...(mode === 'trusting' ? { sharedHeapBytes: Math.min(SHARED_BYTES_MAX, heapBytes * (1 + RESERVE)) } : { publishedHeapBytes: heapBytes }),
+    onConnection: (connection) => {
+      state.connected(connection)
+      options.onConnection?.(connection)
+    },
+  })
+  const heap = mode === 'trusting' ? server.heap : server.published
+  state.heap = heap
+  return {
+    server,
+    store: state.store,
+    mode,
+    heap,
+    get awaitingRelease() {
+      return state.limbo.size
+    },
+    async [Symbol.asyncDispose]() {
+      state.limbo.close()
+      await server.close()
+    },
+  }
+}
+
+/** One client, as the store sees it. */
+class Client implements Holder {
+  sent = 0
+  gone = false
+  reader: View<typeof Reader> | undefined
+
+  get released(): number {
+    return this.reader?.released ?? 0
+  }
+}
+
+class StoreState {
+  readonly store = new DocumentStore<DocumentView>(sharedDocuments)
+  readonly limbo = new Limbo<DocumentView>((document) => this.#free(document), () => this.#clients.values(), LIMBO_MAX)
+  readonly #clients = new Map<ObjectHeap, Client>()
+  #heap: ObjectHeap | undefined
+  #untilLook = LOOK_EVERY
+  #heapBytes = 0
+  #reserveBytes = 0
+
+  constructor(readonly mode: Mode) {}
+
+  set heap(heap: ObjectHeap) {
+    this.#heap = heap
+    // Nothing is in it yet.
+    this.#heapBytes = heap.stats().freeBytes
+    this.#reserveBytes = this.#heapBytes * RESERVE
+  }
+
+  connected(connection: ServerConnection): void {
+    const client = new Client()
+    this.#clients.set(connection.heap, client)
+    connection.onClose = (): void => {
+      client.gone = true
+      this.#clients.delete(connection.heap)
+      if (this.mode === 'trusting') this.#cleanUp(client)
+      this.limbo.collect()
+    }
+  }
+
+  handlers(): Parameters<typeof serve<(typeof DocumentService)['methods']>>[2] {
+    const { store } = this
+    return {
+      open: (reader, { heap }) => {
+        this.#client(heap).reader = reader
+        return this.mode
+      },
+      put: (document, { heap }) => refusing(() => this.#put(document, heap)),
+      get: ({ key, ticket }, { heap }) => {
+        this.#sends(heap, ticket)
+        return store.get(key) ?? null
+      },
+      delete: (key) => {
+        const deleted = store.delete(key)
+        if (deleted !== undefined) this.limbo.add(deleted)
+        return deleted !== undefined
+      },
+      update: ({ key, path, value }) => refusing(() => store.update(key, path, value ?? null)),
+      find: (search, { heap }) => refusing(() => {
+        this.#sends(heap, search.ticket)
+        return store.find(searchOf(search))
+      }),
+      count: ({ where }) => refusing(() => store.count(conditionsIn(where))),
+      group: ({ search, path }) => refusing(() => {
+        const groups = store.group(conditionsIn(search.where), path)
+        return Array.from(groups, ([value, count]) => ({ value: scalarForm(value), count }))
+      }),
+      join: ({ search, left, right }, { heap }) => refusing(() => {
+        this.#sends(heap, search.ticket)
+        return store.join(searchOf(search), left, right).map((pair) => ({ left: pair[0], right: pair[1] }))
+      }),
+      project: ({ search, paths }) => refusing(() => this.#project(search, [...paths])),
+      createIndex: ({ path, kind }) => refusing(() => store.createIndex(path, indexKind(kind))),
+      dropIndex: (path) => store.dropIndex(path),
+      indexes: () => store.indexes,
+      clear: () => {
+        const documents = store.clear()
+        this.limbo.addAll(documents)
+        return documents.length
+      },
+      stats: () => {
+        const { freeBytes, liveBytes } = this.#open.stats()
+        return { documents: store.size, awaitingRelease: this.limbo.size, heapBytes: this.#heapBytes, freeBytes, liveBytes }
+      },
+    }
+  }
+
+  get #open(): ObjectHeap {
+    if (this.#heap === undefined) throw new RpcError('UNAVAILABLE', 'the store is still being started')
+    return this.#heap
+  }
+
+  #client(heap: ObjectHeap): Client {
+    const client = this.#clients.get(heap)
+    if (client === undefined) throw new RpcError('INTERNAL', 'a call came from a connection that the store was not told of')
+    return client
+  }
+
+  /** Pointers go out to this client: what it holds must not be freed before it has given the result back. */
+  #sends(heap: ObjectHeap, ticket: number): void {
+    const client = this.#client(heap)
+    if (ticket > client.sent) client.sent = ticket
+  }
+
+  #put(document: DocumentView, heap: ObjectHeap): boolean {
+    if (document.body === undefined) throw new RangeError('a document has a body: any JSON value')
+    const { key } = document
+    if (this.mode === 'isolated') {
+      const copy = this.#copy(document)
+      return this.#keep(key, copy, undefined)
+    }
+    if (--this.#untilLook <= 0) this.#requireRoom()
+    return this.#keep(key, document, this.#client(heap))
+  }
+
+  /** Of a heap that clients fill by themselves. */
+  #requireRoom(): void {
+    let left = this.#open.stats().freeBytes - this.#reserveBytes
+    if (left < 0) {
+      this.limbo.collect()
+      this.#open.collect()
+      left = this.#open.stats().freeBytes - this.#reserveBytes
+    }
+    if (left < 0) throw new RpcError('RESOURCE_EXHAUSTED', 'the store is full: delete documents, or start it with more heapBytes')
+    this.#untilLook = Math.max(LOOK_EVERY, left / 4 / LARGE_DOCUMENT_BYTES)
+  }
+
+  #keep(key: string, document: DocumentView, client: Client | undefined): boolean {
+    const replaced = this.store.put(key, document)
+    // Ours from here on, also should the client die before it hears of it.
+    const { place } = document
+    if (client !== undefined && place > 0) client.reader?.handing.set(place - 1, null)
+    if (replaced === undefined) return false
+    if (!same(replaced, document)) this.limbo.add(replaced)
+    return true
+  }
+
+  #copy(document: DocumentView): DocumentView {
+    try {
+      return this.#open.copyFrom(document)
+    } catch (error) {
+      if (!RpcError.is(error) || error.code !== 'RESOURCE_EXHAUSTED' || this.limbo.size === 0) throw error
+      this.limbo.collect()
+      return this.#open.copyFrom(document)
+    }
+  }
+
+  #project(search: View<typeof SearchValue>, paths: readonly string[]): Record<string, Json>[] {
+    const keys = paths.map((path) => [path, parsePath(path)] as const)
+    return this.store.find(searchOf(search)).map(({ body }) => {
+      const row = Object.create(null) as Record<string, Json>
+      for (const [path, one] of keys) {
+        const value = walk(body, one)
+        if (value !== undefined) row[path] = (typeof value === 'object' && value !== null ? plain(value) : value) as Json
+      }
+      return row
+    })
+  }
+
+  /** What a client had made for the store when it died, and nobody took over. */
+  #cleanUp({ reader }: Client): void {
+    try {
+      for (const document of reader?.handing ?? []) if (document !== null) this.#free(document)
+      if (reader !== undefined) this.#open.free(reader)
+    } catch (error) {
+      if (!RpcError.is(error)) throw error
+    }
+  }
+
+  /** Clients of a trusting store may have freed or spoiled it: that costs them the document, and nobody the store. */
+  #free(document: DocumentView): void {
+    try {
+      this.#open.free(document)
+    } catch (error) {
+      if (!RpcError.is(error)) throw error
+    }
+  }
+}
+
+function indexKind(kind: string): IndexKind {
+  if (kind === 'hash' || kind === 'ordered') return kind
+  throw new RangeError(`an index is "hash" or "ordered", not ${JSON.stringify(kind)}`)
+}
+
+/** What the store refuses is the client's mistake. */
+function refusing<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof RangeError) throw new RpcError('INVALID_ARGUMENT', error.message, { cause: error })
+    throw error
+  }
+}

@@ -1,0 +1,61 @@
+// What the store's server and its clients agree on.
+import { array, bool, f64, json, list, method, nothing, optional, ref, service, struct, text, u32, union, type View } from 'rpcool'
+
+/** Documents whose hand-over one client has under way at once, and that are cleaned up after when it dies. */
+export const HANDING_MAX = 64
+
+/** A document where it lies: its key, and any JSON value. */
+export const Document = struct('Document', {
+  /** The place in {@link Reader.handing} of the client that hands it over, plus one; 0 = none. Lies in what would be padding. */
+  place: u32,
+  key: text,
+  body: json.fast,
+})
+export type DocumentView = View<typeof Document>
+
+/** What a client tells the server through memory, without a call: in a heap that both have. */
+export const Reader = struct('Reader', {
+  /** Results with a ticket up to this one have been given back. Always a whole number; eight bytes are stored at once. */
+  released: f64,
+  /** Documents on their way to the store: the server takes them out. What is left when the client dies belongs to nobody. */
+  handing: array(ref(Document), HANDING_MAX),
+})
+
+export const ScalarValue = union({ text, number: f64, bool, null: nothing })
+export const BoundValue = struct('Bound', { value: ScalarValue, inclusive: bool })
+export const ConditionValue = struct('Condition', {
+  path: text,
+  test: union({ equals: ScalarValue, contains: ScalarValue, exists: bool, prefix: text, range: struct('Range', { low: optional(BoundValue), high: optional(BoundValue) }) }),
+})
+
+export const SearchValue = struct('Search', {
+  where: list(ConditionValue),
+  /** 0 = all. */
+  limit: u32,
+  skip: u32,
+  /** Numbers this client's results, from 1: see {@link Reader.released}. */
+  ticket: f64,
+})
+
+export const IndexValue = struct('Index', { path: text, kind: text })
+
+export const DocumentService = service('document-store', {
+  /** Once, before anything else. Answers the store's mode. */
+  open: method(1, Reader, text),
+  /** Answers whether a document was replaced. */
+  put: method(2, Document, bool),
+  get: method(3, struct('Get', { key: text, ticket: f64 }), ref(Document)),
+  delete: method(4, text, bool),
+  update: method(5, struct('Update', { key: text, path: text, value: json.fast }), bool),
+  find: method(6, SearchValue, list(ref(Document))),
+  count: method(7, SearchValue, u32),
+  group: method(8, struct('Grouping', { search: SearchValue, path: text }), list(struct('Group', { value: ScalarValue, count: u32 }))),
+  join: method(9, struct('Join', { search: SearchValue, left: text, right: text }), list(struct('Pair', { left: ref(Document), right: ref(Document) }))),
+  /** Copies of the fields alone, one object a document; paths that lead nowhere are left out. */
+  project: method(10, struct('Projection', { search: SearchValue, paths: list(text) }), json),
+  createIndex: method(11, IndexValue, nothing),
+  dropIndex: method(12, text, bool),
+  indexes: method(13, nothing, list(IndexValue)),
+  clear: method(14, nothing, u32),
+  stats: method(15, nothing, struct('Stats', { documents: u32, awaitingRelease: u32, heapBytes: f64, freeBytes: f64, liveBytes: f64 })),
+})

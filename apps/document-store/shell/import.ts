@@ -1,0 +1,69 @@
+// NDJSON into a store: one JSON value a line.
+import { createReadStream, statSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { SingleBar } from 'cli-progress'
+import type { StoreClient } from '../client.js'
+import type { Json } from '../store/values.js'
+
+/** Documents put at once, between which the event loop and the progress bar get their turn. */
+const CHUNK = 1000
+
+export interface ImportOptions {
+  /** The field that holds a document's key; without one, keys are the file's name and the line. */
+  readonly keyField?: string
+  /** Shows a progress bar on stderr, where it is a terminal. */
+  readonly progress?: boolean
+}
+
+/** A line that cannot be imported. */
+export class ImportError extends Error {
+  override readonly name = 'ImportError'
+}
+
+/**
+ * Imports a file and answers how many documents it held. Throws ImportError that names the line; what came before it is in the
+ * store then.
+ */
+export async function importFile(client: StoreClient, path: string, { keyField, progress = false }: ImportOptions = {}): Promise<number> {
+  const input = createReadStream(path)
+  const bar = progress ? new SingleBar({ format: '{bar} {percentage}% | {documents} documents | {eta_formatted} left', hideCursor: true }) : undefined
+  const chunk: (readonly [string, Json])[] = []
+  let count = 0
+  let line = 0
+  const flush = (): void => {
+    client.sync.putAll(chunk)
+    count += chunk.length
+    chunk.length = 0
+    bar?.update(input.bytesRead, { documents: count.toLocaleString('en') })
+  }
+  bar?.start(statSync(path).size, 0, { documents: '0' })
+  try {
+    for await (const text of createInterface({ input, crlfDelay: Infinity })) {
+      line++
+      if (text.trim() === '') continue
+      chunk.push(entryOf(text, line, path, keyField))
+      if (chunk.length >= CHUNK) flush()
+    }
+    flush()
+    return count
+  } catch (error) {
+    if (error instanceof ImportError && chunk.length > 0) flush()
+    throw error
+  } finally {
+    bar?.stop()
+    input.destroy()
+  }
+}
+
+function entryOf(text: string, line: number, path: string, keyField: string | undefined): readonly [string, Json] {
+  let body: Json
+  try {
+    body = JSON.parse(text) as Json
+  } catch (error) {
+    throw new ImportError(`${path}:${line}: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  if (keyField === undefined) return [`${path}:${line}`, body]
+  const key = typeof body === 'object' && body !== null && !Array.isArray(body) && Object.hasOwn(body, keyField) ? body[keyField] : undefined
+  if (typeof key !== 'string' && typeof key !== 'number') throw new ImportError(`${path}:${line}: there is no text or number "${keyField}" to be the key`)
+  return [String(key), body]
+}

@@ -1,0 +1,15 @@
+import type { Found, Json } from './values.js'
+
+/**
+ * How a store reads and changes documents, wherever they lie: in shared memory, or as plain objects. The store never asks
+ * what a document is made of.
+ */
+export interface Documents<D> {
+  /** Makes the reader of a path; made once for each path, and called for many documents. */
+  reader(path: string): (document: D) => Found
+  /**
+   * Replaces the value at a path in place, or adds it to the object that holds it.
+   * @throws RangeError when there is no such object.
+   */
+  assign(document: D, path: string, value: Json): void
+}

@@ -1,0 +1,62 @@
+// Conditions and scalars, to and from the forms that they have in shared memory.
+import type { Plain, View } from 'rpcool'
+import type { BoundValue, ConditionValue, ScalarValue, SearchValue } from './service.js'
+import { type Bound, type Condition, rangeCondition } from './store/filter.js'
+import type { Search } from './store/store.js'
+import type { Scalar } from './store/values.js'
+
+export function scalarForm(value: Scalar): Plain<typeof ScalarValue> {
+  if (typeof value === 'string') return { kind: 'text', value }
+  if (typeof value === 'number') return { kind: 'number', value }
+  return typeof value === 'boolean' ? { kind: 'bool', value } : { kind: 'null', value: undefined }
+}
+
+export function scalarOf(view: View<typeof ScalarValue>): Scalar {
+  return view.kind === 'null' ? null : view.value ?? null
+}
+
+export function searchForm(where: readonly Condition[], ticket: number, limit = 0, skip = 0): Plain<typeof SearchValue> {
+  return { where: where.map(conditionForm), limit, skip, ticket }
+}
+
+function conditionForm(condition: Condition): Plain<typeof ConditionValue> {
+  const { path } = condition
+  switch (condition.kind) {
+    case 'equals': case 'contains': return { path, test: { kind: condition.kind, value: scalarForm(condition.value) } }
+    case 'exists': return { path, test: { kind: 'exists', value: condition.value } }
+    case 'prefix': return { path, test: { kind: 'prefix', value: condition.value } }
+    case 'range': return { path, test: { kind: 'range', value: { low: boundForm(condition.low), high: boundForm(condition.high) } } }
+    default: throw new TypeError(`no such condition: ${String(condition satisfies never)}`)
+  }
+}
+
+function boundForm(bound: Bound | undefined): Plain<typeof BoundValue> | undefined {
+  return bound === undefined ? undefined : { value: scalarForm(bound.value), inclusive: bound.inclusive }
+}
+
+/** Reads a search out of a client's memory, once. Throws RangeError for what no client of ours sends. */
+export function searchOf({ where, limit, skip }: View<typeof SearchValue>): Search {
+  return { where: conditionsIn(where), limit: limit === 0 ? Infinity : limit, skip }
+}
+
+export function conditionsIn(where: View<typeof SearchValue>['where']): Condition[] {
+  return where.map(conditionOf)
+}
+
+function conditionOf({ path, test }: View<typeof ConditionValue>): Condition {
+  switch (test.kind) {
+    case 'equals': case 'contains': return { path, kind: test.kind, value: scalarOf(test.value) }
+    case 'exists': return { path, kind: 'exists', value: test.value }
+    case 'prefix': return { path, kind: 'prefix', value: test.value }
+    case 'range': return rangeCondition(path, boundOf(test.value.low), boundOf(test.value.high))
+    case 'none': throw new RangeError(`the condition on "${path}" says nothing`)
+    default: throw new TypeError(`no such condition: ${String(test satisfies never)}`)
+  }
+}
+
+function boundOf(view: View<typeof BoundValue> | undefined): Bound | undefined {
+  if (view === undefined) return undefined
+  const value = scalarOf(view.value)
+  if (typeof value !== 'number' && typeof value !== 'string') throw new RangeError('a range goes from number to number or from text to text')
+  return { value, inclusive: view.inclusive }
+}

@@ -1,0 +1,39 @@
+// A client that stores, changes, finds and deletes documents until it is killed: arguments are the channel and a seed.
+import { openStore } from '../../../apps/document-store/client.js'
+import { bodyOf, KEYS, TAGS } from './churn.js'
+
+const [channel, seed] = process.argv.slice(2) as [string, string]
+const client = await openStore(channel)
+let state = Number(seed) | 1
+function random(limit: number): number {
+  state ^= state << 13
+  state ^= state >>> 17
+  state ^= state << 5
+  return (state >>> 0) % limit
+}
+
+process.send?.({ id: 0, result: null })
+process.once('disconnect', () => process.exit(0))
+for (let round = 0; ; round++) {
+  const key = `k${random(KEYS)}`
+  switch (random(8)) {
+    case 0:
+      client.sync.delete(key)
+      break
+    case 1:
+      client.sync.update(key, 'touched', `by ${seed}, a text that takes a record, ${round}`)
+      break
+    case 2: {
+      using results = client.sync.find({ tag: `t${random(TAGS)}` })
+      for (const { body } of results) if ((body as { text: string }).text.length < 10) throw new Error('a document is damaged')
+      break
+    }
+    case 3:
+      client.sync.putAll(Array.from({ length: 100 }, () => random(KEYS)).map((k) => [`k${k}`, bodyOf(`k${k}`, random(1000))] as const))
+      break
+    default:
+      client.sync.put(key, bodyOf(key, random(1000)))
+  }
+  // The channel of messages must be read, or the parent's end would not be seen.
+  if (round % 64 === 0) await new Promise((resolve) => setImmediate(resolve))
+}

@@ -1,0 +1,80 @@
+// Clients are killed at any instruction, again and again: the store stays as consistent as it was.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { openStore } from '../../../apps/document-store/client.js'
+import { type Commanded, Ground } from '../../support/ground.js'
+import { bodyOf, KEYS, TAGS, textOf } from './churn.js'
+import { servedTested } from './served.js'
+import type { Json } from '../../../apps/document-store/store/values.js'
+
+const KILLS = 12
+const AT_ONCE = 3
+const SERVER = '../apps/document-store/server-main.js'
+const CHURN = '../apps/document-store/churn-main.js'
+/** What one death may cost a shared heap: a document that was being built (its block, object and key), and scratch of calls. */
+const BLOCKS_PER_DEATH = 8
+
+interface Stats {
+  readonly documents: number
+  readonly liveBlocks: number
+  readonly awaitingRelease: number
+  readonly clients: number
+}
+
+for (const mode of ['trusting', 'isolated'] as const) {
+  test(`${mode}: ${KILLS} clients die by SIGKILL in the middle of their work, and documents and indexes are whole`, async (t) => {
+    await using ground = await Ground.open(t)
+    const server = await ground.child(SERVER, ground.channel, mode, String(64 << 20))
+    const client = ground.owns(await openStore(ground.channel))
+    const tested = servedTested(client)
+    await client.createIndex('tag', 'hash')
+    await client.createIndex('version', 'ordered')
+    const stats = async (): Promise<Stats> => await server.ask('stats') as Stats
+    const settled = async (): Promise<Stats> => {
+      await ground.until('the dead to be noticed, and what they held to go', async () => {
+        const { awaitingRelease, clients } = await stats()
+        return awaitingRelease === 0 && clients === 1
+      })
+      return stats()
+    }
+    tested.put('k0', bodyOf('k0', 1))
+    await client.clear()
+    const empty = await settled()
+    const alive: Commanded[] = []
+    for (let kill = 0; kill < KILLS; kill++) {
+      while (alive.length < AT_ONCE) alive.push(await ground.child(CHURN, ground.channel, String(7919 * (kill + alive.length + 1))))
+      await sleep(20 + (kill * 37) % 90)
+      const victim = alive.splice(kill % AT_ONCE, 1)[0]
+      ground.waitsFor = 'a killed client to end'
+      await victim?.kill()
+      check(tested.find({}), 'among living clients')
+    }
+    for (const one of alive) await one.kill()
+    await settled()
+    const documents = tested.find({})
+    check(documents, 'at the end')
+    assert.ok(documents.length > KEYS / 10, `${documents.length} documents`)
+    for (let tag = 0; tag < TAGS; tag++) {
+      const expected = documents.filter(([, body]) => (body as { tag: string }).tag === `t${tag}`)
+      assert.deepStrictEqual(tested.find({ tag: `t${tag}` }), expected, 'the hash index says what is there')
+    }
+    const expected = documents.filter(([, body]) => (body as { version: number }).version < 500)
+    assert.deepStrictEqual(tested.find({ version: { lt: 500 } }), expected, 'the ordered index says what is there')
+    await client.clear()
+    const after = await settled()
+    const lost = after.liveBlocks - empty.liveBlocks
+    t.diagnostic(`${lost} blocks more than before ${KILLS + AT_ONCE - 1} deaths`)
+    assert.ok(lost <= (mode === 'trusting' ? (KILLS + AT_ONCE) * BLOCKS_PER_DEATH : 8), `${lost} blocks are lost`)
+  })
+}
+
+/** Every document is what somebody stored, whole. */
+function check(documents: readonly (readonly [string, Json])[], when: string): void {
+  for (const [key, body] of documents) {
+    const { version, touched, ...rest } = body as { version: number, touched?: string } & Record<string, Json>
+    assert.deepStrictEqual({ version, ...rest }, { ...bodyOf(key, version) }, `${key}, ${when}`)
+    assert.equal(rest['text'], textOf(key, version))
+    if (touched !== undefined) assert.match(touched, /^by \d+, a text that takes a record, \d+$/)
+  }
+}

@@ -1,0 +1,138 @@
+// The store behind its server, in both modes: the same histories and queries as over plain objects, and what is its own.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import * as fc from 'fast-check'
+import { openStore, type StoreClient } from '../../../apps/document-store/client.js'
+import { type Commanded, errorOf, Ground } from '../../support/ground.js'
+import { follow, history } from './histories.js'
+import { runQueries } from './nobench.js'
+import { servedTested } from './served.js'
+
+const SERVER = '../apps/document-store/server-main.js'
+
+interface Stats {
+  readonly documents: number
+  readonly liveBlocks: number
+  readonly awaitingRelease: number
+}
+
+async function statsOf(server: Commanded): Promise<Stats> {
+  return await server.ask('stats') as Stats
+}
+
+for (const mode of ['trusting', 'isolated'] as const) {
+  const started = async (ground: Ground, heapBytes = 64 << 20): Promise<{ server: Commanded, client: StoreClient }> => {
+    const server = await ground.child(SERVER, ground.channel, mode, String(heapBytes))
+    const client = ground.owns(await openStore(ground.channel))
+    assert.equal(client.mode, mode)
+    return { server, client }
+  }
+
+  test(`${mode}: the store does what a Map does, and leaves no memory behind`, async (t) => {
+    await using ground = await Ground.open(t)
+    const { server, client } = await started(ground)
+    const tested = servedTested(client)
+    await fc.assert(fc.asyncProperty(history, (operations) => follow(tested, operations)), { numRuns: 25 })
+    await ground.until('everything deleted to be freed', async () => (await statsOf(server)).awaitingRelease === 0)
+    const before = await statsOf(server)
+    await fc.assert(fc.asyncProperty(history, (operations) => follow(tested, operations)), { numRuns: 40 })
+    await ground.until('everything deleted to be freed', async () => (await statsOf(server)).awaitingRelease === 0)
+    const after = await statsOf(server)
+    assert.ok(after.liveBlocks <= before.liveBlocks + 20, `${after.liveBlocks} live blocks, ${before.liveBlocks} before`)
+  })
+
+  test(`${mode}: NoBench`, async (t) => {
+    await using ground = await Ground.open(t)
+    const { client } = await started(ground)
+    await runQueries(servedTested(client), async (name, run) => {
+      await t.test(name, run)
+    })
+  })
+
+  test(`${mode}: a result holds its documents until it is given back, and then they go`, async (t) => {
+    await using ground = await Ground.open(t)
+    const { server, client } = await started(ground)
+    const other = ground.owns(await openStore(ground.channel))
+    client.sync.put('a', { text: 'the first, a text that takes a record', n: 1 })
+    client.sync.put('b', { text: 'the second', n: 2 })
+    const results = client.sync.find({})
+    const got = client.sync.get('a')
+    other.sync.delete('a')
+    other.sync.put('b', { text: 'another' })
+    await ground.until('the server to look whether they may go', async () => (await statsOf(server)).awaitingRelease === 2)
+    assert.deepEqual(Array.from(results, ({ key }) => key).sort(), ['a', 'b'])
+    assert.ok(got !== undefined)
+    assert.equal((got.body as { text: string }).text, 'the first, a text that takes a record')
+    results[Symbol.dispose]()
+    await new Promise((resolve) => setTimeout(resolve, 150))
+    assert.equal((await statsOf(server)).awaitingRelease, 2, 'the older ticket is still held')
+    got[Symbol.dispose]()
+    await ground.until('both to be freed', async () => (await statsOf(server)).awaitingRelease === 0)
+    assert.equal(client.sync.count({}), 1)
+  })
+
+  test(`${mode}: a client that dies lets go of what it held`, async (t) => {
+    await using ground = await Ground.open(t)
+    const { server, client } = await started(ground)
+    client.sync.put('a', { n: 1 })
+    const holder = await openStore(ground.channel)
+    holder.sync.find({})
+    client.sync.delete('a')
+    await ground.until('the server to look', async () => (await statsOf(server)).awaitingRelease === 1)
+    await holder.close()
+    await ground.until('it to be freed', async () => (await statsOf(server)).awaitingRelease === 0)
+  })
+
+  test(`${mode}: bulk loads and bulk searches, awaited calls and their errors`, async (t) => {
+    await using ground = await Ground.open(t)
+    const { client } = await started(ground)
+    client.sync.putAll(Array.from({ length: 500 }, (_, i) => [`k${i}`, { i, odd: i % 2 === 1 }] as const))
+    assert.equal(await client.count({ odd: true }), 250)
+    const found: number[] = []
+    client.sync.findAll(Array.from({ length: 300 }, (_, i) => ({ i })), (results, index) => {
+      assert.equal(results.length, 1)
+      assert.equal(results.at(0)?.key, `k${index}`)
+      found.push(index)
+    })
+    assert.deepEqual(found, Array.from({ length: 300 }, (_, i) => i))
+    assert.equal(await client.put('k1', { i: 'replaced' }), true)
+    using got = await client.get('k1')
+    assert.ok(got !== undefined)
+    assert.equal((got.body as { i: string }).i, 'replaced')
+    assert.equal(await client.get('none'), undefined)
+    using limited = await client.find({ odd: true }, { limit: 3, skip: 1 })
+    assert.equal(limited.length, 3)
+    assert.equal(await client.update('k2', 'i', { nested: [1, 'two'] }), true)
+    assert.deepEqual(await client.project({ i: { exists: true }, odd: false }, ['i.nested'], { limit: 1000 }).then((rows) => rows.filter((row) => 'i.nested' in row)), [{ 'i.nested': [1, 'two'] }])
+    await client.createIndex('i', 'ordered')
+    assert.deepEqual(await client.indexes(), [{ path: 'i', kind: 'ordered' }])
+    assert.match((await errorOf(client.createIndex('', 'hash'))).message, /a path is 1 to/)
+    assert.equal((await errorOf(client.createIndex('x', 'tree' as 'hash'))).code, 'INVALID_ARGUMENT')
+    assert.equal((await errorOf(client.update('k3', 'i.j', 1))).code, 'INVALID_ARGUMENT')
+    const stats = await client.stats()
+    assert.equal(stats.documents, 500)
+    assert.ok(stats.freeBytes > 0 && stats.freeBytes < stats.heapBytes)
+    assert.equal(await client.clear(), 500)
+  })
+
+  test(`${mode}: a full heap is an error, and what is deleted makes room again`, async (t) => {
+    await using ground = await Ground.open(t)
+    const { client } = await started(ground, 2 << 20)
+    const fill = (): number => {
+      for (let i = 0; ; i++) {
+        try {
+          client.sync.put(`k${i}`, { text: 'x'.repeat(1000), i })
+        } catch (error) {
+          assert.ok((error as { code: string }).code === 'RESOURCE_EXHAUSTED', String(error))
+          return i
+        }
+      }
+    }
+    const first = fill()
+    assert.ok(first > 100)
+    assert.equal(client.sync.count({}), first)
+    await client.clear()
+    const again = fill()
+    assert.ok(again > first / 2, `${again} documents, ${first} at first`)
+  })
+}

@@ -1,0 +1,12 @@
+// A store in a process of its own: arguments are the channel and the mode. Answers `stats` by message.
+import { serveDocuments, type Mode } from '../../../apps/document-store/server.js'
+
+const [channel, mode, heapBytes] = process.argv.slice(2) as [string, Mode, string]
+await using store = await serveDocuments(channel, { mode, heapBytes: Number(heapBytes) })
+process.on('message', ({ id }: { id: number }) => {
+  store.heap.collect()
+  const { liveBlocks } = store.heap.stats()
+  process.send?.({ id, result: { documents: store.store.size, liveBlocks, awaitingRelease: store.awaitingRelease, clients: store.server.connectionCount } })
+})
+process.send?.({ id: 0, result: null })
+await new Promise((resolve) => process.once('disconnect', resolve))

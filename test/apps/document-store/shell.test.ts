@@ -1,0 +1,124 @@
+// The store as a program: serve, import, commands, the shell, and what it says about mistakes.
+import assert from 'node:assert/strict'
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { openStore } from '../../../apps/document-store/client.js'
+import { complete } from '../../../apps/document-store/shell/interactive.js'
+import { NoBench } from '../../../bench/nobench/generate.js'
+
+const MAIN = fileURLToPath(new URL('../../../apps/document-store/main.js', import.meta.url))
+
+interface Ran {
+  readonly stdout: string
+  readonly stderr: string
+  readonly code: number | null
+}
+
+async function run(args: readonly string[], input = ''): Promise<Ran> {
+  const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const printed = { stdout: '', stderr: '' }
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      printed[name] += text
+    })
+  }
+  child.stdin.end(input)
+  await once(child, 'close')
+  return { ...printed, code: child.exitCode }
+}
+
+async function serving(channel: string, ...args: string[]): Promise<ChildProcess> {
+  const server = spawn(process.execPath, [MAIN, 'serve', '--channel', channel, '--heap-mib', '64', ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  await once(server.stdout, 'data')
+  return server
+}
+
+test('documents are imported, asked for, changed and deleted from the command line', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'documents-'))
+  const server = await serving('shell/a')
+  const say = (...args: string[]): Promise<Ran> => run([...args, '--channel', 'shell/a'])
+  try {
+    const documents = [...new NoBench(2500)]
+    const file = join(folder, 'nobench.ndjson')
+    writeFileSync(file, documents.map((document) => `${JSON.stringify(document)}\n`).join(''))
+
+    await t.test('import, with a field as the key', async () => {
+      assert.deepEqual(await say('import', file, '--key', 'str1'), { stdout: '2,500 documents imported\n', stderr: '', code: 0 })
+      assert.equal((await say('count')).stdout, '2500\n')
+      assert.deepEqual(JSON.parse((await say('get', documents[7]!.str1)).stdout), documents[7])
+    })
+
+    await t.test('index, find, group, project', async () => {
+      assert.equal((await say('index', 'num', 'ordered')).stdout, 'indexed\n')
+      const found = await say('find', '{"num": {"gte": 10, "lt": 13}}')
+      assert.match(found.stdout, /\n3 documents\n$/)
+      assert.match((await say('find', 'limit 2')).stdout, /the first 2 of 2500\n$/)
+      assert.match((await say('group', 'bool')).stdout, /^ +\d+ {2}(true|false)\n +\d+ {2}(true|false)\n$/)
+      assert.equal((await say('project', 'num,nested_obj.num', '{"num": 5}')).stdout, `${JSON.stringify({ num: 5, 'nested_obj.num': documents.find(({ num }) => num === 5)!.nested_obj.num })}\n`)
+      assert.equal((await say('indexes')).stdout, 'num (ordered)\n')
+    })
+
+    await t.test('the shell reads commands, and goes on after a mistake', async () => {
+      const { stdout, code } = await run(['shell', '--channel', 'shell/a'],
+        'put mine {"x": 1}\nupdate mine x {"deeper": true}\nget mine\nfind {bad\nnonsense\nupdate none x 1\ndelete mine\nstats\nhelp\nexit\n')
+      assert.equal(code, 0)
+      for (const expected of [/trusting store/, /stored/, /changed/, /"deeper": true/, /this is not JSON/, /there is no command "nonsense"/,
+        /there is no such document/, /deleted/, /2,500 documents in a trusting store/, /group PATH/]) assert.match(stdout, expected)
+    })
+
+    await t.test('Tab completes commands, paths, kinds and files', async () => {
+      await using client = await openStore('shell/a')
+      assert.deepEqual(complete(client, 'in'), [['index ', 'indexes '], 'in'])
+      assert.deepEqual(complete(client, 'group nested_obj.'), [['nested_obj.num', 'nested_obj.str'], 'nested_obj.'])
+      assert.deepEqual(complete(client, 'index num o'), [['ordered'], 'o'])
+      assert.deepEqual(complete(client, 'find {"thou'), [['thousandth": '], 'thou'])
+      assert.deepEqual(complete(client, `import ${folder}/n`), [[file], `${folder}/n`])
+    })
+
+    await t.test('a bad line is named, and what came before it is there', async () => {
+      writeFileSync(join(folder, 'bad.ndjson'), '{"id": 1}\n\n{"id": 2}\n{"id": \n')
+      const { stderr, code } = await say('import', join(folder, 'bad.ndjson'), '--key', 'id')
+      assert.equal(code, 1)
+      assert.match(stderr, /bad\.ndjson:4: /)
+      assert.match((await say('get', '2')).stdout, /"id": 2/)
+      assert.match((await say('import', join(folder, 'bad.ndjson'), '--key', 'name')).stderr, /:1: there is no text or number "name"/)
+      assert.match((await say('import', join(folder, 'none'))).stderr, /ENOENT/)
+    })
+  } finally {
+    rmSync(folder, { recursive: true })
+    const ended = once(server, 'exit')
+    server.kill('SIGTERM')
+    assert.deepEqual(await ended, [0, null], 'the server ends when it is asked to')
+  }
+})
+
+test('help, and mistakes', async () => {
+  const help = await run(['--help'])
+  assert.match(help.stdout, /--isolated/)
+  assert.match(help.stdout, /update KEY PATH JSON/)
+  for (const args of [[], ['--nonsense'], ['serve', '--heap-mib', '0'], ['serve', '--heap-mib', 'much']]) {
+    const { code, stderr } = await run(args)
+    assert.equal(code, 2, args.join(' '))
+    assert.match(stderr, /--help/)
+  }
+  const { code, stderr } = await run(['count', '--channel', 'shell/nobody'])
+  assert.equal(code, 1)
+  assert.match(stderr, /there is no channel/)
+})
+
+test('an isolated store is served as well', async () => {
+  const server = await serving('shell/b', '--isolated')
+  try {
+    await run(['put', 'a', '{"x": [1, 2]}', '--channel', 'shell/b'])
+    assert.match((await run(['stats', '--channel', 'shell/b'])).stdout, /1 document in an isolated store/)
+  } finally {
+    const ended = once(server, 'exit')
+    server.kill('SIGTERM')
+    await ended
+  }
+})
