@@ -63,11 +63,11 @@ export interface Membership {
 /** How many pointers may be followed before a walk is taken for endless, where nobody set another budget. */
 export const DEFAULT_BUDGET = 0x3fff_ffff
 
-/** Entries of {@link Region.shapes}. */
-export const SHAPE_ENTRIES = 1024
+/** {@link Region.shapes} has 2^11 entries of two words. */
+export const SHAPE_BITS = 11
 
 // Never written: a region that meets a shape gets a table of its own.
-const NO_SHAPES = new Int32Array(SHAPE_ENTRIES * 4)
+const NO_SHAPES = new Int32Array(2 << SHAPE_BITS)
 
 /**
  * A byte range that code is allowed to touch, and the buffer behind it. Every view resolves its pointers through one.
@@ -116,10 +116,11 @@ export class Region {
   /** The scope whose memory this is, when it is one's own. */
   declare scope: RegionScope | null
   /**
-   * For the layer above: which shapes of json lie here, by address, as read and checked by this process; four words an
-   * entry: address lo, address hi, number of the shape, 0. A cache: zeros at first.
+   * For the layer above: which shapes of json lie in this region's 4 GiB, as read and checked by this process. An entry is
+   * { address lo, number of the shape }, at (lo * shapeFactor, modulo 2^32) >>> 32 - SHAPE_BITS. A cache: zeros at first.
    */
   declare shapes: Int32Array
+  shapeFactor: number
 
   /**
    * A region over all of `buffer`, whose first byte has the given address. The buffer stays its owner's; when it is detached
@@ -148,6 +149,7 @@ export class Region {
     hide(this, 'allocator', null)
     hide(this, 'membership', null)
     hide(this, 'shapes', NO_SHAPES)
+    this.shapeFactor = 0x9e37_79b1 | 0
     hide(this, 'scope', null)
   }
 

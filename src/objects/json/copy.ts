@@ -6,10 +6,10 @@ import type { Region } from '../../memory/region.js'
 import { damaged } from '../problems.js'
 import { TWO_BYTE } from '../text-read.js'
 import type { JsonBuilder } from './builder.js'
-import { type KeyNode, nextSequence } from './intern.js'
+import type { KeyNode } from './intern.js'
 import { MAX_JSON_DEPTH, MAX_SHAPES_KNOWN } from './limits.js'
 import { hashInline, needleOf } from './needle.js'
-import { closeUntracked } from './objects.js'
+import { KeyTrack } from './objects.js'
 import { openedText, openText, textOf } from './read.js'
 import { follow, openContainer, opened } from './record.js'
 import type { Shape } from './shapes.js'
@@ -37,11 +37,11 @@ export function copyContainer(builder: JsonBuilder, spender: Spender, region: Re
   if (depth > MAX_JSON_DEPTH) damaged('a document is nested too deep, or goes in circles')
   const { region: home, word: record, count, shape } = openContainer(region, word, tag)
   spender.spend(1 + count)
-  const start = builder.sp
   if (tag === OBJECT && shape === null) {
     copyDictionary(builder, spender, home, record, count, depth)
     return
   }
+  const start = builder.sp
   const a = home.i32
   for (let i = 0, p = record + RECORD_WORDS; i < count; i++, p += 2) pushCopy(builder, spender, home, a[p]! | 0, a[p + 1]! | 0, depth + 1)
   if (shape === null) builder.closeArray(start)
@@ -49,11 +49,9 @@ export function copyContainer(builder: JsonBuilder, spender: Spender, region: Re
 }
 
 function copyDictionary(builder: JsonBuilder, spender: Spender, home: Region, record: number, count: number, depth: number): void {
-  const start = builder.sp
-  const keyStart = builder.kp
   const a = home.i32
   const known = new Set<string>()
-  let sequence = 0
+  const track = new KeyTrack(builder)
   for (let i = 0, p = record + DICTIONARY_WORDS; i < count; i++, p += ENTRY_WORDS) {
     const lo = a[p]! | 0
     const hi = a[p + 1]! | 0
@@ -61,12 +59,10 @@ function copyDictionary(builder: JsonBuilder, spender: Spender, home: Region, re
     const key = textOf(home, lo, hi)
     if (known.has(key)) damaged('a dictionary names a key twice')
     known.add(key)
-    builder.writeString(key)
-    builder.pushKey(cell.lo, cell.hi, cell.hash)
-    sequence = nextSequence(sequence, cell.hash)
+    track.enter(key)
     pushCopy(builder, spender, home, a[p + 2]! | 0, a[p + 3]! | 0, depth + 1)
   }
-  closeUntracked(builder, start, keyStart, sequence)
+  track.close()
 }
 
 // What has a shape at its source gets one at once.

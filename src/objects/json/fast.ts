@@ -1,5 +1,5 @@
 // Objects and arrays of json for hot loops: one class for all objects, with a compiled getter for each key that is ever read.
-import { INT, RECORD_WORDS } from '../../layout/json-layout.js'
+import { INT, OBJECT, RECORD_WORDS } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
 import { Emitter } from '../emit.js'
 import { BEHIND, HOLD, type Hold, REGION, TYPE, WORD, type Located } from '../view.js'
@@ -38,6 +38,7 @@ const otherKeys: ProxyHandler<object> = {
 }
 
 class FastObject implements Located {
+  // Defined as fields, and not first by the constructor's stores: those would look for setters, as far as the Proxy.
   readonly [REGION]: Region
   readonly [WORD]: number
   declare readonly [TYPE]: unknown
@@ -50,6 +51,7 @@ class FastObject implements Located {
 }
 
 class FastArray implements Located, Iterable<unknown> {
+  // Defined as fields, and not first by the constructor's stores: those would look for setters, as far as the Proxy.
   readonly [REGION]: Region
   readonly [WORD]: number
   declare readonly [TYPE]: unknown
@@ -115,11 +117,23 @@ export const fastForm: Form = {
   array: (region, word) => new FastArray(region, word),
 }
 
+/** For keys that hold objects: the common case without a call. */
+function emitNearObject(emitter: Emitter): string {
+  emitter.named('FastObject', FastObject)
+  return `if (h === (${OBJECT << 16} | r.high) && (e = ((v & -8) - r.low) >>> 2) <= r.words - ${RECORD_WORDS}) {
+if (--r.budget < 0) r.spent()
+return new FastObject(r, e + r.shift)
+}`
+}
+
 /** Gives the class a getter and setter for a key, as long as there are tables for more keys. */
 function compileKey(self: Located, key: string): void {
   const table = slotTable(key)
   if (table === undefined || Object.hasOwn(FastObject.prototype, key)) return
-  const likely = openObject(self[REGION], self[WORD]).shape?.slotOf(key) ?? -1
+  const object = openObject(self[REGION], self[WORD])
+  const likely = object.shape?.slotOf(key) ?? -1
+  const p = cellOfKey(object, key)
+  const first = p < 0 ? 0 : object.region.i32[p + 1]! >> 16
   const emitter = new Emitter()
   emitter.named('REGION', REGION)
   emitter.named('WORD', WORD)
@@ -128,6 +142,7 @@ function compileKey(self: Located, key: string): void {
   const compiled = emitter.compile(`function () {
 let r = this[REGION], w = this[WORD], a = r.i32, s, p, e, v, h
 ${emitFind(emitter, table, key, likely, 'return undefined')}
+${first === OBJECT ? emitNearObject(emitter) : ''}
 return h === ${INT << 16} ? v : valueOf(r, v, h, form)
 }`)
   Object.defineProperty(FastObject.prototype, key, {

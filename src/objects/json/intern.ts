@@ -20,6 +20,9 @@ export class KeyNode {
   shapeHi = 0
   readonly #quoted: Buffer
   readonly #words: Int32Array
+  readonly #length: number
+  /** Its last four bytes, which may overlap the words before. */
+  readonly #last: number
 
   /** @param needle the last of the keys. */
   constructor(
@@ -30,18 +33,23 @@ export class KeyNode {
     // As it most often stands in a text: plain ASCII without escapes.
     const plain = /^[ !#-[\]-~]*$/.test(key)
     this.#quoted = plain ? Buffer.from(`${key}"`, 'latin1') : Buffer.alloc(0)
-    this.#words = Int32Array.from({ length: this.#quoted.length >>> 2 }, (_, i) => this.#quoted.readInt32LE(i * 4))
+    this.#length = this.#quoted.length
+    this.#words = Int32Array.from({ length: Math.max(0, this.#length - 1) >>> 2 }, (_, i) => this.#quoted.readInt32LE(i * 4))
+    this.#last = this.#length < 4 ? 0 : this.#quoted.readInt32LE(this.#length - 4)
   }
 
   /** Bytes that the key and its closing quote take in a text at this position, or 0 when something else stands there. */
-  matches({ view, bytes, end }: Input, pos: number): number {
-    const quoted = this.#quoted
-    const length = quoted.length
+  matches({ view, offset, bytes, end }: Input, pos: number): number {
+    const length = this.#length
     if (pos + length > end || length === 0) return 0
-    let i = 0
-    for (let k = 0; i + 4 <= length; i += 4, k++) if (view.getInt32(pos + i, true) !== this.#words[k]) return 0
-    for (; i < length; i++) if (bytes[pos + i] !== quoted[i]) return 0
-    return length
+    if (length < 4) {
+      for (let i = 0; i < length; i++) if (bytes[pos + i] !== this.#quoted[i]) return 0
+      return length
+    }
+    const words = this.#words
+    const start = offset + pos
+    for (let i = 0; i < words.length; i++) if (view.getInt32(start + i * 4, true) !== words[i]) return 0
+    return view.getInt32(start + length - 4, true) === this.#last ? length : 0
   }
 
   /** The node with one key more, or null. */
@@ -77,6 +85,11 @@ export class Intern {
     return this.#shapes
   }
 
+  /** There will be no more shapes: so many were made, of so many keys. */
+  get isFull(): boolean {
+    return this.#nodes >= MAX_TREE_NODES || this.#shapes >= MAX_SHAPES_MADE
+  }
+
   /** Tells whether a sequence of keys is met again; another one may have been met in its place. */
   meets(sequence: number): boolean {
     const place = Math.imul(sequence ^ sequence >>> 15, 0x9e37_79b1) >>> 20
@@ -102,7 +115,7 @@ export class Intern {
     const child = node.child(key, needle.hash)
     if (child !== null) return child
     const words = node.words + 1 + wordsOfKey(needle)
-    if (words > MAX_SHAPE_WORDS || this.#nodes >= MAX_TREE_NODES || this.#shapes >= MAX_SHAPES_MADE || node.children.has(needle.hash)) return null
+    if (words > MAX_SHAPE_WORDS || this.isFull || node.children.has(needle.hash)) return null
     const made = new KeyNode(node, needle, asPropertyKey(key), node.depth + 1, nextSequence(node.sequence, needle.hash), words)
     node.children.set(needle.hash, made)
     node.next = made

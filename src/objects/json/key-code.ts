@@ -1,6 +1,6 @@
 // Generated code that finds the cell of a key in an object, in a handful of loads when its shape was met before.
 import { OBJECT, RECORD_WORDS } from '../../layout/json-layout.js'
-import { type Region, SHAPE_ENTRIES } from '../../memory/region.js'
+import { type Region, SHAPE_BITS } from '../../memory/region.js'
 import type { Emitter } from '../emit.js'
 import { cellOfKey } from './read.js'
 import { follow, opened, openObject } from './record.js'
@@ -10,11 +10,11 @@ import { FIRST_SLOT, NO_SLOT, slotIn, UNKNOWN_SLOT } from './shapes.js'
 const SLOT_BASE = RECORD_WORDS - FIRST_SLOT * 2
 
 /** Word of a key's cell in the object at a word, or -1; its region is left in {@link opened}. Fills the key's slot table. */
-export function findSlowly(table: Uint8Array, key: string): (region: Region, word: number) => number {
+function findSlowly(table: Uint8Array | undefined, key: string): (region: Region, word: number) => number {
   return (region, word) => {
     const object = openObject(region, word)
     const { shape } = object
-    if (shape !== null && table[shape.number] === UNKNOWN_SLOT) slotIn(table, shape, key)
+    if (shape !== null && table !== undefined && table[shape.number] === UNKNOWN_SLOT) slotIn(table, shape, key)
     return cellOfKey(object, key)
   }
 }
@@ -22,15 +22,17 @@ export function findSlowly(table: Uint8Array, key: string): (region: Region, wor
 /**
  * Statements that find a key's cell in the object at (`r`, `w`) and leave its words in `v` and `h`, its region in `r`; they
  * run `missing` when there is none. `r`, `w`, `a`, `s`, `p`, `e`, `v`, `h` are variables.
+ * @param table the key's slot table; without one every object is searched.
  * @param likely slot in which the key most often lies: its address then waits for nothing.
  */
-export function emitFind(emitter: Emitter, table: Uint8Array, key: string, likely: number, missing: string): string {
-  const slots = emitter.constant(table, 'slots')
+export function emitFind(emitter: Emitter, table: Uint8Array | undefined, key: string, likely: number, missing: string): string {
   const slow = emitter.constant(findSlowly(table, key), 'find')
   emitter.named('opened', opened)
+  if (table === undefined) return `p = ${slow}(r, w)\nif (p < 0) ${missing}\nr = opened.region; a = r.i32; v = a[p]; h = a[p + 1]`
+  const slots = emitter.constant(table, 'slots')
   const guess = Math.max(0, likely) + FIRST_SLOT
-  return `v = a[w]; h = a[w + 1]; e = ((v >>> 4 ^ v >>> 12) & ${SHAPE_ENTRIES - 1}) << 2
-s = r.shapes[e] === v && r.shapes[e + 1] === h ? ${slots}[r.shapes[e + 2]] : ${UNKNOWN_SLOT}
+  return `v = a[w]; e = Math.imul(v, r.shapeFactor) >>> ${32 - SHAPE_BITS} << 1
+s = r.shapes[e] === v && a[w + 1] === r.high ? ${slots}[r.shapes[e + 1]] : ${UNKNOWN_SLOT}
 p = s === ${guess} ? w + ${guess * 2 + SLOT_BASE} : w + s * 2 + ${SLOT_BASE}
 if (s < ${FIRST_SLOT} || p - r.shift > r.words - 2) {
 if (s === ${NO_SLOT}) ${missing}

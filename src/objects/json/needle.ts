@@ -7,21 +7,23 @@ import { HASHED_WORDS, MAX_KEPT_KEYS } from './limits.js'
 
 const GOLDEN = 0x9e37_79b1 | 0
 
-/** Takes one word of a text into its hash, which starts as the first word of its record. */
+/** Takes one word of a text into its hash, which starts as 0. */
 export function hashStep(hash: number, word: number): number {
   return Math.imul((hash << 5 | hash >>> 27) ^ word, GOLDEN)
 }
 
-export function hashEnd(hash: number): number {
-  return hash ^ hash >>> 15
+/** The hash of a text, after all of its words that count, with the first word of its record. */
+export function hashEnd(hash: number, head: number): number {
+  const mixed = Math.imul(hash ^ head, GOLDEN)
+  return mixed ^ mixed >>> 15
 }
 
 /** Hash of a text by its first word in memory and its words; private memory only. */
 export function hashWords(head: number, words: Int32Array, start: number, count: number): number {
-  let hash = head
+  let hash = 0
   const end = start + (count < HASHED_WORDS ? count : HASHED_WORDS)
   for (let i = start; i < end; i++) hash = hashStep(hash, words[i]!)
-  return hashEnd(hash)
+  return hashEnd(hash, head)
 }
 
 export function hashInline(lo: number, hi: number): number {

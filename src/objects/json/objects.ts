@@ -32,7 +32,7 @@ export function closeTracked(builder: JsonBuilder, start: number, node: KeyNode)
 export function closeUntracked(builder: JsonBuilder, start: number, keyStart: number, sequence: number): void {
   const { intern } = builder
   const count = builder.kp - keyStart >>> 1
-  if (intern !== null && count <= MAX_SHAPE_KEYS && intern.meets(sequence)) remember(builder, intern, keyStart)
+  if (intern !== null && count <= MAX_SHAPE_KEYS && !intern.isFull && intern.meets(sequence)) remember(builder, intern, keyStart)
   builder.closeDictionary(start, keyStart)
 }
 

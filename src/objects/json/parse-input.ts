@@ -3,12 +3,15 @@ import { RpcError } from '../../base/errors.js'
 /** The text that is parsed, as UTF-8, and what is said of it when it is wrong. */
 export class Input {
   readonly bytes: Uint8Array
+  /** Over all of the bytes' buffer: the text starts at {@link offset}. */
   readonly view: DataView
+  readonly offset: number
   readonly end: number
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes
-    this.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    this.view = viewOver(bytes.buffer)
+    this.offset = bytes.byteOffset
     this.end = bytes.byteLength
   }
 
@@ -30,6 +33,17 @@ export class Input {
       : `there is byte 0x${byte!.toString(16).padStart(2, '0')}`
     throw new RpcError('INVALID_ARGUMENT', `not JSON: ${found} at byte ${pos}, where ${expected} is expected`)
   }
+}
+
+/** Small buffers are those of Node's pool: many texts lie in one. */
+const KEPT_BUFFER_BYTES = 1 << 16
+let kept: DataView | null = null
+
+function viewOver(buffer: ArrayBufferLike): DataView {
+  if (kept !== null && kept.buffer === buffer) return kept
+  const view = new DataView(buffer)
+  if (buffer.byteLength <= KEPT_BUFFER_BYTES) kept = view
+  return view
 }
 
 const LONE_SURROGATE = /\p{Surrogate}/u

@@ -7,62 +7,79 @@ import type { Input } from './parse-input.js'
 import { decodeUtf8 } from './utf8.js'
 import { cell } from './staging.js'
 
-/** Bytes that are copied at once; what is longer is measured first, so that it gets a block of its size. */
-const SHORT_BYTES = HASHED_WORDS * 4
+/**
+ * Bytes that are copied at once; what is longer is measured first, so that it gets a block of its size. All words of what
+ * is shorter count for its hash.
+ */
+const SHORT_BYTES = HASHED_WORDS * 4 - 4
 
 /**
  * Stages the string whose opening quote lies before `start`, and leaves its cell in {@link cell}; returns the position
  * behind the closing quote.
  */
 export function parseString(input: Input, builder: JsonBuilder, start: number): number {
-  const { view } = input
+  const { view, offset } = input
   const at = builder.reserveText(2 + SHORT_BYTES / 4)
   const words = builder.text
   // Four bytes at a time, as long as none of them is a quote, a backslash, a control or beyond ASCII.
   const last = Math.min(input.end - 4, start + SHORT_BYTES - 4)
   let pos = start
   let to = at + 1
+  let hash = 0
   while (pos <= last) {
-    const word = view.getInt32(pos, true)
+    const word = view.getInt32(offset + pos, true)
     const quote = word ^ 0x2222_2222
     const slash = word ^ 0x5c5c_5c5c
-    if (((word | (word - 0x2020_2020) | (quote - 0x0101_0101) & ~quote | (slash - 0x0101_0101) & ~slash) & 0x8080_8080) !== 0) break
+    const special = (word | (word - 0x2020_2020) | (quote - 0x0101_0101) & ~quote | (slash - 0x0101_0101) & ~slash) & 0x8080_8080
+    if (special !== 0) {
+      // The lowest bit belongs to the first byte that is one of these: carries only go up.
+      const bits = 31 - Math.clz32(special & -special) & 24
+      pos += bits >>> 3
+      if ((word >>> bits & 255) !== 0x22) return parseSlowly(input, builder, start, pos)
+      return endString(builder, at, to, pos - start, word & (1 << bits) - 1, hash, pos)
+    }
     words[to++] = word
+    hash = hashStep(hash, word)
     pos += 4
   }
   const { bytes } = input
   let word = 0
   for (let i = 0; i < 4; i++) {
     const byte = pos < input.end ? bytes[pos]! : 0
-    if (byte === 0x22) {
-      const units = pos - start
-      if (i > 0) words[to++] = word
-      endShort(builder, at, units, to)
-      return pos + 1
-    }
-    if (byte < 0x20 || byte === 0x5c || byte >= 0x80) return parseSlowly(input, builder, start, pos)
+    if (byte === 0x22) return endString(builder, at, to, pos - start, word, hash, pos)
+    if (byte < 0x20 || byte === 0x5c || byte >= 0x80) break
     word |= byte << i * 8
     pos++
   }
   return parseSlowly(input, builder, start, pos)
 }
 
-function endShort(builder: JsonBuilder, at: number, units: number, end: number): void {
+/** Ends a staged string, whose last word, not yet there, has the units that are left over. */
+function endString(builder: JsonBuilder, at: number, to: number, units: number, word: number, before: number, pos: number): number {
   const words = builder.text
   if (units <= INLINE_UNITS) {
-    cell.lo = units === 0 ? 0 : words[at + 1]!
-    cell.hi = INLINE_TEXT << 16 | units << 8 | (units > 4 ? words[at + 2]! : 0)
-    cell.hash = hashInline(cell.lo, cell.hi)
-    return
+    endInline(units, units < 4 ? word : words[at + 1]!, units < 5 ? 0 : word)
+    return pos + 1
   }
-  let hash = units
-  for (let i = at + 1; i < end; i++) hash = hashStep(hash, words[i]!)
-  hash = hashEnd(hash)
+  let hash = before
+  let end = to
+  if ((units & 3) !== 0) {
+    words[end++] = word
+    hash = hashStep(hash, word)
+  }
   words[at] = units
   builder.textUsed = end
+  hash = hashEnd(hash, units)
   cell.hash = hash
   cell.lo = at << 2 | RELATIVE
   cell.hi = nearHigh(hash)
+  return pos + 1
+}
+
+function endInline(units: number, lo: number, fifth: number): void {
+  cell.lo = lo
+  cell.hi = INLINE_TEXT << 16 | units << 8 | fifth
+  cell.hash = hashInline(cell.lo, cell.hi)
 }
 
 /** Strings that are long, or hold escapes or more than ASCII. `clean` is how far it is known to be ASCII without them. */
@@ -85,9 +102,7 @@ function parseSlowly(input: Input, builder: JsonBuilder, start: number, clean: n
   if (all <= 0xff && units <= INLINE_UNITS) {
     let lo = 0
     for (let i = 0; i < units && i < 4; i++) lo |= scratch[i]! << i * 8
-    cell.lo = lo
-    cell.hi = INLINE_TEXT << 16 | units << 8 | (units > 4 ? scratch[4]! : 0)
-    cell.hash = hashInline(cell.lo, cell.hi)
+    endInline(units, lo, units > 4 ? scratch[4]! : 0)
     return close.pos + 1
   }
   const perWord = all <= 0xff ? 4 : 2

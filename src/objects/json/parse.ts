@@ -32,10 +32,13 @@ class Frame {
 
 const COMMA = 0x2c
 
+// One parser runs at a time, as no other code runs in between.
+const frames: Frame[] = []
+
 class Parser {
   readonly #input: Input
   readonly #builder: JsonBuilder
-  readonly #frames: Frame[] = []
+  readonly #frames = frames
 
   constructor(input: Input, builder: JsonBuilder) {
     this.#input = input

@@ -14,10 +14,10 @@ const inspectSymbol = Symbol.for('nodejs.util.inspect.custom')
 
 /** What both kinds of handler have; themselves the views behind the proxies. */
 class Node implements Located {
-  readonly [REGION]: Region
-  readonly [WORD]: number
-  [HOLD]: Hold | undefined = undefined
+  declare readonly [REGION]: Region
+  declare readonly [WORD]: number
   declare readonly [TYPE]: unknown
+  declare [HOLD]: Hold | undefined
 
   constructor(region: Region, word: number) {
     this[REGION] = region

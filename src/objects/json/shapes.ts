@@ -1,6 +1,7 @@
 // Shapes as a reader knows them: read from shared memory once, checked, and copied.
 import { MOVED, SHAPE_MAGIC, SHAPE_WORDS } from '../../layout/json-layout.js'
-import { locate, type Region, SHAPE_ENTRIES } from '../../memory/region.js'
+import { addressHigh, addressLow, makeAddress } from '../../base/numbers.js'
+import { locate, type Region, SHAPE_BITS } from '../../memory/region.js'
 import { damaged } from '../problems.js'
 import { decodeUnits, wordsOf } from '../text-read.js'
 import { MAX_COMPILED_KEYS, MAX_SHAPE_KEYS, MAX_SHAPE_WORDS, MAX_SHAPES_KNOWN } from './limits.js'
@@ -47,7 +48,15 @@ const empty = new Shape(0, [])
 let known: Shape[] = [empty]
 let byKeys = new Map<string, Shape>([[signature([]), empty]])
 let regions: WeakRef<Region>[] = []
-let far = new WeakMap<Region, Map<number, Shape>>()
+let regionShapes = new WeakMap<Region, RegionShapes>()
+
+/** The shapes that objects of one region have. */
+interface RegionShapes {
+  readonly byAddress: Map<number, Shape>
+  /** At how many shapes it is worth while to look for a better factor again. */
+  searchFrom: number
+}
+
 const slotTables = new Map<string, Uint8Array>()
 
 /** In a slot table: the shape was not looked at yet, and has no such key. Otherwise slot + {@link FIRST_SLOT}. */
@@ -76,41 +85,77 @@ export function slotIn(table: Uint8Array, shape: Shape, key: string): number {
 }
 
 /** Position in {@link Region.shapes} of the entry for a shape's address. */
-export function entryOf(lo: number): number {
-  return (lo >>> 4 ^ lo >>> 12) % SHAPE_ENTRIES * 4
+function entryOf(factor: number, lo: number): number {
+  return Math.imul(lo, factor) >>> 32 - SHAPE_BITS << 1
 }
 
 /** The shape that an object's header points to. @throws WildPointerError when there is none. */
 export function shapeAt(region: Region, lo: number, hi: number): Shape {
   const { shapes } = region
-  const entry = entryOf(lo)
-  if (shapes[entry] === lo && shapes[entry + 1] === hi) return known[shapes[entry + 2]!]!
+  const entry = entryOf(region.shapeFactor, lo)
+  if (shapes[entry] === lo && hi === region.high) return known[shapes[entry + 1]!]!
   return shapeSlowly(region, lo, hi)
 }
 
 function shapeSlowly(region: Region, lo: number, hi: number): Shape {
   if (lo === 0 && hi === 0) return empty
   if ((hi & MOVED) !== 0) damaged('expected an object with a shape')
-  const address = (hi >>> 0) * 0x1_0000_0000 + (lo >>> 0)
-  let loaded = far.get(region)
-  if (loaded === undefined) {
-    loaded = new Map()
-    far.set(region, loaded)
-    region.shapes = new Int32Array(SHAPE_ENTRIES * 4)
+  let of = regionShapes.get(region)
+  if (of === undefined) {
+    of = { byAddress: new Map(), searchFrom: 0 }
+    regionShapes.set(region, of)
+    region.shapes = new Int32Array(2 << SHAPE_BITS)
     regions.push(new WeakRef(region))
   }
-  let shape = loaded.get(address)
+  const address = makeAddress(hi, lo)
+  let shape = of.byAddress.get(address)
   if (shape === undefined) {
     shape = sharedShape(readKeys(region, lo, hi))
-    if (far.get(region) !== loaded) return shapeSlowly(region, lo, hi)
-    if (loaded.size >= MAX_SHAPES_KNOWN) loaded.clear()
-    loaded.set(address, shape)
+    // Reading it may have made everything be forgotten.
+    if (regionShapes.get(region) !== of) return shapeSlowly(region, lo, hi)
+    if (of.byAddress.size >= MAX_SHAPES_KNOWN) of.byAddress.clear()
+    of.byAddress.set(address, shape)
   }
-  const entry = entryOf(lo)
-  region.shapes[entry] = lo
-  region.shapes[entry + 1] = hi
-  region.shapes[entry + 2] = shape.number
+  if (hi === region.high) enter(region, of, lo, shape)
   return shape
+}
+
+function enter(region: Region, of: RegionShapes, lo: number, shape: Shape): void {
+  const entry = entryOf(region.shapeFactor, lo)
+  if (region.shapes[entry] !== 0 && region.shapes[entry] !== lo && of.byAddress.size >= of.searchFrom) {
+    of.searchFrom = of.byAddress.size + 1
+    spread(region, of)
+    return
+  }
+  region.shapes[entry] = lo
+  region.shapes[entry + 1] = shape.number
+}
+
+/** Factors tried in one search, and shapes up to which one is worth its time. */
+const FACTORS_TRIED = 24
+const SPREAD_MAX = 1 << SHAPE_BITS - 2
+
+/** Two shapes in one place of the table push each other out all the time: finds a factor that keeps them apart. */
+function spread(region: Region, { byAddress }: RegionShapes): void {
+  const entries = [...byAddress].map(([address, shape]) => ({ hi: addressHigh(address), lo: addressLow(address) | 0, shape }))
+    .filter(({ hi }) => hi === region.high)
+  if (entries.length > SPREAD_MAX) return
+  let best = region.shapeFactor
+  let most = 0
+  for (let i = 1, factor = region.shapeFactor; i <= FACTORS_TRIED && most < entries.length; i++) {
+    factor = Math.imul(factor, 0x2c1b_3c6d) + 0x297a_2d39 | 1
+    const places = new Set(entries.map(({ lo }) => entryOf(factor, lo))).size
+    if (places <= most) continue
+    most = places
+    best = factor
+  }
+  region.shapeFactor = best
+  region.shapes.fill(0)
+  for (const { lo, shape } of entries) {
+    const entry = entryOf(best, lo)
+    region.shapes[entry] = lo
+    region.shapes[entry + 1] = shape.number
+  }
 }
 
 /** The shape with these keys, which are distinct. */
@@ -132,14 +177,10 @@ function signature(keys: readonly string[]): string {
 
 /** Forgets everything: whoever floods this process with shapes costs everybody some microseconds for each one in use. */
 function forget(): void {
-  for (const region of regions) {
-    const alive = region.deref()
-    // Taken away, not cleared: `far` says which regions have a table.
-    if (alive !== undefined) alive.shapes = alive.shapes.fill(0)
-  }
+  for (const region of regions) region.deref()?.shapes.fill(0)
   for (const table of slotTables.values()) table.fill(UNKNOWN_SLOT)
   regions = []
-  far = new WeakMap()
+  regionShapes = new WeakMap()
   known = [empty]
   byKeys = new Map([[signature([]), empty]])
 }

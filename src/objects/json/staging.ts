@@ -146,7 +146,7 @@ export abstract class Staging {
     const whole = units & ~3
     let to = at + 1
     let all = 0
-    let hash = units
+    let hash = 0
     for (let i = 0; i < whole; i += 4, to++) {
       const a = text.charCodeAt(i)
       const b = text.charCodeAt(i + 1)
@@ -173,7 +173,7 @@ export abstract class Staging {
     }
     words[at] = units
     this.textUsed = to
-    hash = hashEnd(hash)
+    hash = hashEnd(hash, units)
     cell.hash = hash
     cell.lo = at << 2 | RELATIVE
     cell.hi = nearHigh(hash)
