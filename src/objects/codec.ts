@@ -161,10 +161,13 @@ export abstract class Codec {
     gather.leave()
   }
 
-  /** Collects the blocks of the object that a view stands for, itself included. */
-  gatherView(gather: Gather, view: Located): void {
+  /**
+   * Frees the object that a view stands for with what it owns, and with `deep` what its refs reach.
+   * @throws RpcError INVALID_ARGUMENT when no block starts with it; nothing is freed then.
+   */
+  release(allocator: Allocator, view: Located, deep: boolean): void {
     const region = view[REGION]
-    this.gatherCell(gather, region, region.lowOf(view[WORD]), region.high)
+    freeGathered(allocator, deep, (gather) => this.gatherCell(gather, region, region.lowOf(view[WORD]), region.high))
   }
 
   /** Copies the object that a view stands for, and returns a view of the copy. */

@@ -3,7 +3,7 @@ import { addressHigh, addressLow, type Address } from '../base/numbers.js'
 import type { Allocator, Region } from '../memory/region.js'
 import { building } from './build.js'
 import { liveBytes } from './bytes.js'
-import { codecOf, freeGathered, isType, type AnyType, type Codec } from './codec.js'
+import { codecOf, isType, type AnyType, type Codec } from './codec.js'
 import { Copier, type CopyLimits } from './copier.js'
 import type { NumbersCodec } from './numbers.js'
 import { sizeOfView, StructCodec } from './struct.js'
@@ -41,8 +41,7 @@ export function build<T extends AnyType>(type: T, allocator: Allocator, value: P
  */
 export function release(allocator: Allocator, view: object, options: { readonly deep?: boolean } = {}): void {
   const located = requireView(view)
-  const codec = codecOf(located[TYPE] as AnyType)
-  freeGathered(allocator, options.deep === true, (gather) => codec.gatherView(gather, located))
+  codecOf(located[TYPE] as AnyType).release(allocator, located, options.deep === true)
 }
 
 /**

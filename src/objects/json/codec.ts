@@ -1,11 +1,12 @@
 import { ARRAY, OBJECT, OWNED } from '../../layout/json-layout.js'
-import type { Region } from '../../memory/region.js'
+import type { Allocator, Region } from '../../memory/region.js'
 import type { Build, Source } from '../build.js'
 import { Codec, type AnyType } from '../codec.js'
 import type { Copier } from '../copier.js'
 import type { Gather } from '../gather.js'
 import { requireReachable } from '../problems.js'
 import { REGION, WORD, type Located } from '../view.js'
+import { Blocks } from './blocks.js'
 import type { Built } from './builder.js'
 import { copyContainer, pushCopy } from './copy.js'
 import { fastForm } from './fast.js'
@@ -15,7 +16,6 @@ import { proxies } from './proxies.js'
 import { type Form, valueOf } from './read.js'
 import { json, provideCodecs } from './type.js'
 import { isJson, jsonView, tagOf } from './whole.js'
-import type { Allocator } from '../../memory/region.js'
 
 /** Fields, elements, arguments and results of json: a cell. All zero is the absence of a value. */
 class JsonCodec extends Codec {
@@ -54,8 +54,10 @@ class JsonCodec extends Codec {
     gatherCell(gather, region, lo, hi, 0)
   }
 
-  override gatherView(gather: Gather, view: Located): void {
-    gatherDocument(gather, view[REGION], view[WORD], tagOf(view))
+  override release(allocator: Allocator, view: Located): void {
+    const blocks = new Blocks()
+    gatherDocument(blocks, view[REGION], view[WORD], tagOf(view))
+    blocks.free(allocator)
   }
 
   copy(copier: Copier, from: Region, p: number, to: Region, q: number): void {

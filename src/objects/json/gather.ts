@@ -5,13 +5,13 @@ import {
 } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
 import { locate } from '../../memory/region.js'
-import type { Gather } from '../gather.js'
 import { damaged } from '../problems.js'
+import type { BlockSink } from './blocks.js'
 import { MAX_JSON_DEPTH } from './limits.js'
 import { follow, openContainer, opened } from './record.js'
 
 /** Collects what a cell owns, inside an unowned part of a document too. */
-export function gatherCell(gather: Gather, region: Region, lo: number, hi: number, depth: number): void {
+export function gatherCell(gather: BlockSink, region: Region, lo: number, hi: number, depth: number): void {
   const tag = hi >> 16
   if (tag === NEAR_TEXT || tag === TEXT) {
     if ((lo & OWNED) !== 0) gather.leaf(region, lo & ~3, tag === TEXT ? hi & 0xffff : region.high)
@@ -24,7 +24,7 @@ export function gatherCell(gather: Gather, region: Region, lo: number, hi: numbe
 }
 
 /** Collects the document whose root lies at a word. @throws RpcError INVALID_ARGUMENT when none does. */
-export function gatherDocument(gather: Gather, region: Region, word: number, tag: number, depth = 0): void {
+export function gatherDocument(gather: BlockSink, region: Region, word: number, tag: number, depth = 0): void {
   const start = word - DOCUMENT_WORDS
   const lo = start < region.shift ? 0 : region.i32[start]! | 0
   const hi = start < region.shift ? 0 : region.i32[start + 1]! | 0
@@ -36,7 +36,7 @@ export function gatherDocument(gather: Gather, region: Region, word: number, tag
   gatherContents(gather, region, word, tag, depth)
 }
 
-function gatherChunks(gather: Gather, region: Region, lo: number, high: number): void {
+function gatherChunks(gather: BlockSink, region: Region, lo: number, high: number): void {
   const home = locate(region, high, lo & ~7, 2)
   const k = ((lo & ~7) - home.low) >>> 2
   const start = k + home.shift
@@ -46,7 +46,7 @@ function gatherChunks(gather: Gather, region: Region, lo: number, high: number):
   for (let i = start + 2; i < start + 2 + count * 2; i += 2) gather.leaf(region, home.i32[i]! | 0, home.i32[i + 1]! | 0)
 }
 
-function gatherContents(gather: Gather, region: Region, word: number, tag: number, depth: number): void {
+function gatherContents(gather: BlockSink, region: Region, word: number, tag: number, depth: number): void {
   if (depth > MAX_JSON_DEPTH) damaged('a document is nested too deep, or goes in circles')
   const record = openContainer(region, word, tag)
   const { region: home, word: start, count, moved } = record

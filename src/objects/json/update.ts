@@ -6,8 +6,8 @@ import {
 } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
 import { type Build, building } from '../build.js'
-import { Gather } from '../gather.js'
 import { allocatorOf } from '../problems.js'
+import { Blocks } from './blocks.js'
 import { writeValue } from './from-value.js'
 import { gatherCell } from './gather.js'
 import { internOf } from './intern.js'
@@ -36,7 +36,7 @@ export function setKey(region: Region, word: number, key: string, value: unknown
     return
   }
   const allocator = allocatorOf(region, where)
-  const old = new Gather()
+  const old = new Blocks()
   building(allocator, (build) => {
     const { lo, hi } = write(build, value)
     const object = openObject(region, word)
@@ -47,14 +47,14 @@ export function setKey(region: Region, word: number, key: string, value: unknown
   old.free(allocator)
 }
 
-function replace(old: Gather, { i32 }: Region, p: number, lo: number, hi: number, region = opened.region): void {
+function replace(old: Blocks, { i32 }: Region, p: number, lo: number, hi: number, region = opened.region): void {
   gatherCell(old, region, i32[p]! | 0, i32[p + 1]! | 0, 0)
   i32[p] = lo
   i32[p + 1] = hi
 }
 
 // The opened object has no such key.
-function addKey(build: Build, old: Gather, region: Region, word: number, key: string, lo: number, hi: number): void {
+function addKey(build: Build, old: Blocks, region: Region, word: number, key: string, lo: number, hi: number): void {
   const { shape, region: home, word: record, count, capacity } = opened
   if (shape === null) {
     if (count === capacity) makeDictionary(build, old, region, word, Math.max(8, opened.live * 2))
@@ -88,7 +88,7 @@ function copyCells(from: Region, p: number, to: Region, q: number, count: number
 }
 
 /** The record at a word lies at (target, at) from now on; a block that it had outside its document goes. */
-function move(old: Gather, region: Region, word: number, target: Region, at: number): void {
+function move(old: Blocks, region: Region, word: number, target: Region, at: number): void {
   const { i32 } = region
   const hi = i32[word + 1]! | 0
   if ((hi & DICTIONARY) === MOVED) old.leaf(region, i32[word]! | 0, hi & 0xffff)
@@ -97,7 +97,7 @@ function move(old: Gather, region: Region, word: number, target: Region, at: num
 }
 
 /** Makes the opened object, at (region, word), a dictionary of the given capacity; its keys' texts lie behind the index. */
-function makeDictionary(build: Build, old: Gather, region: Region, word: number, capacity: number): void {
+function makeDictionary(build: Build, old: Blocks, region: Region, word: number, capacity: number): void {
   const { shape, region: home, word: record, count } = opened
   if (capacity > MAX_JSON_LENGTH) throw new RpcError('RESOURCE_EXHAUSTED', `an object of json has at most ${MAX_JSON_LENGTH} keys`)
   const entries: Array<{ readonly needle: Needle, readonly cell: number }> = []
@@ -183,7 +183,7 @@ function appendEntry(build: Build, dictionary: OpenRecord, needle: Needle, lo: n
 export function deleteKey(region: Region, word: number, key: string): boolean {
   const allocator = allocatorOf(region, where)
   const { shape, region: home, word: record, count, live } = openObject(region, word)
-  const old = new Gather()
+  const old = new Blocks()
   if (shape === null) {
     const entry = findEntry(opened, needleOf(key))
     if (entry < 0) return false
@@ -215,7 +215,7 @@ export function deleteKey(region: Region, word: number, key: string): boolean {
 }
 
 /** Makes room for `needed` elements; returns the array, opened. */
-function roomFor(build: Build, old: Gather, region: Region, word: number, needed: number): OpenRecord {
+function roomFor(build: Build, old: Blocks, region: Region, word: number, needed: number): OpenRecord {
   const { region: home, word: record, count, capacity } = openArray(region, word)
   if (needed <= capacity) return opened
   if (needed > MAX_JSON_LENGTH) throw new RpcError('INVALID_ARGUMENT', `an array of json has at most ${MAX_JSON_LENGTH} elements`)
@@ -238,7 +238,7 @@ export function setElement(region: Region, word: number, index: number, value: u
     return
   }
   const allocator = allocatorOf(region, where)
-  const old = new Gather()
+  const old = new Blocks()
   building(allocator, (build) => {
     const { lo, hi } = writeElement(build, value)
     const array = openArray(region, word)
@@ -255,7 +255,7 @@ function writeElement(build: Build, value: unknown): Written {
 /** Puts values in the place of `remove` elements from `start`, both within the array. */
 export function spliceElements(region: Region, word: number, start: number, remove: number, values: readonly unknown[]): void {
   const allocator = allocatorOf(region, where)
-  const old = new Gather()
+  const old = new Blocks()
   building(allocator, (build) => {
     const written = values.map((value) => writeElement(build, value))
     const before = openArray(region, word).count
