@@ -28,6 +28,11 @@ test('deadlines: calls that end in time, too late, and not at all', async () => 
   assert.deepEqual(await run('deadlines/main.ts'), printed('dinner is ready', 'DEADLINE_EXCEEDED', 'CANCELLED'))
 })
 
+test('json: documents that both ends read and change', async () => {
+  assert.deepEqual(await run('json/main.ts'), printed(
+    'Ada: book, pen', 'id,customer,items,paid true { name: \'Ada\', city: \'Paris\' }', '2', 'first {"name":"Bob","city":"Oslo"} 7'))
+})
+
 /** Runs a client whose server says nothing when it is ready: a client that was too early tries again, as a person would. */
 async function onceServed(client: string): Promise<Ended> {
   for (;;) {
