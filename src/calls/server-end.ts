@@ -1,4 +1,4 @@
-import { RpcError, Status } from '../base/errors.js'
+import { RpcError, Status, WildPointerError } from '../base/errors.js'
 import { loadPublished, publishWord } from '../base/ordering.js'
 import { Answer, ControlWord, Request, Slot, slotWord } from '../layout/control-layout.js'
 import { CallScope, type HeapSet, type Region } from '../memory/index.js'
@@ -300,7 +300,8 @@ export class ServerEnd extends End {
 
   /** A result of the wrong type is the server's mistake: told there, and not blamed on the client. */
   #resultError(error: unknown, method: string): unknown {
-    if (!RpcError.is(error) || error.code !== 'INVALID_ARGUMENT') return error
+    // A wild pointer in what it gives back of its argument is the client's.
+    if (!RpcError.is(error) || error.code !== 'INVALID_ARGUMENT' || error instanceof WildPointerError) return error
     const wrong = new RpcError('INTERNAL', `the handler's result does not fit its type: ${error.sentence}`, { cause: error })
     this.options.onHandlerError(wrong, method)
     return wrong

@@ -3,6 +3,7 @@ import { allocator } from './allocator.js'
 import { descriptors } from './descriptors.js'
 import { messages } from './messages.js'
 import { objects } from './objects.js'
+import { slots } from './slots.js'
 
 /** Every target; making one may take memory, so they are made when they are used. */
-export const TARGETS: Readonly<Record<string, () => FuzzTarget>> = { objects, allocator, messages, descriptors }
+export const TARGETS: Readonly<Record<string, () => FuzzTarget>> = { objects, allocator, slots, messages, descriptors }
