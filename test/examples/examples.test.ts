@@ -33,6 +33,15 @@ test('json: documents that both ends read and change', async () => {
     'Ada: book, pen', 'id,customer,items,paid true { name: \'Ada\', city: \'Paris\' }', '2', 'first {"name":"Bob","city":"Oslo"} 7'))
 })
 
+test('isolation: an argument that its client changes while the handler works', async () => {
+  assert.deepEqual(await run('isolation/main.ts'),
+    printed('careless: checked 20, charged 1', 'careful: checked 20, charged 20', 'checked 30, charged 30'))
+})
+
+test('sandbox: code over shared pointers that reaches one scope, in TypeScript and compiled', async () => {
+  assert.deepEqual(await run('sandbox/main.ts'), printed('TypeScript: 6', 'WebAssembly: 6', 'endless: RESOURCE_EXHAUSTED'))
+})
+
 /** Runs a client whose server says nothing when it is ready: a client that was too early tries again, as a person would. */
 async function onceServed(client: string): Promise<Ended> {
   for (;;) {
