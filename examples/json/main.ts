@@ -39,7 +39,7 @@ order.items.push({ title: 'pen', price: 3 })
 console.log(await orders.check(order))
 console.log(Object.keys(order).join(), order.paid, { ...order.customer })
 
-// Plain values are written by the library, as any argument is.
+// Plain values are written by the library, like every argument.
 const more = ['Paris', 'Rome', 'Paris'].map((city, id): Order => ({ id, customer: { name: 'Bob', city }, items: [] }))
 console.log(await orders.count({ city: 'Paris', orders: more }))
 

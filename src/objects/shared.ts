@@ -53,6 +53,8 @@ class Write implements Journal {
 }
 
 class NotingAllocator implements Allocator {
+  // A shape outlives the write; one that is undone must not.
+  readonly transient = true
   readonly #allocator: Allocator
   readonly #log: UndoLog
 

@@ -6,6 +6,7 @@ import {
 } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
 import { type Build, building } from '../build.js'
+import { willChange } from '../journal.js'
 import { allocatorOf } from '../problems.js'
 import { Blocks } from './blocks.js'
 import { writeValue } from './from-value.js'
@@ -47,8 +48,10 @@ export function setKey(region: Region, word: number, key: string, value: unknown
   old.free(allocator)
 }
 
-function replace(old: Blocks, { i32 }: Region, p: number, lo: number, hi: number, region = opened.region): void {
+function replace(old: Blocks, region: Region, p: number, lo: number, hi: number): void {
+  const { i32 } = region
   gatherCell(old, region, i32[p]! | 0, i32[p + 1]! | 0, 0)
+  willChange(region, p, 2)
   i32[p] = lo
   i32[p + 1] = hi
 }
@@ -92,6 +95,7 @@ function move(old: Blocks, region: Region, word: number, target: Region, at: num
   const { i32 } = region
   const hi = i32[word + 1]! | 0
   if ((hi & DICTIONARY) === MOVED) old.leaf(region, i32[word]! | 0, hi & 0xffff)
+  willChange(region, word, 2)
   i32[word] = target.lowOf(at)
   i32[word + 1] = MOVED | target.high
 }
@@ -145,6 +149,7 @@ function writeRecord({ i32 }: Region, at: number, { head, words }: Needle): numb
 function enter({ region, word, count, capacity, bits }: OpenRecord, needle: Needle, lo: number, hi: number): number {
   const a = region.i32
   const entry = word + DICTIONARY_WORDS + count * ENTRY_WORDS
+  willChange(region, entry, ENTRY_WORDS)
   a[entry] = lo
   a[entry + 1] = hi
   if (bits === 0) return entry
@@ -155,6 +160,7 @@ function enter({ region, word, count, capacity, bits }: OpenRecord, needle: Need
     if (probes === mask) throw new RpcError('INVALID_ARGUMENT', 'the index of a dictionary is damaged')
     place = place + 1 & mask
   }
+  willChange(region, index + place, 1)
   a[index + place] = count + 1
   return entry
 }
@@ -175,6 +181,7 @@ function appendEntry(build: Build, dictionary: OpenRecord, needle: Needle, lo: n
   const a = region.i32
   a[entry + 2] = lo
   a[entry + 3] = hi
+  willChange(region, word, DICTIONARY_WORDS)
   a[word] = count + 1
   a[word + 3] = live + 1
 }
@@ -189,7 +196,9 @@ export function deleteKey(region: Region, word: number, key: string): boolean {
     if (entry < 0) return false
     const a = home.i32
     gatherCell(old, home, a[entry]! | 0, a[entry + 1]! | 0, 0)
-    replace(old, home, entry + 2, 0, 0, home)
+    replace(old, home, entry + 2, 0, 0)
+    willChange(home, entry, 2)
+    willChange(home, record, DICTIONARY_WORDS)
     a[entry] = 0
     a[entry + 1] = 0
     a[record + 3] = live - 1
@@ -207,6 +216,7 @@ export function deleteKey(region: Region, word: number, key: string): boolean {
   const p = record + RECORD_WORDS + slot * 2
   const a = home.i32
   gatherCell(old, home, a[p]! | 0, a[p + 1]! | 0, 0)
+  willChange(home, record, RECORD_WORDS + count * 2)
   for (let i = p; i < record + RECORD_WORDS + (count - 1) * 2; i++) a[i] = a[i + 2]!
   a[record] = node.shapeLo
   a[record + 1] = node.shapeHi
@@ -266,6 +276,7 @@ export function spliceElements(region: Region, word: number, start: number, remo
     const a = home.i32
     const first = record + RECORD_WORDS
     for (let i = from; i < from + removed; i++) gatherCell(old, home, a[first + i * 2]! | 0, a[first + i * 2 + 1]! | 0, 0)
+    willChange(home, record, RECORD_WORDS + Math.max(before, count) * 2)
     a.copyWithin(first + (from + written.length) * 2, first + (from + removed) * 2, first + before * 2)
     for (const [i, { lo, hi }] of written.entries()) {
       a[first + (from + i) * 2] = lo
@@ -282,6 +293,7 @@ export function reorderElements(region: Region, word: number, order: readonly nu
   const { region: home, word: record, count } = openArray(region, word)
   if (order.length !== count) throw new RpcError('ABORTED', 'the array changed while it was sorted')
   const first = record + RECORD_WORDS
+  willChange(home, record, RECORD_WORDS + count * 2)
   const cells = home.i32.slice(first, first + count * 2)
   for (let i = 0; i < count; i++) {
     home.i32[first + i * 2] = cells[order[i]! * 2]!

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { build, buildJson, copyGraph, fast, json, jsonEqual, list, plain, release, same, struct, text } from '../../../src/objects/index.js'
+import { build, buildJson, copyGraph, fast, json, jsonEqual, list, plain, release, same, shared, struct, text } from '../../../src/objects/index.js'
 import { internOf } from '../../../src/objects/json/intern.js'
 import { Arena } from '../../support/arena.js'
 
@@ -143,4 +143,29 @@ test('a value that is refused half-way leaves nothing behind', () => {
   assert.equal(view['a'], 'kept')
   release(arena, view)
   assert.equal(arena.live, shapesOf(arena))
+})
+
+test('a write of something shared that throws leaves its documents as they were', () => {
+  const Row = struct('SharedRow', { document: json.of<Tree>() })
+  const arena = new Arena(1 << 22)
+  arena.region.membership = { member: 1, isGone: () => false, attend: () => undefined }
+  const row = build(shared(Row), arena, { document: { a: 1, name: 'a text with memory', list: [1, { b: 2 }], many: {} } })
+  row.write(({ document }) => {
+    for (let i = 0; i < 20; i++) (document['many'] as Tree)[`key number ${i}`] = i
+  })
+  const before = row.read((value) => plain(value.document))
+  assert.throws(() => row.write((value) => {
+    const { document } = value
+    document['a'] = 'another text with memory'
+    document['new'] = { c: 1 }
+    delete document['name']
+    ;(document['list'] as unknown[]).push('x', 'y', 'z', 'a pushed text')
+    ;(document['list'] as unknown[]).reverse()
+    for (let i = 15; i < 40; i++) (document['many'] as Tree)[`key number ${i}`] = 'other'
+    delete (document['many'] as Tree)['key number 3']
+    throw new Error('undo')
+  }), /undo/)
+  assert.deepStrictEqual(row.read((value) => plain(value.document)), before)
+  row.write((value) => { value.document = { all: 'new' } })
+  assert.deepStrictEqual(row.read((value) => plain(value.document)), { all: 'new' })
 })
