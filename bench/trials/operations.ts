@@ -1,11 +1,12 @@
 import type { OperationGroup } from '../operations/group.js'
 import { isolationGroup } from '../operations/isolation.js'
+import { sealGroup } from '../operations/seals.js'
 import { twoCpus } from '../support/cpus.js'
 import { Workspace } from '../support/workspace.js'
 import { planFor } from './plans.js'
 import type { Trial } from './trial.js'
 
-const GROUPS: readonly OperationGroup[] = [isolationGroup]
+const GROUPS: readonly OperationGroup[] = [isolationGroup, sealGroup]
 
 export const operations: Trial = {
   name: 'operations',

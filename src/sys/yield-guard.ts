@@ -12,9 +12,15 @@ const GOOD_YIELDS = 256
  * process's whole time slice, and sleeping is better.
  */
 export class YieldGuard {
+  readonly #backoffMaxMs: number
   #quietUntil = 0
   #backoffMs = BACKOFF_MIN_MS
   #good = 0
+
+  /** @param backoffMaxMs the longest that bad yields keep it from trying again */
+  constructor(backoffMaxMs = BACKOFF_MAX_MS) {
+    this.#backoffMaxMs = backoffMaxMs
+  }
 
   /** Yields once. False when yielding is no use now. */
   yield(): boolean {
@@ -24,7 +30,7 @@ export class YieldGuard {
     const end = performance.now()
     if (end - start > SLOW_YIELD_MS) {
       this.#quietUntil = end + this.#backoffMs
-      this.#backoffMs = Math.min(this.#backoffMs * 2, BACKOFF_MAX_MS)
+      this.#backoffMs = Math.min(this.#backoffMs * 2, this.#backoffMaxMs)
       this.#good = 0
       return false
     }

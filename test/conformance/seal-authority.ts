@@ -1,11 +1,12 @@
 // What every way of sealing must do, whoever makes the system call. Run against each backend.
 import assert from 'node:assert/strict'
-import { closeSync, openSync, writeSync } from 'node:fs'
 import { test } from 'node:test'
 import { type Address, PAGE_BYTES } from '../../src/base/numbers.js'
 import { RpcError, type StatusName } from '../../src/base/errors.js'
 import { releaseNow, sealNow, type SealAuthority } from '../../src/safety/seals/authority.js'
 import type { SealVerifier } from '../../src/safety/seals/descriptors.js'
+import type { HeapOfTest } from '../support/plain-heap.js'
+import { writable } from '../support/writable.js'
 
 /** One sealable heap with both its ends in this process. */
 export interface SealGround extends AsyncDisposable {
@@ -13,6 +14,7 @@ export interface SealGround extends AsyncDisposable {
   readonly verifier: SealVerifier
   readonly base: Address
   readonly memory: Uint8Array
+  readonly of: HeapOfTest
 }
 
 export interface GroundSize {
@@ -21,18 +23,6 @@ export interface GroundSize {
 }
 
 export type OpenGround = (size: GroundSize) => Promise<SealGround>
-
-/** Whether this process may write there, asked without dying of it: the kernel writes, by /proc/self/mem, and refuses where a store would. */
-export function writable(address: number): boolean {
-  const fd = openSync('/proc/self/mem', 'r+')
-  try {
-    return writeSync(fd, new Uint8Array([0x5a]), 0, 1, address) === 1
-  } catch {
-    return false
-  } finally {
-    closeSync(fd)
-  }
-}
 
 export function refused(action: () => unknown, code: StatusName, sentence?: RegExp): void {
   assert.throws(action, (error) => RpcError.is(error) && error.code === code && (sentence === undefined || sentence.test(error.sentence)))

@@ -1,5 +1,6 @@
 import { RpcError } from '../../base/errors.js'
 import { SealOutcome } from '../../layout/seal-layout.js'
+import { addon } from '../../sys/index.js'
 import type { Strength } from './strength.js'
 
 /**
@@ -64,6 +65,16 @@ export function sealNow(authority: SealAuthority, ranges: ReadonlyArray<{ readon
 export function releaseNow(authority: SealAuthority, indexes: readonly number[]): void {
   for (const index of indexes) authority.queueRelease(index)
   authority.wait(authority.flush())
+}
+
+const MADV_POPULATE_WRITE = 23
+
+/**
+ * Makes released pages writable in one go. Without it the first store to each takes a fault of its own, which costs about a third more.
+ * Worth it for pages that are rewritten soon; they must not be sealed. Source: madvise(2), MADV_POPULATE_WRITE.
+ */
+export function warmPages(address: number, byteLength: number): void {
+  addon.advise(address, byteLength, MADV_POPULATE_WRITE)
 }
 
 /** The error for a request that was not carried out. */

@@ -20,17 +20,20 @@ export class DescriptorWriter {
     this.#words[DESCRIPTORS_PAGES_WORD] = pages
   }
 
-  /** The pages are sealed: says so. Pairs with the load in {@link SealVerifier.verify}. */
+  /**
+   * The pages are sealed: says so. A plain store: the receiver is told of the descriptor by the sender, who learns of it by the
+   * sealer's answer, whose store comes later and is ordered.
+   */
   publish(index: number, word: number, page: number, pages: number): void {
     const at = descriptorWord(index)
     this.#words[at + DESCRIPTOR_PAGE] = page
     this.#words[at + DESCRIPTOR_PAGES] = pages
-    Atomics.store(this.#words, at, word)
+    this.#words[at] = word
   }
 
-  /** Says that the seal ends: before the pages become writable. */
+  /** Says that the seal ends. Seen before the pages can change: lifting the protection is a system call, and comes later. */
   retract(index: number, word: number): void {
-    Atomics.store(this.#words, descriptorWord(index), word)
+    this.#words[descriptorWord(index)] = word
   }
 
   /** What the receiver marked complete. */

@@ -1,6 +1,6 @@
 import { RELEASE_REQUEST, SEAL_REQUEST, SealOutcome } from '../../layout/seal-layout.js'
 import type { DescriptorWriter } from './descriptors.js'
-import { PageRuns, type Outcome, type SealTable } from './seal-table.js'
+import { PageRuns, type SealTable } from './seal-table.js'
 
 /** Makes pages of the sender unwritable, or writable again. Returns an errno; the range may then be half done. */
 export type Protect = (page: number, pages: number, protect: boolean) => number
@@ -63,35 +63,44 @@ export class SealEngine {
 
   #seal(batch: Batch): void {
     const { table, descriptors } = this
+    const { page, pages, descriptor, outcome, length } = batch
     this.#runs.clear()
-    for (let i = 0; i < batch.length; i++) {
-      const outcome = table.seal(batch.descriptor[i]!, batch.page[i]!, batch.pages[i]!)
-      batch.outcome[i] = outcome
-      if (outcome === SealOutcome.DONE) this.#runs.add(batch.page[i]!, batch.pages[i]!)
+    for (let i = 0; i < length; i++) {
+      const got = table.seal(descriptor[i]!, page[i]!, pages[i]!)
+      outcome[i] = got
+      if (got === SealOutcome.DONE) this.#runs.add(page[i]!, pages[i]!)
     }
-    if (this.#apply(true) !== 0) {
-      this.#apply(false)
-      this.#settle(batch, (descriptor) => table.free(descriptor), SealOutcome.REFUSED)
-      return
-    }
+    const failed = this.#apply(true) !== 0
+    if (failed) this.#apply(false)
     // After the kernel: who reads a descriptor may rely on it.
-    this.#settle(batch, (descriptor, i) => descriptors.publish(descriptor, table.wordOf(descriptor), batch.page[i]!, batch.pages[i]!), SealOutcome.DONE)
+    for (let i = 0; i < length; i++) {
+      if (outcome[i] !== SealOutcome.DONE) continue
+      const index = descriptor[i]!
+      if (!failed) {
+        descriptors.publish(index, table.wordOf(index), page[i]!, pages[i]!)
+        continue
+      }
+      table.free(index)
+      outcome[i] = SealOutcome.REFUSED
+    }
   }
 
   #release(batch: Batch): void {
     const { table, descriptors } = this
+    const { descriptor, outcome, length } = batch
     this.#runs.clear()
-    for (let i = 0; i < batch.length; i++) {
-      const descriptor = batch.descriptor[i]!
-      const completed = descriptor < table.descriptorCount ? descriptors.completed(descriptor) : 0
-      const outcome = table.mayRelease(descriptor, completed)
-      batch.outcome[i] = outcome
-      if (outcome !== SealOutcome.DONE) continue
-      this.#runs.add(table.pageOf(descriptor), table.pagesOf(descriptor))
+    for (let i = 0; i < length; i++) {
+      const index = descriptor[i]!
+      const completed = index < table.descriptorCount ? descriptors.completed(index) : 0
+      const got = table.mayRelease(index, completed)
+      outcome[i] = got
+      if (got !== SealOutcome.DONE) continue
+      this.#runs.add(table.pageOf(index), table.pagesOf(index))
       // At once: a second release in the same batch must not be taken for another seal's.
-      this.#free(descriptor)
+      this.#free(index)
     }
-    if (this.#apply(false) !== 0) this.#settle(batch, () => undefined, SealOutcome.REFUSED)
+    if (this.#apply(false) === 0) return
+    for (let i = 0; i < length; i++) if (outcome[i] === SealOutcome.DONE) outcome[i] = SealOutcome.REFUSED
   }
 
   #free(descriptor: number): void {
@@ -105,13 +114,5 @@ export class SealEngine {
     let failure = 0
     for (let i = 0; i < runs.count && (failure === 0 || !protect); i++) failure ||= this.protect(runs.page(i), runs.pages(i), protect)
     return failure
-  }
-
-  #settle(batch: Batch, each: (descriptor: number, index: number) => void, outcome: Outcome): void {
-    for (let i = 0; i < batch.length; i++) {
-      if (batch.outcome[i] !== SealOutcome.DONE) continue
-      each(batch.descriptor[i]!, i)
-      batch.outcome[i] = outcome
-    }
   }
 }

@@ -19,6 +19,9 @@ const FIRST_SPINS = 1000
 /** How long a sender polls before it sleeps: a sealer that was asleep takes about that long to wake. */
 const HOT_MS = 0.15
 
+/** After a yield that went to somebody else the sender sleeps instead, for so long: each seal takes two hand-overs of the CPU. */
+const YIELD_BACKOFF_MS = 10
+
 /** The wire to the sealer. */
 export interface SealerBell {
   /** Wakes the sealer. */
@@ -50,7 +53,7 @@ export class RequestedAuthority implements SealAuthority {
   readonly #state: SenderState
   readonly #bell: SealerBell
   readonly #grant: RequestedGrant
-  readonly #guard = new YieldGuard()
+  readonly #guard = new YieldGuard(YIELD_BACKOFF_MS)
   /** Private copies of what was asked: the kind, and the descriptor. */
   readonly #codes: Uint8Array
   readonly #indexes: Uint32Array

@@ -5,7 +5,7 @@ import { connectOrStart } from '../../control/launch.js'
 import { runtimeDirectory } from '../../control/runtime-directory.js'
 import { DESCRIPTORS_BROKEN_WORD, DESCRIPTORS_DEFAULT, REQUESTS_DEFAULT, sealDescriptorsBytes, sealRequestsBytes } from '../../layout/seal-layout.js'
 import { addon, errnoCode, Mapping } from '../../sys/index.js'
-import type { SealAuthority } from './authority.js'
+import { warmPages, type SealAuthority } from './authority.js'
 import { SealVerifier } from './descriptors.js'
 import { PidfdHolders } from './holders.js'
 import { heapKey, type SealerNotice } from './messages.js'
@@ -14,7 +14,6 @@ import { SealerSession } from './sealer-session.js'
 import { SEALER } from './sealer-service.js'
 import type { Strength } from './strength.js'
 
-const MADV_POPULATE_WRITE = 23
 /** How long attaching may take: the other end must attach too. */
 const ATTACH_TIMEOUT_MS = 10_000
 /** Pauses between attempts to reach a sealer again. */
@@ -89,7 +88,7 @@ export class SealClient implements Disposable {
     assert(device.notice.type === 'device', 'a device is answered by a device')
     const userfault = makeUserfault(device.fds[0] ?? -1)
     try {
-      addon.advise(address, byteLength, MADV_POPULATE_WRITE)
+      warmPages(address, byteLength)
     } catch (error) {
       addon.closeFd(userfault)
       throw new RpcError('FAILED_PRECONDITION', `the sealable pages cannot be given memory: ${String(error)}`, { cause: error })
@@ -141,7 +140,7 @@ export class SealClient implements Disposable {
   }
 
   async #reach(): Promise<SealerSession> {
-    if (this.#closed) throw new RpcError('CANCELLED', 'the link to the sealer was closed')
+    this.#checkOpen()
     this.#session ??= this.#establish()
     try {
       return await this.#session
@@ -151,13 +150,21 @@ export class SealClient implements Disposable {
     }
   }
 
+  #checkOpen(): void {
+    if (this.#closed) throw new RpcError('CANCELLED', 'the link to the sealer was closed')
+  }
+
   async #establish(): Promise<SealerSession> {
     const end = performance.now() + ATTACH_TIMEOUT_MS
-    const fd = await this.#connect(() => end - performance.now())
+    const fd = await this.#connect(() => (this.#closed ? 0 : end - performance.now()))
+    if (this.#closed) addon.closeFd(fd)
+    this.#checkOpen()
     const session = await SealerSession.start(fd, {
       news: (notice, fds) => this.#news(notice, fds),
       ended: () => this.#lost(),
     }, ATTACH_TIMEOUT_MS)
+    if (this.#closed) session.close()
+    this.#checkOpen()
     this.#live = session
     return session
   }

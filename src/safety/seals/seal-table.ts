@@ -4,13 +4,14 @@ import { SealOutcome } from '../../layout/seal-layout.js'
 /** What became of a request, one of {@link SealOutcome}. */
 export type Outcome = (typeof SealOutcome)[keyof typeof SealOutcome]
 
-/** Runs of pages, as pairs of first page and length; adjacent ranges that were added are one run. */
+/** Runs of pages: adjacent ranges that were added one after the other are one run. */
 export class PageRuns {
-  #packed = new Float64Array(64)
+  #page = new Uint32Array(64)
+  #pages = new Uint32Array(64)
   #count = 0
-
-  // A heap has at most 2^20 pages: start and length together fit a double's 53 bits, and sort by the start.
-  static readonly #SHIFT = 2 ** 21
+  /** The page behind the last run. */
+  #end = 0
+  #sorted = true
 
   get count(): number {
     return this.#count
@@ -18,45 +19,51 @@ export class PageRuns {
 
   clear(): void {
     this.#count = 0
+    this.#end = 0
+    this.#sorted = true
   }
 
   add(page: number, pages: number): void {
-    if (this.#count > 0) {
-      const last = this.#packed[this.#count - 1]!
-      const lastPages = last % PageRuns.#SHIFT
-      if ((last - lastPages) / PageRuns.#SHIFT + lastPages === page) {
-        this.#packed[this.#count - 1] = last + pages
-        return
-      }
+    if (this.#count > 0 && page === this.#end) {
+      this.#pages[this.#count - 1]! += pages
+      this.#end = page + pages
+      return
     }
-    if (this.#count === this.#packed.length) {
-      const grown = new Float64Array(this.#count * 2)
-      grown.set(this.#packed)
-      this.#packed = grown
-    }
-    this.#packed[this.#count++] = page * PageRuns.#SHIFT + pages
+    if (this.#count === this.#page.length) this.#grow()
+    this.#sorted &&= page >= this.#end
+    this.#page[this.#count] = page
+    this.#pages[this.#count] = pages
+    this.#count++
+    this.#end = page + pages
   }
 
   /** Brings ranges that were added in any order together. They must not overlap. */
   merge(): void {
-    if (this.#count < 2) return
-    const sorted = this.#packed.slice(0, this.#count).sort()
-    this.#count = 0
-    for (const one of sorted) {
-      const pages = one % PageRuns.#SHIFT
-      this.add((one - pages) / PageRuns.#SHIFT, pages)
-    }
+    if (this.#sorted) return
+    // A heap has at most 2^20 pages: start and length together fit a double's 53 bits, and sort by the start.
+    const packed = Float64Array.from({ length: this.#count }, (_, i) => this.page(i) * PACKING + this.pages(i)).sort()
+    this.clear()
+    for (const one of packed) this.add(Math.floor(one / PACKING), one % PACKING)
   }
 
   page(index: number): number {
-    const packed = this.#packed[index]!
-    return (packed - packed % PageRuns.#SHIFT) / PageRuns.#SHIFT
+    return this.#page[index]!
   }
 
   pages(index: number): number {
-    return this.#packed[index]! % PageRuns.#SHIFT
+    return this.#pages[index]!
+  }
+
+  #grow(): void {
+    const [page, pages] = [this.#page, this.#pages]
+    this.#page = new Uint32Array(page.length * 2)
+    this.#pages = new Uint32Array(page.length * 2)
+    this.#page.set(page)
+    this.#pages.set(pages)
   }
 }
+
+const PACKING = 2 ** 21
 
 /**
  * Which page is sealed under which descriptor: the sealer's private truth. Pure: what the kernel is to do, and what is
@@ -125,8 +132,8 @@ export class SealTable {
   /** Forgets a seal: it was released, or the kernel refused it. */
   free(descriptor: number): void {
     assert((this.#word[descriptor]! & 1) !== 0, `descriptor ${descriptor} is sealed`)
-    const page = this.#page[descriptor]!
-    this.#owner.fill(0, page, page + this.#pages[descriptor]!)
+    const owner = this.#owner
+    for (let page = this.#page[descriptor]!, end = page + this.#pages[descriptor]!; page < end; page++) owner[page] = 0
     this.#word[descriptor]!++
     this.#sealed--
   }

@@ -1,5 +1,4 @@
 import { addon } from '../../sys/index.js'
-import { YieldGuard } from '../../sys/yield-guard.js'
 import type { SealedHeap } from './sealed-heap.js'
 
 /** How long the loop polls after the last request: about what a wake-up costs. */
@@ -16,7 +15,6 @@ const POLLS = 16
  */
 export class SealingLoop {
   readonly #hot = new Set<SealedHeap>()
-  readonly #guard = new YieldGuard()
   readonly #wakeSender: (heap: SealedHeap) => void
   #running = false
   #lastWork = 0
@@ -45,7 +43,9 @@ export class SealingLoop {
     const start = performance.now()
     for (let now = start; now - start < TURN_MS; now = performance.now()) {
       if (this.#poll()) this.#lastWork = now
-      else if (now - this.#lastWork > HOT_MS || !this.#guard.yield()) return this.#rest()
+      else if (now - this.#lastWork > HOT_MS) return this.#rest()
+      // However long that takes: who runs meanwhile is the sender, or somebody who needs the CPU more than a poll.
+      else addon.yieldCpu()
     }
     setImmediate(() => this.#turn())
     return undefined
@@ -76,18 +76,18 @@ export class SealingLoop {
       this.#running = true
       this.#lastWork = performance.now()
       setImmediate(() => this.#turn())
-      return
     }
-    this.#pin(-1)
   }
 
+  /** Also asleep it stays where its only sender was last: on another CPU it would wait behind the receiver. */
   #follow(): void {
-    if (this.#hot.size !== 1) return
+    if (this.#hot.size !== 1) return this.#pin(-1)
     for (const heap of this.#hot) {
       const cpu = heap.requests.senderCpu
       if (cpu >= 0 && cpu !== this.#pinned) this.#pin(cpu)
       heap.requests.publishCpu(this.#cpu)
     }
+    return undefined
   }
 
   #pin(cpu: number): void {

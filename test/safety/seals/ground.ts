@@ -1,7 +1,8 @@
 // The ground that tests of seals stand on: a heap of plain pages, sealed in this process by each backend.
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
-import { makeAddress, PAGE_BYTES } from '../../../src/base/numbers.js'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import { PAGE_BYTES } from '../../../src/base/numbers.js'
 import { sealDescriptorsBytes } from '../../../src/layout/seal-layout.js'
 import { CooperativeAuthority } from '../../../src/safety/seals/cooperative.js'
 import { SealVerifier } from '../../../src/safety/seals/descriptors.js'
@@ -9,71 +10,55 @@ import { SealClient } from '../../../src/safety/seals/seal-client.js'
 import { addon, createMemoryFile, Mapping, mappingCount } from '../../../src/sys/index.js'
 import type { GroundSize, SealGround } from '../../conformance/seal-authority.js'
 import { openCount } from '../../support/leaks.js'
+import { PlainHeap } from '../../support/plain-heap.js'
 
-export const HEAP_ADDRESS = makeAddress(0x4010, 0)
-
-/** A mapped heap of plain pages, whose file can still be closed to writers. */
-export class PlainHeap implements Disposable {
-  readonly file: number
-  readonly mapping: Mapping
-
-  constructor(readonly pages: number, toPublish = true) {
-    this.file = createMemoryFile('sealed-test', pages * PAGE_BYTES, toPublish)
-    this.mapping = Mapping.map(this.file, HEAP_ADDRESS, pages * PAGE_BYTES)
-  }
-
-  [Symbol.dispose](): void {
-    this.mapping.unmap()
-    addon.closeFd(this.file)
+/** Counted at the start; compared, when everything is closed, at the end. A link that was just being made takes a moment to go. */
+export function leakCheck(): () => Promise<void> {
+  const count = (): number[] => [openCount(), mappingCount()]
+  const before = count()
+  return async () => {
+    for (let waited = 0; waited < SETTLE_MS && !isDeepStrictEqual(count(), before); waited += 10) await sleep(10)
+    assert.deepEqual(count(), before, 'descriptors and mappings are left')
   }
 }
-
-export function freshToken(): string {
-  return randomBytes(16).toString('hex')
-}
-
-/** Counted at the start; compared, when everything is closed, at the end. */
-function leakCheck(): () => void {
-  const before = [openCount(), mappingCount()]
-  return () => assert.deepEqual([openCount(), mappingCount()], before, 'descriptors and mappings are left')
-}
+const SETTLE_MS = 5000
 
 export async function openCooperative({ pages, descriptors }: GroundSize): Promise<SealGround> {
   const check = leakCheck()
-  const heap = new PlainHeap(pages)
+  const heap = PlainHeap.create(pages)
   const file = createMemoryFile('seal-descriptors', sealDescriptorsBytes(descriptors))
   const ring = Mapping.mapLocal(file, sealDescriptorsBytes(descriptors))
   const authority = new CooperativeAuthority(ring.buffer, heap.mapping.address, pages * PAGE_BYTES, descriptors)
   const verifier = new SealVerifier(ring.buffer, descriptors, pages, { now: 0, liveSince: () => true })
   return {
-    authority, verifier, base: heap.mapping.address, memory: new Uint8Array(heap.mapping.buffer),
+    authority, verifier, base: heap.mapping.address, memory: new Uint8Array(heap.mapping.buffer), of: heap.of,
     [Symbol.asyncDispose]: async () => {
       authority.close()
       ring.unmap()
       addon.closeFd(file)
       heap[Symbol.dispose]()
-      check()
+      await check()
     },
   }
 }
 
 export async function openUserfaultfd({ pages, descriptors }: GroundSize): Promise<SealGround> {
   const check = leakCheck()
-  const heap = new PlainHeap(pages)
+  const heap = PlainHeap.create(pages)
   const [sending, receiving] = [SealClient.ofDirectory(), SealClient.ofDirectory()]
-  const named = { token: freshToken(), address: heap.mapping.address, byteLength: pages * PAGE_BYTES }
+  const named = { token: heap.token, address: heap.mapping.address, byteLength: pages * PAGE_BYTES }
   const [authority, received] = await Promise.all([
     sending.attachSender({ ...named, descriptors }), receiving.attachReceiver({ ...named, file: heap.file }),
   ])
   return {
-    authority, verifier: received.verifier, base: heap.mapping.address, memory: new Uint8Array(heap.mapping.buffer),
+    authority, verifier: received.verifier, base: heap.mapping.address, memory: new Uint8Array(heap.mapping.buffer), of: heap.of,
     [Symbol.asyncDispose]: async () => {
       authority.close()
       received.close()
       sending.close()
       receiving.close()
       heap[Symbol.dispose]()
-      check()
+      await check()
     },
   }
 }

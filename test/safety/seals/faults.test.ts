@@ -1,0 +1,231 @@
+// What becomes of seals when somebody dies, forks, writes all the same, or asks for too much.
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test, type TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Worker } from 'node:worker_threads'
+import { PAGE_BYTES } from '../../../src/base/numbers.js'
+import { runtimeDirectory } from '../../../src/control/index.js'
+import { releaseNow, sealNow, type SealAuthority } from '../../../src/safety/seals/authority.js'
+import { SealClient } from '../../../src/safety/seals/seal-client.js'
+import { refused } from '../../conformance/seal-authority.js'
+import { Commanded } from '../../support/ground.js'
+import { isAlive } from '../../support/leaks.js'
+import { PlainHeap } from '../../support/plain-heap.js'
+import { writable } from '../../support/writable.js'
+import { leakCheck, openUserfaultfd } from './ground.js'
+
+async function actor(t: TestContext): Promise<Commanded> {
+  const child = await Commanded.start('seal-actor-main.js')
+  t.after(() => child.kill())
+  return child
+}
+
+async function until(what: string, condition: () => boolean): Promise<void> {
+  for (let waited = 0; !condition(); waited += 10) {
+    assert.ok(waited < 30_000, `waited in vain for: ${what}`)
+    await sleep(10)
+  }
+}
+
+/** The process of this runtime directory that runs a service of seals. */
+function serviceProcess(name: 'sealer' | 'keeper'): number {
+  const lock = readFileSync('/proc/locks', 'latin1')
+  const inode = spawnSync('stat', ['-c', '%i', join(runtimeDirectory(), `${name}.lock`)], { encoding: 'utf8' }).stdout.trim()
+  const line = lock.split('\n').find((one) => one.includes(`:${inode} `))
+  assert.ok(line !== undefined, `no ${name} runs`)
+  return Number(/^\d+: \S+\s+\S+\s+\S+\s+(\d+)/.exec(line)?.[1])
+}
+
+const seal = (authority: SealAuthority, base: number, page: number, pages = 1): number =>
+  sealNow(authority, [{ address: base + page * PAGE_BYTES, byteLength: pages * PAGE_BYTES }])[0]!
+
+test('a receiver dies holding seals: its sender gets the pages back, and is told', async (t) => {
+  const check = leakCheck()
+  const heap = PlainHeap.create(64)
+  const client = SealClient.ofDirectory()
+  const receiver = await actor(t)
+  const [authority, received] = await Promise.all([
+    client.attachSender({ token: heap.token, address: heap.mapping.address, byteLength: heap.byteLength }), receiver.ask('receive', heap.of),
+  ])
+  assert.equal(received, null)
+  const index = seal(authority, heap.mapping.address, 5, 3)
+  assert.equal(await receiver.ask('verify', { index, page: 5 }), true)
+  assert.equal(writable(heap.mapping.address + 5 * PAGE_BYTES), false)
+  await receiver.kill()
+  await until('the pages to come back', () => writable(heap.mapping.address + 5 * PAGE_BYTES))
+  await until('the news', () => {
+    try {
+      authority.queueSeal(heap.mapping.address, PAGE_BYTES)
+      return false
+    } catch (error) {
+      assert.match(String(error), /UNAVAILABLE/)
+      return true
+    }
+  })
+  authority.close()
+  client.close()
+  heap[Symbol.dispose]()
+  await check()
+})
+
+test('a sender dies sealed: the receiver reads on what it had verified, and can complete', async (t) => {
+  const heap = PlainHeap.create(64)
+  const client = SealClient.ofDirectory()
+  const sender = await actor(t)
+  const [receiving, sent] = await Promise.all([
+    client.attachReceiver({ token: heap.token, address: heap.mapping.address, byteLength: heap.byteLength, file: heap.file }), sender.ask('send', heap.of),
+  ])
+  assert.equal(sent, null)
+  await sender.ask('write', 9)
+  const index = await sender.ask('seal', 2) as number
+  assert.ok(receiving.verifier.verify(index, 2, 1))
+  await sender.kill()
+  await sleep(50)
+  assert.ok(receiving.verifier.held(index))
+  assert.ok(new Uint8Array(heap.mapping.buffer, 2 * PAGE_BYTES, PAGE_BYTES).every((byte) => byte === 9))
+  receiving.verifier.complete(index)
+  receiving.close()
+  client.close()
+  heap[Symbol.dispose]()
+})
+
+test('the sealer dies and returns: no seal is lifted, none is lost, and sealing goes on', async () => {
+  await using ground = await openUserfaultfd({ pages: 64, descriptors: 16 })
+  const { authority, verifier, base } = ground
+  const [complete, open] = [seal(authority, base, 3), seal(authority, base, 7, 2)]
+  assert.ok(verifier.verify(complete, 3, 1) && verifier.verify(open, 7, 2))
+  verifier.complete(complete)
+  const first = serviceProcess('sealer')
+  process.kill(first, 'SIGKILL')
+  await until('the sealer to end', () => !isAlive(first))
+  assert.deepEqual([3, 7, 8].map((page) => writable(base + page * PAGE_BYTES)), [false, false, false])
+  assert.ok(verifier.held(open), 'the keeper holds it')
+  authority.queueSeal(base + 20 * PAGE_BYTES, PAGE_BYTES)
+  const ticket = authority.flush()
+  refused(() => authority.wait(ticket), 'UNAVAILABLE', /sealer is gone/)
+  await until('another sealer to seal', () => authority.isDone(ticket))
+  authority.wait(ticket)
+  assert.equal(writable(base + 20 * PAGE_BYTES), false)
+  assert.notEqual(serviceProcess('sealer'), first)
+  refused(() => releaseNow(authority, [open]), 'FAILED_PRECONDITION', /not completed/)
+  releaseNow(authority, [complete])
+  assert.deepEqual([3, 7].map((page) => writable(base + page * PAGE_BYTES)), [true, false])
+  verifier.complete(open)
+  releaseNow(authority, [open])
+  assert.ok(writable(base + 7 * PAGE_BYTES))
+})
+
+test('the keeper dies: another one takes over, and then survives the sealer', async () => {
+  await using ground = await openUserfaultfd({ pages: 64, descriptors: 16 })
+  const { authority, verifier, base } = ground
+  const index = seal(authority, base, 1)
+  assert.ok(verifier.verify(index, 1, 1))
+  const keeper = serviceProcess('keeper')
+  process.kill(keeper, 'SIGKILL')
+  await until('the keeper to end', () => !isAlive(keeper))
+  assert.ok(verifier.held(index), 'the sealer holds it')
+  await until('another keeper', () => {
+    try {
+      return serviceProcess('keeper') !== keeper
+    } catch {
+      return false
+    }
+  })
+  // It has the descriptors as soon as it answers the receiver's next look.
+  await sleep(300)
+  const later = seal(authority, base, 2)
+  assert.ok(verifier.verify(later, 2, 1))
+  const sealer = serviceProcess('sealer')
+  process.kill(sealer, 'SIGKILL')
+  await until('the sealer to end', () => !isAlive(sealer))
+  assert.ok(verifier.held(later), 'a seal that the new keeper held from its start')
+  assert.equal(verifier.held(index), false, 'nobody who lives has held this one all the time')
+  assert.equal(writable(base + PAGE_BYTES), false)
+})
+
+test('sealer and keeper die: seals are lifted, and a receiver that asks after its handler knows', async () => {
+  await using ground = await openUserfaultfd({ pages: 64, descriptors: 16 })
+  const { authority, verifier, base } = ground
+  const index = seal(authority, base, 1)
+  assert.ok(verifier.verify(index, 1, 1))
+  for (const pid of [serviceProcess('keeper'), serviceProcess('sealer')]) process.kill(pid, 'SIGKILL')
+  await until('the seals to be lifted', () => writable(base + PAGE_BYTES))
+  assert.equal(verifier.held(index), false)
+})
+
+test('a thread that writes during the seal waits until the release', async (t) => {
+  await using ground = await openUserfaultfd({ pages: 8, descriptors: 4 })
+  const { authority, verifier, base, of } = ground
+  ground.memory[PAGE_BYTES] = 1
+  const index = seal(authority, base, 1)
+  const messages: unknown[] = []
+  const writer = new Worker(new URL('../../support/seal-writer-main.js', import.meta.url), { workerData: { of, page: 1 } })
+  t.after(() => writer.terminate())
+  writer.on('message', (message) => messages.push(message))
+  await until('the thread to store', () => messages.length > 0)
+  await sleep(100)
+  assert.deepEqual(messages, ['storing'])
+  assert.equal(ground.memory[PAGE_BYTES], 1)
+  assert.ok(verifier.verify(index, 1, 1) && verifier.held(index))
+  verifier.complete(index)
+  releaseNow(authority, [index])
+  await until('the store to come through', () => messages.length === 2)
+  assert.equal(ground.memory[PAGE_BYTES], 77)
+  if (writer.threadId !== -1) await once(writer, 'exit')
+})
+
+test('a sender that starts other programs while it is sealed neither waits nor loses its seals', async () => {
+  await using ground = await openUserfaultfd({ pages: 8, descriptors: 4 })
+  const { authority, verifier, base } = ground
+  const index = seal(authority, base, 0)
+  for (let i = 0; i < 20; i++) assert.equal(spawnSync('true').status, 0)
+  assert.ok(verifier.verify(index, 0, 1) && verifier.held(index))
+  assert.equal(writable(base), false)
+  seal(authority, base, 3)
+})
+
+test('100,000 seals in flight', async () => {
+  const count = 100_000
+  await using ground = await openUserfaultfd({ pages: count, descriptors: 1 << 17 })
+  const { authority, verifier, base } = ground
+  const indexes: number[] = []
+  for (let start = 0; start < count; start += 4000) {
+    for (let page = start; page < start + 4000; page++) indexes.push(authority.queueSeal(base + page * PAGE_BYTES, PAGE_BYTES))
+    authority.wait(authority.flush())
+  }
+  assert.equal(authority.inFlight, count)
+  for (let page = 0; page < count; page += 997) assert.equal(writable(base + page * PAGE_BYTES), false)
+  for (const [page, index] of indexes.entries()) {
+    if (!verifier.verify(index, page, 1)) assert.fail(`seal ${index} of page ${page} is missing`)
+    verifier.complete(index)
+  }
+  for (let start = 0; start < count; start += 4000) {
+    for (const index of indexes.slice(start, start + 4000)) authority.queueRelease(index)
+    authority.wait(authority.flush())
+  }
+  assert.equal(authority.inFlight, 0)
+  for (let page = 0; page < count; page += 997) assert.ok(writable(base + page * PAGE_BYTES))
+})
+
+test('an end whose other end never comes is told so', async () => {
+  const heap = PlainHeap.create(8)
+  const client = SealClient.ofDirectory()
+  await assert.rejects(client.attachSender({ token: heap.token, address: heap.mapping.address, byteLength: heap.byteLength }), /DEADLINE_EXCEEDED.*other end/)
+  client.close()
+  heap[Symbol.dispose]()
+})
+
+test('a heap whose file was made final is sealed with that hole named', async () => {
+  const heap = PlainHeap.create(8, false)
+  const [sending, receiving] = [SealClient.ofDirectory(), SealClient.ofDirectory()]
+  const named = { token: heap.token, address: heap.mapping.address, byteLength: heap.byteLength }
+  const [authority] = await Promise.all([sending.attachSender(named), receiving.attachReceiver({ ...named, file: heap.file })])
+  assert.ok(authority.strength.except.includes('open-file'))
+  sending.close()
+  receiving.close()
+  heap[Symbol.dispose]()
+})
