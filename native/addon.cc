@@ -11,5 +11,6 @@ NAPI_MODULE_INIT() {
   registerThreads(env, exports);
   registerUserfaultfd(env, exports);
   registerProtection(env, exports);
+  registerTrace(env, exports);
   return exports;
 }

@@ -65,3 +65,4 @@ void registerWatch(napi_env env, napi_value exports);
 void registerThreads(napi_env env, napi_value exports);
 void registerUserfaultfd(napi_env env, napi_value exports);
 void registerProtection(napi_env env, napi_value exports);
+void registerTrace(napi_env env, napi_value exports);

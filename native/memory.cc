@@ -161,19 +161,38 @@ bool readTable(uint64_t address, Table* copy) {
          copy->magic == kMagic;
 }
 
-// reserveWindow(address, length): true when this copy of the addon made the reservation, false when it joined one.
+// A mapping that was there before this addon: a trusted launcher made it, and it can never be taken away. It counts as attached
+// for ever; the reservation goes around it.
+bool reserveAround(uint64_t address, uint64_t length, uint64_t hole, uint64_t holeLength) {
+  const uint64_t parts[2][2] = {{address, hole - address}, {hole + holeLength, address + length - hole - holeLength}};
+  for (const auto& part : parts) {
+    void* got = mmap(at(part[0]), part[1], PROT_NONE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (got != at(part[0])) return false;
+  }
+  return true;
+}
+
+// reserveWindow(address, length, hole, holeLength): `hole` is 0 unless a launcher mapped something there. True when this copy of the addon made the reservation, false when it joined one.
 napi_value reserveWindow(napi_env env, napi_callback_info info) {
   Args args(env, info);
   uint64_t address = args.size(0, "address");
   uint64_t length = args.size(1, "length");
+  uint64_t hole = args.size(2, "hole");
+  uint64_t holeLength = args.size(3, "holeLength");
   if (!args.ok()) return nullptr;
   napi_value out = nullptr;
   napi_get_boolean(env, false, &out);
   if (table != nullptr) return out;
   char where[64];
   describe(where, sizeof where, address, length);
-  void* got = mmap(at(address), length, PROT_NONE,
-                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+  void* got = at(address);
+  if (hole == 0) {
+    got = mmap(at(address), length, PROT_NONE,
+               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+  } else if (!reserveAround(address, length, hole, holeLength)) {
+    got = MAP_FAILED;
+  }
   if (got != MAP_FAILED && got != at(address)) {
     munmap(got, length);
     return throwErrno(env, EEXIST, "mmap", where);
@@ -197,6 +216,10 @@ napi_value reserveWindow(napi_env env, napi_callback_info info) {
   Table* fresh = static_cast<Table*>(got);
   fresh->version = kTableVersion;
   fresh->windowLength = length;
+  if (hole != 0) {
+    fresh->entries[0] = {hole, holeLength, 0, 0, 1, kMapped, PROT_READ | PROT_WRITE};
+    fresh->used = 1;
+  }
   __atomic_store_n(&fresh->magic, kMagic, __ATOMIC_RELEASE);
   table = fresh;
   napi_get_boolean(env, true, &out);
@@ -216,10 +239,12 @@ bool fileIdentity(int fd, uint64_t* device, uint64_t* inode, uint64_t* size) {
 // mapping: isolates of one process trust each other. A reader's own pages are private: a store that slips through stays here.
 int enter(int fd, uint64_t address, uint64_t length, bool writable) {
   uint64_t protection = PROT_READ | (writable ? PROT_WRITE : 0);
-  uint64_t device, inode, size;
-  if (!fileIdentity(fd, &device, &inode, &size)) return errno;
+  uint64_t device = 0, inode = 0, size = length;
+  // Without a file only a launcher's mapping can be meant.
+  if (fd >= 0 && !fileIdentity(fd, &device, &inode, &size)) return errno;
   if (size < length) return EFBIG;
   Entry* entry = find(address);
+  if (entry == nullptr && fd < 0) return ENOENT;
   if (entry != nullptr) {
     bool same = entry->state == kMapped && entry->device == device && entry->inode == inode &&
                 entry->length == length && (entry->protection & protection) == protection;

@@ -2,6 +2,7 @@
 #include "arguments.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/syscall.h>
@@ -42,6 +43,28 @@ napi_value sleepMicroseconds(napi_env env, napi_callback_info info) {
   return makeUndefined(env);
 }
 
+// holdLife(buffer): locks, for the rest of this thread's life, a robust mutex at the start of mapped memory. The kernel takes
+// the lock away when the thread dies, however it dies, and before it closes the process's descriptors: the first word
+// changes. Source: set_robust_list(2), pthread_mutexattr_setrobust(3). 0 or the errno.
+napi_value holdLife(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  void* data = nullptr;
+  size_t length = 0;
+  if (args.count() < 1 || napi_get_arraybuffer_info(env, args.value(0), &data, &length) != napi_ok ||
+      length < sizeof(pthread_mutex_t)) {
+    return throwErrno(env, EINVAL, "pthread_mutex_init", "buffer");
+  }
+  pthread_mutex_t* mutex = static_cast<pthread_mutex_t*>(data);
+  pthread_mutexattr_t attributes;
+  pthread_mutexattr_init(&attributes);
+  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+  int error = pthread_mutex_init(mutex, &attributes);
+  if (error == 0) error = pthread_mutex_lock(mutex);
+  pthread_mutexattr_destroy(&attributes);
+  return makeNumber(env, error);
+}
+
 // openPidfd(pid): a descriptor that becomes readable when the process ends; -1 when there is no such process.
 napi_value openPidfd(napi_env env, napi_callback_info info) {
   Args args(env, info);
@@ -62,5 +85,6 @@ void registerThreads(napi_env env, napi_value exports) {
   addFunction(env, exports, "yieldCpu", yieldCpu);
   addFunction(env, exports, "runOnCpu", runOnCpu);
   addFunction(env, exports, "sleepMicroseconds", sleepMicroseconds);
+  addFunction(env, exports, "holdLife", holdLife);
   addFunction(env, exports, "openPidfd", openPidfd);
 }

@@ -11,7 +11,7 @@ export interface NativePoller { readonly [opaque]: 'poller' }
 
 /** The addon's functions, one to one. Failures throw an Error with `code`, `errno`, `syscall` and `argument`. */
 export interface Addon {
-  reserveWindow(address: number, length: number): boolean
+  reserveWindow(address: number, length: number, hole: number, holeLength: number): boolean
   mapFile(fd: number, address: number, length: number, writable: boolean): [ArrayBuffer, NativeHolder]
   unmap(buffer: ArrayBuffer, holder: NativeHolder): boolean
   revoke(address: number): boolean
@@ -55,6 +55,7 @@ export interface Addon {
   yieldCpu(): void
   runOnCpu(cpu: number): number
   sleepMicroseconds(duration: number): void
+  holdLife(buffer: ArrayBuffer): number
   openPidfd(pid: number): number
 
   openUserfaultDevice(): number
@@ -65,6 +66,13 @@ export interface Addon {
   userfaultContinue(fd: number, address: number, length: number, mode: number): number
   userfaultZero(fd: number, address: number, length: number): number
   readUserfaultEvent(fd: number): [event: number, a: number, b: number, c: number] | undefined
+
+  traceProgram(argv: Uint8Array, environment: Uint8Array, user: number, firstFd: number, secondFd: number): number
+  tracedCall(pid: number, call: Uint8Array): number
+  tracedWrite(pid: number, address: number, bytes: Uint8Array): void
+  traceEnd(pid: number, run: boolean): void
+  reapChild(pid: number): number
+  takeFd(pidfd: number, fd: number): number
 
   protectMemory(address: number, length: number, writable: boolean): number
   sealMapping(address: number, length: number): void

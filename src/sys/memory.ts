@@ -24,10 +24,20 @@ const LOCAL_ATTEMPTS = 100
 
 let reserved = false
 
+/** Where a launcher says that it mapped a heap into this process: its address and length, in hexadecimal. */
+export const PREPARED_HEAP_VARIABLE = 'RPCOOL_PREPARED_HEAP'
+
+/** The heap that a trusted launcher mapped into this process before it began, if any. */
+export function preparedHeap(): { readonly address: Address, readonly byteLength: number } | undefined {
+  const [address = 0, byteLength = 0] = (process.env[PREPARED_HEAP_VARIABLE] ?? '').split(',').map((text) => Number.parseInt(text, 16))
+  return address >= HEAPS_BASE && address < WINDOW_END && byteLength > 0 ? { address: address as Address, byteLength } : undefined
+}
+
 function reserveWindow(): void {
   if (reserved) return
+  const prepared = preparedHeap()
   try {
-    addon.reserveWindow(WINDOW_BASE, WINDOW_END - WINDOW_BASE)
+    addon.reserveWindow(WINDOW_BASE, WINDOW_END - WINDOW_BASE, prepared?.address ?? 0, prepared?.byteLength ?? 0)
   } catch (cause) {
     const code = errnoCode(cause)
     const why =
@@ -105,6 +115,13 @@ export class Mapping {
     reserveWindow()
     const [buffer, holder] = addon.mapFile(fd, address, byteLength, writable)
     return new Mapping(buffer, holder, address)
+  }
+
+  /** Joins the heap that a launcher prepared for this process. Throws FAILED_PRECONDITION when there is none. */
+  static prepared(): Mapping {
+    const heap = preparedHeap()
+    if (heap === undefined) throw new RpcError('FAILED_PRECONDITION', 'no launcher prepared a heap for this process: start it with "rpcool run"')
+    return Mapping.map(-1, heap.address, heap.byteLength)
   }
 
   /** Maps a file that holds no pointers at any free address. As {@link map}. */

@@ -111,7 +111,6 @@ export class SealVerifier {
 
   /**
    * Whether the seal was in force all the time since it was verified: asked after the handler, before its answer counts.
-   * Costs a look at the sealer's process.
    */
   held(index: number): boolean {
     const words = this.#words

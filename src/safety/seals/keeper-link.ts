@@ -1,7 +1,8 @@
+import { RpcError } from '../../base/errors.js'
 import { encodeMessage } from '../../control/messages.js'
 import { connectOrStart } from '../../control/launch.js'
 import { PacketSocket } from '../../control/packet-socket.js'
-import { addon, peerCredentials, peerPidfd, type Packet } from '../../sys/index.js'
+import { addon, type Packet } from '../../sys/index.js'
 import { KEEPER } from './keeper-service.js'
 import { decodeKeeperMessage, decodeKept, type KeeperMessage, type KeptHeap } from './messages.js'
 import type { HeapFiles } from './sealed-heap.js'
@@ -15,33 +16,52 @@ export interface KeptEntry {
 
 /** The sealer's link to the keeper, which it starts when there is none. */
 export class KeeperLink {
-  /** A descriptor of the keeper's process; this link's to close. -1 where the kernel has none. */
-  readonly pidfd: number
+  /** The keeper's life file, open for reading; this link's to close. */
+  #life = -1
   readonly #socket: PacketSocket
 
   /**
    * Reaches the keeper and takes over what it keeps for a sealer before this one. The descriptors are the caller's.
-   * `lost` is called when the keeper dies.
+   * `lost` is called when the keeper dies. Throws UNAVAILABLE when none can be started in time.
    */
   static async open(directory: string, lost: () => void): Promise<{ link: KeeperLink, kept: readonly KeptEntry[] }> {
     const end = performance.now() + START_TIMEOUT_MS
-    const fd = await connectOrStart(directory, () => end - performance.now(), KEEPER)
+    for (;;) {
+      const fd = await connectOrStart(directory, () => end - performance.now(), KEEPER)
+      const opened = await KeeperLink.#list(fd, lost)
+      if (opened !== undefined) return opened
+      // It was just dying: its socket outlives its last word by a moment.
+      if (performance.now() >= end) throw new RpcError('UNAVAILABLE', 'the keeper of seals ends before it answers')
+    }
+  }
+
+  /** Undefined when the keeper ended before it answered. */
+  static #list(fd: number, lost: () => void): Promise<{ link: KeeperLink, kept: readonly KeptEntry[] } | undefined> {
     const kept: KeptEntry[] = []
-    return await new Promise((resolve, reject) => {
+    return new Promise((resolve) => {
       let listed = false
       const link = new KeeperLink(fd, (packet) => {
         const entry = readEntry(packet)
         if (entry !== undefined) return kept.push(entry)
         listed = true
+        link.#life = packet.fds[0] ?? -1
         return resolve({ link, kept })
-      }, () => (listed ? lost() : reject(new Error('the keeper ended before it answered'))))
+      }, () => {
+        if (listed) return lost()
+        for (const { files } of kept) for (const one of [files.userfault, files.requests, files.descriptors]) addon.closeFd(one)
+        return resolve(undefined)
+      })
       link.#send({ type: 'list' })
     })
   }
 
   private constructor(fd: number, packet: (packet: Packet) => void, closed: () => void) {
-    this.pidfd = peerPidfd(fd) ?? addon.openPidfd(peerCredentials(fd).pid)
     this.#socket = new PacketSocket(fd, { packet, truncated: closed, closed })
+  }
+
+  /** The keeper's life file, which stays this link's. */
+  get life(): number {
+    return this.#life
   }
 
   keep(key: string, heap: KeptHeap, files: HeapFiles): void {
@@ -54,7 +74,8 @@ export class KeeperLink {
 
   close(): void {
     this.#socket.close()
-    if (this.pidfd >= 0) addon.closeFd(this.pidfd)
+    if (this.#life >= 0) addon.closeFd(this.#life)
+    this.#life = -1
   }
 
   #send(message: KeeperMessage, fds: readonly number[] = []): void {

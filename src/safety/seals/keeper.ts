@@ -4,6 +4,7 @@ import { encodeMessage } from '../../control/messages.js'
 import { PacketSocket } from '../../control/packet-socket.js'
 import { keeperLock, keeperSocket, openRuntimeDirectory } from '../../control/runtime-directory.js'
 import { acceptUnix, addon, listenUnix, peerCredentials, watch, type Packet, type Watch } from '../../sys/index.js'
+import { Life } from './life.js'
 import { decodeKeeperMessage, type KeeperMessage } from './messages.js'
 
 /** Sealed heaps at one keeper, three descriptors each: below the usual limit on descriptors. */
@@ -35,6 +36,7 @@ export class Keeper {
   readonly #watch: Watch
   readonly #kept = new Map<string, Kept>()
   readonly #sealers = new Set<PacketSocket>()
+  readonly #life = new Life()
   #timer: NodeJS.Timeout | undefined
 
   /** Starts a keeper in this process, or returns undefined when the directory has one already. */
@@ -103,7 +105,8 @@ export class Keeper {
       this.#forget(message.key)
     } else if (message.type === 'list') {
       for (const [key, { meta, fds: kept }] of this.#kept) sealer.send(encodeMessage({ type: 'kept', key, meta } satisfies KeeperMessage), kept)
-      sealer.send(encodeMessage({ type: 'end' } satisfies KeeperMessage))
+      const life = this.#life.open()
+      sealer.send(encodeMessage({ type: 'end' } satisfies KeeperMessage), [life], () => addon.closeFd(life))
     }
     return undefined
   }

@@ -45,7 +45,9 @@ const requests = {
   hello: shape({ version: integer(0, 0xffff_ffff) }),
   /** Asks for what a userfaultfd is made with. */
   device: shape({ id }),
-  /** The pages of this process are to be sealed; its userfaultfd comes along. */
+  /** A launcher of the sealer's own user confined that process, whose userfaultfd comes along, before it began. */
+  attest: shape({ id, pid: integer(1, 0xffff_ffff), address, byteLength }),
+  /** The pages of this process are to be sealed; its userfaultfd comes along, unless a launcher attested it. */
   attachSender: shape({ id, ...sender }),
   /** Calls whose arguments lie in these pages are received; the heap's file comes along. */
   attachReceiver: shape({ id, token, address, byteLength }),
@@ -58,12 +60,13 @@ const notices = {
   welcome: shape({ version: integer(0, 0xffff_ffff), pid: integer(0, 0xffff_ffff) }),
   /** `device` comes along unless this sealer may not open it: then the sender's own system call must do. */
   device: shape({ id, granted: oneOf('device', 'none') }),
+  done: shape({ id }),
   /** To a sender: the files of requests and (read-only) of descriptors. */
   sending: shape({ id, except }),
-  /** To a receiver: the file of descriptors, and pidfds of those who hold the seals in force. */
+  /** To a receiver: the file of descriptors, and the life files of those who hold the seals in force. */
   receiving: shape({ id, except, descriptors: powerOfTwo(DESCRIPTORS_MAX), holders: integer(0, 2) }),
   resumed: shape({ id, holders: integer(0, 2) }),
-  /** To a receiver: another process holds the seals from now on; its pidfd comes along. */
+  /** To a receiver: another process holds the seals from now on; its life file comes along. */
   holder: shape({}),
   /** The other end is gone: nothing is sealed any more. */
   ended: shape({ token, address }),
@@ -86,7 +89,7 @@ export function noticeDescriptors(notice: SealerNotice): number {
     case 'receiving': return 1 + notice.holders
     case 'resumed': return notice.holders
     case 'holder': return 1
-    case 'welcome': case 'ended': case 'error': case 'goodbye': return 0
+    case 'welcome': case 'done': case 'ended': case 'error': case 'goodbye': return 0
     default: return unreachable(notice)
   }
 }
@@ -109,6 +112,7 @@ const keeping = {
   forget: shape({ key }),
   list: shape({}),
   kept: shape({ key, meta: text(4096) }),
+  /** The end of the list; the keeper's life file comes along. */
   end: shape({}),
 } as const
 export type KeeperMessage = Tagged<typeof keeping>[keyof typeof keeping]

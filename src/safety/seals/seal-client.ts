@@ -4,10 +4,10 @@ import { PAGE_BYTES, type Address } from '../../base/numbers.js'
 import { connectOrStart } from '../../control/launch.js'
 import { runtimeDirectory } from '../../control/runtime-directory.js'
 import { DESCRIPTORS_BROKEN_WORD, DESCRIPTORS_DEFAULT, REQUESTS_DEFAULT, sealDescriptorsBytes, sealRequestsBytes } from '../../layout/seal-layout.js'
-import { addon, errnoCode, Mapping } from '../../sys/index.js'
+import { addon, errnoCode, Mapping, preparedHeap } from '../../sys/index.js'
 import { warmPages, type SealAuthority } from './authority.js'
 import { SealVerifier } from './descriptors.js'
-import { PidfdHolders } from './holders.js'
+import { LifeHolders } from './life.js'
 import { heapKey, type SealerNotice } from './messages.js'
 import { RequestedAuthority } from './requested.js'
 import { SealerSession } from './sealer-session.js'
@@ -52,7 +52,7 @@ interface Attached {
   readonly end: 'sender' | 'receiver'
   readonly mappings: readonly Mapping[]
   readonly authority: RequestedAuthority | undefined
-  readonly holders: PidfdHolders | undefined
+  readonly holders: LifeHolders | undefined
 }
 
 /**
@@ -84,17 +84,9 @@ export class SealClient implements Disposable {
    */
   async attachSender({ token, address, byteLength, descriptors = DESCRIPTORS_DEFAULT, requests = REQUESTS_DEFAULT }: SenderOptions): Promise<SealAuthority> {
     const session = await this.#reach()
-    const device = await session.ask({ type: 'device' }, ATTACH_TIMEOUT_MS)
-    assert(device.notice.type === 'device', 'a device is answered by a device')
-    const userfault = makeUserfault(device.fds[0] ?? -1)
-    try {
-      warmPages(address, byteLength)
-    } catch (error) {
-      addon.closeFd(userfault)
-      throw new RpcError('FAILED_PRECONDITION', `the sealable pages cannot be given memory: ${String(error)}`, { cause: error })
-    }
-    const asked = session.ask({ type: 'attachSender', token, address, byteLength, descriptors, requests }, ATTACH_TIMEOUT_MS, [userfault])
-    addon.closeFd(userfault)
+    const userfault = await this.#userfault(session, address, byteLength)
+    const asked = session.ask({ type: 'attachSender', token, address, byteLength, descriptors, requests }, ATTACH_TIMEOUT_MS, userfault)
+    for (const fd of userfault) addon.closeFd(fd)
     const { notice, fds } = await asked
     assert(notice.type === 'sending', 'a sender is answered by sending')
     const strength: Strength = { kind: 'enforced', except: notice.except }
@@ -114,15 +106,41 @@ export class SealClient implements Disposable {
     const session = await this.#reach()
     const { notice, fds } = await session.ask({ type: 'attachReceiver', token, address, byteLength }, ATTACH_TIMEOUT_MS, [file])
     assert(notice.type === 'receiving', 'a receiver is answered by receiving')
-    const [ring, ...pidfds] = fds
+    const [ring, ...lives] = fds
     const mappings = mapAll([ring!], [[sealDescriptorsBytes(notice.descriptors), true]])
-    const holders = new PidfdHolders()
-    for (const pidfd of pidfds) holders.add(pidfd)
+    const holders = new LifeHolders()
+    for (const life of lives) holders.add(life)
     const verifier = new SealVerifier(mappings[0]!.buffer, notice.descriptors, byteLength / PAGE_BYTES, holders)
     const attached: Attached = { heap: { token, address, byteLength }, end: 'receiver', mappings, authority: undefined, holders }
     this.#attached.set(attachedKey({ token, address }, 'receiver'), attached)
     const close = (): void => this.#detach({ token, address }, 'receiver')
     return { verifier, strength: { kind: 'enforced', except: notice.except }, close, [Symbol.dispose]: close }
+  }
+
+  /** This process's userfaultfd, the caller's to close; none for a heap that a launcher prepared, whose sealer has it already. */
+  async #userfault(session: SealerSession, address: Address, byteLength: number): Promise<readonly number[]> {
+    const prepared = preparedHeap()
+    if (prepared?.address === address && prepared.byteLength === byteLength) return []
+    const { notice, fds } = await session.ask({ type: 'device' }, ATTACH_TIMEOUT_MS)
+    assert(notice.type === 'device', 'a device is answered by a device')
+    const userfault = makeUserfault(fds[0] ?? -1)
+    try {
+      warmPages(address, byteLength)
+      return [userfault]
+    } catch (cause) {
+      addon.closeFd(userfault)
+      throw new RpcError('FAILED_PRECONDITION', `the sealable pages cannot be given memory: ${String(cause)}`, { cause })
+    }
+  }
+
+  /** Says that a process was confined, and brings its userfaultfd, which stays the caller's. Holds until this client is closed. */
+  async attest(process: { readonly pid: number, readonly address: Address, readonly byteLength: number }, userfault: number): Promise<void> {
+    await (await this.#reach()).ask({ type: 'attest', ...process }, ATTACH_TIMEOUT_MS, [userfault])
+  }
+
+  /** Reaches the sealer, and starts one when there is none. */
+  async connected(): Promise<void> {
+    await this.#reach()
   }
 
   /** Ends everything that was attached through this client. Idempotent. */
@@ -201,7 +219,7 @@ export class SealClient implements Disposable {
     const { heap: { token, address }, end, holders, authority } = attached
     try {
       const { fds } = await session.ask({ type: 'resume', token, address, end }, ATTACH_TIMEOUT_MS)
-      for (const pidfd of fds) holders?.add(pidfd)
+      for (const life of fds) holders?.add(life)
     } catch (error) {
       if (!RpcError.is(error) || !session.isOpen) throw error
       // Nobody kept them: they were lifted.

@@ -18,6 +18,13 @@ export interface Identity {
   readonly uid: number
 }
 
+/** Whose pages are to be sealed. */
+export interface Sender extends Identity {
+  readonly userfault: number
+  /** A trusted launcher set its memory up. */
+  readonly confined: boolean
+}
+
 /** The descriptors of a sealed heap, as they are kept across a sealer's death. */
 export interface HeapFiles {
   readonly userfault: number
@@ -39,7 +46,8 @@ export class SealedHeap {
    * Sets a new heap up and verifies it. Takes over the userfaultfd, also when it throws; the heap's file stays the caller's.
    * Throws FAILED_PRECONDITION when the seals could not be relied on.
    */
-  static create(sender: SenderAttachment, who: Identity, receiver: Identity, userfault: number, heapFile: number): SealedHeap {
+  static create(sender: SenderAttachment, who: Sender, receiver: Identity, heapFile: number): SealedHeap {
+    const { userfault, confined } = who
     const privileged = process.geteuid?.() === 0
     const fileClosed = closeFile(heapFile)
     const files = { userfault, requests: -1, descriptors: -1 }
@@ -49,9 +57,10 @@ export class SealedHeap {
     }
     const heap = new SealedHeap(draft, files, (events) => UserfaultGuard.setUp(userfault, address, byteLength, privileged, events))
     try {
-      const { isFinal } = checkMapping(who.pid, address, byteLength, heapFile)
+      const { isFinal, pinnedBytes } = checkMapping(who.pid, address, byteLength, heapFile)
+      if (confined && pinnedBytes > 0) throw new RpcError('FAILED_PRECONDITION', `a confined sender has ${pinnedBytes} bytes that the kernel writes to`)
       heap.#probe(who.pid)
-      heap.#except(strengthOf({ confined: false, fileClosed, events: privileged, mappingFinal: isFinal, sameUser: who.uid === process.geteuid?.() }).except)
+      heap.#except(strengthOf({ confined, fileClosed, events: privileged, mappingFinal: isFinal, sameUser: who.uid === process.geteuid?.() }).except)
       return heap
     } catch (error) {
       heap.close()

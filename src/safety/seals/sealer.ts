@@ -4,6 +4,7 @@ import { failureOf } from '../../control/errors.js'
 import { sealerLock, sealerSocket, openRuntimeDirectory } from '../../control/runtime-directory.js'
 import { acceptUnix, addon, errnoCode, listenUnix, watch, type Watch } from '../../sys/index.js'
 import { KeeperLink, type KeptEntry } from './keeper-link.js'
+import { Life } from './life.js'
 import { heapKey, type SenderAttachment, type SealerRequest } from './messages.js'
 import { SealedHeap } from './sealed-heap.js'
 import { SealerLink } from './sealer-link.js'
@@ -25,6 +26,15 @@ interface Waiting {
   readonly link: SealerLink
   /** The sender's userfaultfd, or the receiver's file. */
   readonly fd: number
+  readonly confined: boolean
+}
+
+/** A process that a launcher confined and that has not attached yet. */
+interface Attested {
+  readonly launcher: SealerLink
+  readonly address: number
+  readonly byteLength: number
+  readonly userfault: number
 }
 interface Meeting {
   sender: (Waiting & { readonly request: SenderAttachment }) | undefined
@@ -55,8 +65,10 @@ export class Sealer {
   readonly #heaps = new Map<string, SealedHeap>()
   readonly #ends = new Map<SealedHeap, Ends>()
   readonly #meetings = new Map<string, Meeting>()
+  readonly #attested = new Map<number, Attested>()
   readonly #loop = new SealingLoop((heap) => this.#ends.get(heap)?.sender?.ring())
-  readonly #selfPidfd = addon.openPidfd(process.pid)
+  readonly #ownLife = new Life()
+  readonly #life = this.#ownLife.open()
   #keeper: KeeperLink
   #listener = -1
   #watch: Watch | undefined
@@ -99,7 +111,7 @@ export class Sealer {
     for (const link of this.#links) link.close()
     for (const heap of this.#heaps.values()) this.#end(heap)
     this.#keeper.close()
-    addon.closeFd(this.#selfPidfd)
+    addon.closeFd(this.#life)
     addon.closeFd(this.#lock)
     this.#options.onEnd()
   }
@@ -111,7 +123,7 @@ export class Sealer {
     const { link } = await KeeperLink.open(this.#options.directory, () => void this.replaceKeeper())
     this.#keeper = link
     for (const heap of this.#heaps.values()) link.keep(heap.key, heap.kept, heap.files)
-    for (const { receiver } of this.#ends.values()) if (link.pidfd >= 0) receiver?.send({ type: 'holder' }, [link.pidfd])
+    for (const { receiver } of this.#ends.values()) receiver?.send({ type: 'holder' }, [link.life])
   }
 
   #accept(): void {
@@ -145,8 +157,9 @@ export class Sealer {
   #request(link: SealerLink, request: Exclude<SealerRequest, { type: 'hello' }>, fds: number[]): void {
     switch (request.type) {
       case 'device': return this.#device(link, request)
-      case 'attachSender': return this.#attach(link, request, take(fds))
-      case 'attachReceiver': return this.#attach(link, request, take(fds))
+      case 'attest': return this.#attest(link, request, take(fds))
+      case 'attachSender': return this.#attachSender(link, request, fds)
+      case 'attachReceiver': return this.#attach(link, request, take(fds), false)
       case 'resume': return this.#resume(link, request)
       case 'detach': return this.#detach(link, request)
       default: throw new RpcError('UNIMPLEMENTED', 'no such request')
@@ -164,7 +177,28 @@ export class Sealer {
     return link.send({ type: 'device', id, granted: 'device' }, [fd], () => addon.closeFd(fd))
   }
 
-  #attach(link: SealerLink, request: SenderAttachment | Ask<'attachReceiver'>, fd: number): void {
+  /** Who says that a process is confined must be trusted as this process is: it must be of the same user. */
+  #attest(link: SealerLink, { id, pid, address, byteLength }: Ask<'attest'>, userfault: number): void {
+    if (link.credentials.uid !== process.geteuid?.() || this.#attested.has(pid)) {
+      addon.closeFd(userfault)
+      throw new RpcError('PERMISSION_DENIED', 'only a launcher of the sealer\'s own user can say that a process is confined, and once')
+    }
+    this.#attested.set(pid, { launcher: link, address, byteLength, userfault })
+    link.send({ type: 'done', id })
+  }
+
+  #attachSender(link: SealerLink, request: SenderAttachment, fds: number[]): void {
+    if (fds.length > 0) return this.#attach(link, request, take(fds), false)
+    const { pid } = link.credentials
+    const attested = this.#attested.get(pid)
+    if (attested === undefined || attested.address !== request.address || attested.byteLength !== request.byteLength) {
+      throw new RpcError('FAILED_PRECONDITION', 'no launcher prepared this heap for this process')
+    }
+    this.#attested.delete(pid)
+    return this.#attach(link, request, attested.userfault, true)
+  }
+
+  #attach(link: SealerLink, request: SenderAttachment | Ask<'attachReceiver'>, fd: number, confined: boolean): void {
     const key = heapKey(request)
     const meeting = this.#meetings.get(key) ?? this.#startMeeting(key, fd)
     const taken = request.type === 'attachSender' ? meeting.sender : meeting.receiver
@@ -172,8 +206,8 @@ export class Sealer {
       addon.closeFd(fd)
       throw new RpcError('ALREADY_EXISTS', 'this end of the heap is attached already')
     }
-    if (request.type === 'attachSender') meeting.sender = { link, fd, request }
-    else meeting.receiver = { link, fd, request }
+    if (request.type === 'attachSender') meeting.sender = { link, fd, confined, request }
+    else meeting.receiver = { link, fd, confined, request }
     if (meeting.sender !== undefined && meeting.receiver !== undefined) this.#join(key, meeting)
   }
 
@@ -208,7 +242,7 @@ export class Sealer {
     let heap: SealedHeap
     try {
       if (sender.request.byteLength !== receiver.request.byteLength) throw new RpcError('FAILED_PRECONDITION', 'the two ends name ranges of different length')
-      heap = SealedHeap.create(sender.request, sender.link.credentials, receiver.link.credentials, sender.fd, receiver.fd)
+      heap = SealedHeap.create(sender.request, { ...sender.link.credentials, userfault: sender.fd, confined: sender.confined }, receiver.link.credentials, receiver.fd)
     } catch (error) {
       if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
       for (const { link, request } of [sender, receiver]) link.send({ type: 'error', id: request.id, ...failureOf(error) })
@@ -226,7 +260,7 @@ export class Sealer {
   }
 
   #holders(): number[] {
-    return [this.#selfPidfd, this.#keeper.pidfd].filter((fd) => fd >= 0)
+    return [this.#life, this.#keeper.life].filter((fd) => fd >= 0)
   }
 
   #add(heap: SealedHeap, ends: Ends): void {
@@ -274,6 +308,11 @@ export class Sealer {
     this.#links.delete(link)
     for (const [key, { sender, receiver }] of this.#meetings) {
       if (sender?.link === link || receiver?.link === link) this.#giveUp(key, new RpcError('UNAVAILABLE', 'the other end left'))
+    }
+    for (const [pid, { launcher, userfault }] of this.#attested) {
+      if (launcher !== link) continue
+      this.#attested.delete(pid)
+      addon.closeFd(userfault)
     }
     for (const heap of link.sends) this.#endLeft(heap, 'sender')
     for (const heap of link.receives) this.#endLeft(heap, 'receiver')

@@ -41,7 +41,7 @@ export function strengthOf(facts: AttachFacts): Strength {
   const except: Hole[] = []
   if (!facts.confined) except.push('kept-file', 'kept-userfaultfd', 'own-userfaultfd', 'pinned-pages')
   if (!facts.confined && !facts.fileClosed) except.push('open-file')
-  if (!facts.events) except.push('fork')
+  if (!facts.confined && !facts.events) except.push('fork')
   if (!facts.events && !facts.mappingFinal) except.push('remap')
   if (facts.sameUser) except.push('same-user')
   return { kind: 'enforced', except }
