@@ -54,12 +54,13 @@ int become(char** argv, char** env, int user, int first, int second) {
   for (int fd : kept) {
     if (fd >= 0) fcntl(fd, F_SETFD, 0);
   }
+  // Before the change of user: the kernel judges the tracer by whom the traced was then.
+  if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) return errno;
   if (user >= 0) {
     gid_t group = static_cast<gid_t>(user);
     if (setgroups(0, nullptr) != 0 || setresgid(group, group, group) != 0) return errno;
     if (setresuid(static_cast<uid_t>(user), static_cast<uid_t>(user), static_cast<uid_t>(user)) != 0) return errno;
   }
-  if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) return errno;
   raise(SIGSTOP);
   execve(argv[0], argv, env);
   return errno;

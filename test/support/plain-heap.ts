@@ -18,17 +18,17 @@ export class PlainHeap implements Disposable {
   readonly mapping: Mapping
   readonly byteLength: number
 
-  private constructor(readonly file: number, readonly pages: number, readonly token: string) {
+  private constructor(readonly file: number, readonly pages: number, readonly token: string, address = HEAP_ADDRESS) {
     this.byteLength = pages * PAGE_BYTES
-    this.mapping = Mapping.map(file, HEAP_ADDRESS, this.byteLength)
+    this.mapping = Mapping.map(file, address, this.byteLength)
   }
 
   static create(pages: number, toPublish = true): PlainHeap {
     return new PlainHeap(createMemoryFile('sealed-test', pages * PAGE_BYTES, toPublish), pages, randomBytes(16).toString('hex'))
   }
 
-  static join({ pid, fd, pages, token }: HeapOfTest): PlainHeap {
-    return new PlainHeap(openSync(`/proc/${pid}/fd/${fd}`, 'r+'), pages, token)
+  static join({ pid, fd, pages, token }: HeapOfTest, address = HEAP_ADDRESS): PlainHeap {
+    return new PlainHeap(openSync(`/proc/${pid}/fd/${fd}`, 'r+'), pages, token, address)
   }
 
   get of(): HeapOfTest {

@@ -13,6 +13,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   safety: ['base', 'sys', 'layout', 'memory', 'objects', 'control'],
   link: ['base', 'sys', 'layout', 'memory', 'objects', 'control', 'safety'],
   calls: ['base', 'sys', 'layout', 'memory', 'objects', 'control', 'safety', 'link'],
+  cli: ['base', 'sys', 'layout', 'memory', 'objects', 'control', 'safety', 'link', 'calls'],
 }
 
 const sources = workingFiles().filter((path) => /^src\/.*\.ts$/.test(path))

@@ -97,8 +97,8 @@ function prepare(pid: number, { address, heapBytes }: Launch, heapFile: number, 
   addon.tracedWrite(pid, scratch, program.subarray(0, 16))
   addon.tracedWrite(pid, scratch + FILTER_OFFSET, filter)
   call('prctl', PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-  // Other processes of its user could write to it, or have it make system calls, by ptrace.
-  call('prctl', PR_SET_DUMPABLE, 0, 0, 0, 0)
+  // Other processes of its user could write to it, or have it make system calls, by ptrace. Without a user of its own that cannot be helped.
+  if (process.geteuid?.() === 0) call('prctl', PR_SET_DUMPABLE, 0, 0, 0, 0)
   call('prctl', PR_SET_SECCOMP, SECCOMP_MODE_FILTER, scratch, 0, 0)
   call('munmap', scratch, SCRATCH_BYTES)
   return userfault

@@ -29,13 +29,15 @@ export class SenderRequests {
 
   /**
    * Takes the next requests of one kind into {@link batch}. False when there is none. Throws nothing: a count that makes no sense
-   * is cut to the ring, and harms only who wrote it.
+   * is taken for none, and harms only who wrote it.
    */
   take(): boolean {
     const words = this.#words
     // Pairs with the store in RequestedAuthority.flush.
-    const open = Math.min((Atomics.load(words, POSTED_WORD) - this.#done) | 0, this.#mask + 1)
-    if (open <= 0) return false
+    const posted = Atomics.load(words, POSTED_WORD)
+    const open = (posted - this.#done) | 0
+    if (open > this.#mask + 1) this.#done = posted
+    if (open <= 0 || open > this.#mask + 1) return false
     const { batch } = this
     const code = words[requestWord(this.#done & this.#mask) + REQUEST_CODE]!
     batch.clear(code)
@@ -55,6 +57,11 @@ export class SenderRequests {
     this.#done = (this.#done + batch.length) | 0
     Atomics.store(words, DONE_WORD, this.#done)
     return Atomics.load(words, REQUESTS_SENDER_WORD + REQUESTS_WAITING) !== 0
+  }
+
+  /** How many requests were dealt with, modulo 2^32. */
+  get done(): number {
+    return this.#done
   }
 
   /** The CPU that the sender last said it runs on, or -1: a hint. */

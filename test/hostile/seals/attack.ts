@@ -1,14 +1,17 @@
 // Runs one native attacker against one sealed page, as its victim: another process, of another user where that is possible.
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, fork, spawn, type ChildProcess } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { PAGE_BYTES } from '../../../src/base/numbers.js'
 import { runtimeDirectory } from '../../../src/control/index.js'
 import { openRuntimeDirectory, sealerSocket } from '../../../src/control/runtime-directory.js'
+import { PREPARED_ADDRESS } from '../../../src/safety/seals/launcher.js'
 import { SealClient, type Receiving } from '../../../src/safety/seals/seal-client.js'
 import type { Strength } from '../../../src/safety/seals/strength.js'
 import { PlainHeap } from '../../support/plain-heap.js'
@@ -27,8 +30,13 @@ export interface Attempt {
   readonly said: readonly string[]
 }
 
+export interface Compiled {
+  readonly binary: string
+  readonly folder: string
+}
+
 /** Compiles the attackers; the folder is the caller's to remove. */
-export function compileAttackers(): { readonly binary: string, readonly folder: string } {
+export function compileAttackers(): Compiled {
   const folder = mkdtempSync(join(tmpdir(), 'rpcool-attack-'))
   const sources = fileURLToPath(new URL('../../../../test/hostile/seals/', import.meta.url))
   const binary = join(folder, 'attacker')
@@ -46,30 +54,66 @@ export function openToAttackers(): void {
   for (const folder of [runtimeDirectory(), dirname(runtimeDirectory())]) chmodSync(folder, 0o711)
 }
 
-export async function attack(name: string, binary: string, folder: string): Promise<Attempt> {
-  using heap = PlainHeap.create(PAGES)
+/** How a sender comes to its memory: by itself, or set up by a trusted launcher. */
+export type Setting = 'by itself' | 'confined'
+
+interface Attacker extends AsyncDisposable {
+  readonly input: Writable
+  readonly lines: AsyncIterator<string>
+  readonly ended: Promise<unknown>
+  readonly heap: PlainHeap
+}
+
+/** One attack on one page, as seen by the receiver of its call. */
+export async function attack(name: string, { binary, folder }: Compiled, setting: Setting): Promise<Attempt> {
   using client = SealClient.ofDirectory()
-  const { token, byteLength } = heap
-  const { address } = heap.mapping
-  const said: string[] = []
-  const receiving = client.attachReceiver({ token, address, byteLength, file: heap.file })
-  receiving.catch(() => undefined)
   await client.connected()
-  const [program, args] = asAttacker([binary, name, sealerSocket(runtimeDirectory()), token, String(address), String(byteLength), '3'])
+  await using attacker = setting === 'confined' ? await startConfined(name, binary, folder) : startByItself(name, binary, folder)
+  const { heap, input, lines, ended } = attacker
+  const receiving = client.attachReceiver({ token: heap.token, address: heap.mapping.address, byteLength: heap.byteLength, file: heap.file })
+  receiving.catch(() => undefined)
+  const said: string[] = []
+  const first = await within(lines.next(), ended)
+  if (first !== undefined) said.push(first)
+  if (first !== 'sealed') return { strength: { kind: 'enforced', except: [] }, outcome: 'no seal', said }
+  const received = await receiving
+  const outcome = await provoke(received, new Uint8Array(heap.mapping.buffer), () => input.write('go\n'), () => within(lines.next(), ended), said)
+  return { strength: received.strength, outcome, said }
+}
+
+function argumentsOf(name: string, { token, mapping, byteLength }: PlainHeap, file: number): string[] {
+  return [name, sealerSocket(runtimeDirectory()), token, String(mapping.address), String(byteLength), String(file)]
+}
+
+function startByItself(name: string, binary: string, folder: string): Attacker {
+  const heap = PlainHeap.create(PAGES)
+  const [program, args] = asAttacker([binary, ...argumentsOf(name, heap, 3)])
   const child = spawn(program, args, { cwd: folder, stdio: ['pipe', 'pipe', 'inherit', heap.file] })
+  return attackerOf(child, heap)
+}
+
+/** The launcher makes the heap: this side joins it, and tells the attacker, who waits for its first line, the token. */
+async function startConfined(name: string, binary: string, folder: string): Promise<Attacker> {
+  const token = randomBytes(16).toString('hex')
+  const byteLength = PAGES * PAGE_BYTES
+  const main = fileURLToPath(new URL('../../support/confined-launcher-main.js', import.meta.url))
+  const user = isRoot ? String(ATTACKER_UID) : '-1'
+  const args = [name, sealerSocket(runtimeDirectory()), token, String(PREPARED_ADDRESS), String(byteLength), '-1']
+  const child = fork(main, [user, String(PREPARED_ADDRESS), String(byteLength), binary, ...args], { cwd: folder, stdio: ['pipe', 'pipe', 'inherit', 'ipc'] })
+  const [{ heapFile }] = await once(child, 'message') as [{ readonly heapFile: number }]
+  return attackerOf(child, PlainHeap.join({ pid: child.pid!, fd: heapFile, pages: PAGES, token }, PREPARED_ADDRESS))
+}
+
+function attackerOf(child: ChildProcess, heap: PlainHeap): Attacker {
   const ended = once(child, 'exit')
-  const lines = createInterface(child.stdout!)[Symbol.asyncIterator]()
-  try {
-    const first = await within(lines.next(), ended)
-    if (first !== undefined) said.push(first)
-    if (first !== 'sealed') return { strength: { kind: 'enforced', except: [] }, outcome: 'no seal', said }
-    const received = await receiving
-    const outcome = await provoke(received, new Uint8Array(heap.mapping.buffer), () => child.stdin!.write('go\n'), () => within(lines.next(), ended), said)
-    return { strength: received.strength, outcome, said }
-  } finally {
-    child.kill('SIGKILL')
-    await ended
-    ;(await receiving.catch(() => undefined))?.close()
+  return {
+    heap, ended, input: child.stdin!, lines: createInterface(child.stdout!)[Symbol.asyncIterator](),
+    [Symbol.asyncDispose]: async () => {
+      if (child.connected) child.disconnect()
+      else child.kill('SIGKILL')
+      await ended
+      heap[Symbol.dispose]()
+    },
   }
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { formatStrength } from '../../../src/safety/seals/strength.js'
-import { attack, compileAttackers, openToAttackers, removeFolder } from './attack.js'
+import { attack, compileAttackers, isRoot, openToAttackers, removeFolder, type Setting } from './attack.js'
 import { ATTACKS, expectedOf } from './expected.js'
 
 let attackers: ReturnType<typeof compileAttackers>
@@ -13,12 +13,17 @@ before(() => {
 })
 after(() => removeFolder(attackers.folder))
 
-for (const row of ATTACKS) {
-  test(`a sender that attached by itself: ${row.name}`, async () => {
-    const { strength, outcome, said } = await attack(row.name, attackers.binary, attackers.folder)
-    const expected = expectedOf(row, strength)
-    const where = `strength ${formatStrength(strength)}; the attacker said ${JSON.stringify(said)}`
-    if (expected === 'held') assert.notEqual(outcome, 'not held', where)
-    if (expected === 'not held') assert.equal(outcome, 'not held', where)
-  })
+const SETTINGS: readonly Setting[] = ['by itself', 'confined']
+
+for (const setting of SETTINGS) {
+  for (const row of ATTACKS) {
+    test(`a sender set up ${setting}: ${row.name}`, async () => {
+      const { strength, outcome, said } = await attack(row.name, attackers, setting)
+      const expected = expectedOf(row, strength)
+      const where = `strength ${formatStrength(strength)}; the attacker said ${JSON.stringify(said)}`
+      if (expected === 'held') assert.notEqual(outcome, 'not held', where)
+      if (expected === 'not held') assert.equal(outcome, 'not held', where)
+      if (outcome !== 'no seal' && isRoot && setting === 'confined') assert.equal(formatStrength(strength), 'enforced')
+    })
+  }
 }

@@ -1,0 +1,97 @@
+// A sender or receiver that writes anything into what it shares with the sealer: nothing happens but to its own pages, and what the sealer
+// believes is what the kernel was told.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DESCRIPTORS_WORD, RELEASE_REQUEST, REQUESTS_WORD, SEAL_REQUEST, sealDescriptorsBytes, sealRequestsBytes } from '../../../src/layout/seal-layout.js'
+import { DescriptorWriter, SealVerifier } from '../../../src/safety/seals/descriptors.js'
+import { SealEngine } from '../../../src/safety/seals/engine.js'
+import { SealTable } from '../../../src/safety/seals/seal-table.js'
+import { SenderRequests } from '../../../src/safety/seals/sender-requests.js'
+import { Random } from '../../support/random.js'
+
+const PAGES = 40
+const DESCRIPTORS = 16
+const REQUESTS = 8
+const STEPS = 20_000
+
+class World {
+  readonly requests = new ArrayBuffer(sealRequestsBytes(REQUESTS))
+  readonly descriptors = new ArrayBuffer(sealDescriptorsBytes(DESCRIPTORS))
+  readonly words = new Int32Array(this.requests)
+  readonly ring = new Int32Array(this.descriptors)
+  readonly sender = new SenderRequests(this.requests, REQUESTS)
+  readonly table = new SealTable(PAGES, DESCRIPTORS)
+  /** What the kernel was told, page by page. */
+  readonly protectedPages = new Uint8Array(PAGES)
+  refuse = false
+  readonly engine = new SealEngine(this.table, new DescriptorWriter(this.descriptors, DESCRIPTORS, PAGES), (page, pages, protect) => {
+    assert.ok(Number.isInteger(page) && Number.isInteger(pages) && page >= 0 && pages > 0 && page + pages <= PAGES, `the kernel is asked for ${page}, ${pages}`)
+    if (this.refuse && protect) return 14
+    this.protectedPages.fill(protect ? 1 : 0, page, page + pages)
+    return 0
+  })
+
+  work(): void {
+    for (let batches = 0; this.sender.take(); batches++) {
+      assert.ok(batches <= REQUESTS, 'a turn ends')
+      this.engine.carryOut(this.sender.batch)
+      this.sender.answer()
+    }
+    for (let page = 0; page < PAGES; page++) assert.equal(this.protectedPages[page], this.table.isSealed(page) ? 1 : 0, `page ${page}`)
+  }
+}
+
+const LIKELY = [0, 1, 2, 3, PAGES - 1, PAGES, PAGES + 1, DESCRIPTORS, 0x7fff_ffff, -1, -2, 0x8000_0000 | 0]
+
+for (const seed of [1, 2, 3, 4]) {
+  test(`requests and descriptors of any words, seed ${seed}`, () => {
+    const random = new Random(seed)
+    const below = (limit: number): number => random.below(limit)
+    const world = new World()
+    for (let step = 0; step < STEPS; step++) {
+      const at = REQUESTS_WORD + below(REQUESTS) * 4
+      world.words[at] = below(3) === 0 ? LIKELY[below(LIKELY.length)]! : below(2) === 0 ? SEAL_REQUEST : RELEASE_REQUEST
+      world.words[at + 1] = below(4) === 0 ? LIKELY[below(LIKELY.length)]! : below(PAGES)
+      world.words[at + 2] = below(4) === 0 ? LIKELY[below(LIKELY.length)]! : 1 + below(4)
+      world.words[at + 3] = below(4) === 0 ? LIKELY[below(LIKELY.length)]! : below(DESCRIPTORS)
+      // The receiver completes, or scribbles.
+      const descriptor = DESCRIPTORS_WORD + below(DESCRIPTORS) * 4
+      if (below(2) === 0) world.ring[descriptor + 3] = world.ring[descriptor]!
+      else if (below(8) === 0) world.ring[descriptor + below(4)] = LIKELY[below(LIKELY.length)]!
+      // The count of requests: usually one more, at times any number.
+      world.words[18] = below(50) === 0 ? LIKELY[below(LIKELY.length)]! : (world.sender.done + 1 + below(REQUESTS)) | 0
+      world.refuse = below(20) === 0
+      world.work()
+    }
+    assert.ok(world.table.sealed >= 0)
+    world.engine.releaseAll()
+    assert.ok(world.protectedPages.every((one) => one === 0))
+  })
+}
+
+test('a receiver that is lied to by an index, a page or a length verifies nothing', () => {
+  const world = new World()
+  const verifier = new SealVerifier(world.descriptors, DESCRIPTORS, PAGES, { now: 0, liveSince: () => true })
+  world.table.seal(3, 10, 4)
+  new DescriptorWriter(world.descriptors, DESCRIPTORS, PAGES).publish(3, world.table.wordOf(3), 10, 4)
+  for (const index of LIKELY) {
+    for (const page of LIKELY) {
+      for (const pages of LIKELY) {
+        const inside = index === 3 && page >= 10 && pages > 0 && page + pages <= 14
+        assert.equal(verifier.verify(index, page, pages), inside, `${index}, ${page}, ${pages}`)
+      }
+    }
+  }
+  assert.ok(verifier.verify(3, 10, 4))
+})
+
+test('after a restart the table is rebuilt from the descriptors, or the heap is given up', () => {
+  const table = new SealTable(PAGES, DESCRIPTORS)
+  assert.ok(table.restore(0, 4, 0, 0))
+  assert.ok(table.restore(1, 7, 5, 3))
+  assert.equal(table.restore(2, 9, 7, 1), false, 'a page that another descriptor seals')
+  assert.equal(table.restore(3, 9, PAGES, 1), false, 'a page that there is not')
+  assert.deepEqual([4, 5, 7, 8].map((page) => table.isSealed(page)), [false, true, true, false])
+  assert.equal(table.wordOf(1), 7)
+  assert.equal(table.wordOf(0), 4)
+})
