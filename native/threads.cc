@@ -5,11 +5,16 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 namespace {
+
+// PTHREAD_MUTEX_ROBUST_NORMAL_NP and PTHREAD_MUTEX_PSHARED_BIT of glibc.
+constexpr int kRobust = 16;
+constexpr int kShared = 128;
 
 napi_value currentCpu(napi_env env, napi_callback_info) { return makeNumber(env, sched_getcpu()); }
 
@@ -52,16 +57,13 @@ napi_value holdLife(napi_env env, napi_callback_info info) {
   size_t length = 0;
   if (args.count() < 1 || napi_get_arraybuffer_info(env, args.value(0), &data, &length) != napi_ok ||
       length < sizeof(pthread_mutex_t)) {
-    return throwErrno(env, EINVAL, "pthread_mutex_init", "buffer");
+    return throwErrno(env, EINVAL, "pthread_mutex_lock", "buffer");
   }
+  // Written by hand, as glibc lays it out: the functions that would do it are newer than the oldest glibc we run on.
   pthread_mutex_t* mutex = static_cast<pthread_mutex_t*>(data);
-  pthread_mutexattr_t attributes;
-  pthread_mutexattr_init(&attributes);
-  pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-  pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
-  int error = pthread_mutex_init(mutex, &attributes);
-  if (error == 0) error = pthread_mutex_lock(mutex);
-  pthread_mutexattr_destroy(&attributes);
+  memset(mutex, 0, sizeof *mutex);
+  mutex->__data.__kind = kRobust | kShared;
+  int error = pthread_mutex_lock(mutex);
   return makeNumber(env, error);
 }
 
