@@ -3,13 +3,14 @@ import type { Allocator, Region } from '../../memory/region.js'
 import type { Build, Source } from '../build.js'
 import { Codec, type AnyType } from '../codec.js'
 import type { Copier } from '../copier.js'
+import type { Emitter } from '../emit.js'
 import type { Gather } from '../gather.js'
 import { requireReachable } from '../problems.js'
 import { REGION, WORD, type Located } from '../view.js'
 import { Blocks } from './blocks.js'
 import type { Built } from './builder.js'
 import { copyContainer, pushCopy } from './copy.js'
-import { fastForm } from './fast.js'
+import { emitNearObject, fastForm } from './fast.js'
 import { withBuilder, writeValue } from './from-value.js'
 import { gatherCell, gatherDocument } from './gather.js'
 import { proxies } from './proxies.js'
@@ -99,6 +100,16 @@ class JsonCodec extends Codec {
   }
 }
 
+/** The same, read through fast views: generated code goes straight to the object. */
+class FastJsonCodec extends JsonCodec {
+  override emitReturn(emitter: Emitter, p: string): string {
+    return `const q = ${p}, v = r.i32[q], h = r.i32[q + 1]
+let e
+${emitNearObject(emitter)}
+${super.emitReturn(emitter, 'q')}`
+  }
+}
+
 function isOwned(lo: number, hi: number): boolean {
   const tag = hi >> 16
   return tag >= -5 && tag <= ARRAY && (lo & OWNED) !== 0
@@ -119,5 +130,5 @@ const unlimited = { spend: (): void => undefined }
 
 /** The types of json are usable from here on. */
 export function provideJson(): void {
-  provideCodecs(new JsonCodec(json, proxies), new JsonCodec(json.fast, fastForm))
+  provideCodecs(new JsonCodec(json, proxies), new FastJsonCodec(json.fast, fastForm))
 }

@@ -117,8 +117,8 @@ export const fastForm: Form = {
   array: (region, word) => new FastArray(region, word),
 }
 
-/** For keys that hold objects: the common case without a call. */
-function emitNearObject(emitter: Emitter): string {
+/** Statements that return the object that the cell (`v`, `h`) of region `r` points to, when it lies there: the common case without a call. */
+export function emitNearObject(emitter: Emitter): string {
   emitter.named('FastObject', FastObject)
   return `if (h === (${OBJECT << 16} | r.high) && (e = ((v & -8) - r.low) >>> 2) <= r.words - ${RECORD_WORDS}) {
 if (--r.budget < 0) r.spent()
