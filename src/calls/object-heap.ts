@@ -1,7 +1,7 @@
 import { RpcError } from '../base/errors.js'
-import { HeapScopes, type HeapSet, type HeapStats, type ScopePoolOptions } from '../memory/index.js'
+import { heapDebug, HeapScopes, type HeapSet, type HeapStats, type Leak, type ScopePoolOptions } from '../memory/index.js'
 import type { Address } from '../base/numbers.js'
-import { type CopyLimits, viewAt, build, buildJson, copyGraph, isType, parseJson, release, type AnyType, type JsonValue, type Plain, type View } from '../objects/index.js'
+import { type CopyLimits, isView, typeOf, viewAt, build, buildJson, copyGraph, isType, parseJson, release, type AnyType, type JsonValue, type Plain, type View } from '../objects/index.js'
 import { Sandbox } from '../safety/index.js'
 import { ObjectScope, ObjectScopePool } from './object-scope.js'
 
@@ -23,6 +23,7 @@ export class ObjectHeap {
 
   /** @internal The memory is unmapped: what is written to it would be lost. */
   close(): void {
+    if (!this.#closed) heapDebug?.close(this.#heaps)
     this.#closed = true
     this.#sandbox?.close()
   }
@@ -30,7 +31,8 @@ export class ObjectHeap {
   /** Makes an object of a type from a plain value. The object is the caller's until {@link free}. */
   new<T extends AnyType>(type: T, value: Plain<T>): View<T> {
     if (!isType(type)) throw new RpcError('INVALID_ARGUMENT', 'heap.new takes a type first: heap.new(Post, { … })')
-    return build(type, this.#open(), value)
+    const heaps = this.#open()
+    return making(type.label, () => build(type, heaps, value))
   }
 
   /**
@@ -40,7 +42,8 @@ export class ObjectHeap {
    * @throws RpcError INVALID_ARGUMENT for what JSON cannot hold, or a value nested more than 1000 deep.
    */
   json<T>(value: T): T {
-    return buildJson(this.#open(), value) as T
+    const heaps = this.#open()
+    return making('json', () => buildJson(heaps, value)) as T
   }
 
   /**
@@ -49,7 +52,8 @@ export class ObjectHeap {
    * @throws RpcError INVALID_ARGUMENT that names the byte where the text is wrong, or nested more than 1000 deep.
    */
   parseJson<T = JsonValue>(text: string | Uint8Array): T {
-    return parseJson(this.#open(), text) as T
+    const heaps = this.#open()
+    return making('json', () => parseJson(heaps, text)) as T
   }
 
   /**
@@ -77,8 +81,9 @@ export class ObjectHeap {
   /** Copies the object of a type at an address of this connection's memory. */
   copyFrom<T extends AnyType>(type: T, address: Address, limits?: CopyLimits): View<T>
   copyFrom(source: object, place?: Address | CopyLimits, limits?: CopyLimits): unknown {
-    if (isType(source)) return copyGraph(this.at(source, place as Address) as object, this.#open(), limits)
-    return copyGraph(source, this.#open(), place as CopyLimits | undefined)
+    const heaps = this.#open()
+    if (isType(source)) return making(source.label, () => copyGraph(this.at(source, place as Address) as object, heaps, limits))
+    return making(labelOf(source), () => copyGraph(source, heaps, place as CopyLimits | undefined))
   }
 
   /**
@@ -98,6 +103,16 @@ export class ObjectHeap {
   /** Runs functions that reach a range of this memory and nothing else: see {@link Sandbox.run}. */
   get sandbox(): Sandbox {
     return (this.#sandbox ??= new Sandbox({ reply: this, memory: this.#heaps }))
+  }
+
+  /**
+   * What was made here by {@link new} and not freed, by type and place, the largest first.
+   * @throws RpcError FAILED_PRECONDITION unless the process runs with RPCOOL_DEBUG=heap, which also names what is used after it was
+   * freed, and tells of leaks when a connection is closed.
+   */
+  leaks(): readonly Leak[] {
+    if (heapDebug === null) throw new RpcError('FAILED_PRECONDITION', 'leaks are known only to a process that was started with RPCOOL_DEBUG=heap')
+    return heapDebug.leaks(this.#heaps)
   }
 
   /** What this end of the connection has allocated. */
@@ -127,4 +142,13 @@ export class ObjectHeap {
     if (this.#closed) throw new RpcError('CANCELLED', 'the connection is closed, and its heap with it')
     return this.#heaps
   }
+}
+
+/** Lets the debug mode know what is made. */
+function making<R>(type: string, work: () => R): R {
+  return heapDebug === null ? work() : heapDebug.making(type, work)
+}
+
+function labelOf(view: object): string {
+  return isView(view) ? typeOf(view).label : 'a copy'
 }

@@ -1,7 +1,9 @@
 import { RpcError } from '../base/errors.js'
 import { makeAddress } from '../base/numbers.js'
 import type { Allocator } from './allocator.js'
-import type { Heap, HeapStats } from './heap.js'
+import type { Heap } from './heap.js'
+import { heapDebug } from './heap-debug.js'
+import { sumStats, type HeapStats } from './heap-stats.js'
 import type { Region, RegionSpace } from './region.js'
 
 /** Heaps of one connection; a further heap is a request to the daemon, so that this bounds what a runaway client maps. */
@@ -25,6 +27,7 @@ export class HeapSet implements Allocator, RegionSpace {
     first.region.allocator = this
     this.#current = first
     this.region = first.region
+    heapDebug?.watch(this)
   }
 
   get heaps(): readonly Heap[] {
@@ -104,12 +107,7 @@ export class HeapSet implements Allocator, RegionSpace {
   }
 
   stats(): HeapStats {
-    const sum = { ownedBytes: 0, liveBytes: 0, liveBlocks: 0, refusedFrees: 0, freeBytes: 0 }
-    for (const heap of this.#heaps) {
-      const stats = heap.stats()
-      for (const key of Object.keys(sum) as (keyof HeapStats)[]) sum[key] += stats[key]
-    }
-    return sum
+    return sumStats(this.#heaps.map((heap) => heap.stats()))
   }
 
   #heapOf(region: Region): Heap {

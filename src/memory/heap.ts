@@ -3,6 +3,7 @@ import type { Address } from '../base/numbers.js'
 import { attachHeader } from '../layout/header.js'
 import { CLASS_BYTES, Entry, HEAP_FINGERPRINT, HEAP_KIND, type HeapGeometry, heapGeometry, Kind, KIND_BY_SIXTEENTH, MEMBER_MAX } from '../layout/heap-layout.js'
 import type { Allocator } from './allocator.js'
+import { sumSizes, type HeapStats, type SizeStats } from './heap-stats.js'
 import { LargeBlocks } from './large-blocks.js'
 import { Region, type Membership, type RegionSpace } from './region.js'
 import { SmallBlocks } from './small-blocks.js'
@@ -17,19 +18,6 @@ const DEAD_MAX = 64
 // Of this module, because reading what another exports costs a check each time.
 const kindBySixteenth = KIND_BY_SIXTEENTH
 const LAST_OBJECT_KIND = Kind.CHUNK - 1
-
-/** What one end of a connection has allocated, and what is left for everybody. */
-export interface HeapStats {
-  /** Bytes of the spans that this member owns. */
-  readonly ownedBytes: number
-  /** Bytes of the blocks that are live in them. */
-  readonly liveBytes: number
-  readonly liveBlocks: number
-  /** Remote frees that named no live block: double frees by others, or lies. */
-  readonly refusedFrees: number
-  /** Bytes of spans nobody owns. */
-  readonly freeBytes: number
-}
 
 /**
  * One member's allocator over one heap. A member is one isolate's attachment, numbered by the daemon; every member owns
@@ -47,6 +35,8 @@ export class Heap implements Allocator, Membership {
   readonly #smallMax: number
   readonly #spanWordShift: number
   readonly #dead = new Set<number>()
+  /** Spans taken over from the dead. */
+  #adopted = 0
   /** The latest that went, for whoever waits for a lock they hold. */
   readonly #gone = new Set<number>()
   /** Lets this isolate hear of deaths while a thread waits in a lock; set by whoever is told of them. */
@@ -147,22 +137,25 @@ export class Heap implements Allocator, Membership {
 
   stats(): HeapStats {
     const { spanBytes } = this.geometry
-    const stats = {
-      ownedBytes: this.#large.spans * spanBytes,
-      liveBytes: this.#large.spans * spanBytes,
-      liveBlocks: this.#large.count,
+    const largeBytes = this.#large.spans * spanBytes
+    const sizes: SizeStats[] = []
+    for (const bin of this.#small.bins) {
+      if (bin === undefined || bin.spans.length === 0) continue
+      const liveBlocks = bin.spans.reduce((sum, span) => sum + this.#small.liveBlocks(bin, span), 0)
+      sizes.push({ blockBytes: bin.blockBytes, liveBlocks, spans: bin.spans.length })
+    }
+    const smallSpans = sizes.reduce((sum, { spans }) => sum + spans, 0)
+    return {
+      ownedBytes: largeBytes + smallSpans * spanBytes,
+      liveBytes: sizes.reduce((sum, { blockBytes, liveBlocks }) => sum + blockBytes * liveBlocks, largeBytes),
+      liveBlocks: sizes.reduce((sum, { liveBlocks }) => sum + liveBlocks, this.#large.count),
+      ownedSpans: this.#large.spans + smallSpans,
+      adoptedSpans: this.#adopted,
+      largeBlocks: this.#large.count,
       refusedFrees: this.#small.refused,
       freeBytes: this.#directory.countFree() * spanBytes,
+      sizes: sumSizes(sizes),
     }
-    for (const bin of this.#small.bins) {
-      for (const span of bin?.spans ?? []) {
-        const live = this.#small.liveBlocks(bin!, span)
-        stats.ownedBytes += spanBytes
-        stats.liveBytes += live * bin!.blockBytes
-        stats.liveBlocks += live
-      }
-    }
-    return stats
   }
 
   #allocateSlowly(kind: number): number {
@@ -227,6 +220,7 @@ export class Heap implements Allocator, Membership {
   #adoptDead(): void {
     for (const member of this.#dead) {
       for (const { index, kind, run } of this.#directory.adopt(member, this.member)) {
+        this.#adopted += run?.count ?? 1
         if (run !== undefined) this.#large.enter(index, kind, run)
         else this.#small.adopt(kind, index)
       }

@@ -51,6 +51,9 @@ export interface RegionScope extends Allocator {
   readonly sealed: boolean
 }
 
+/** What freed memory holds in the debug mode: no address has it as its upper half. */
+export const POISON = 0xdead_f4ee | 0
+
 /** One member of a heap as the holder of locks in it: its number, and what it knows of the others. */
 export interface Membership {
   readonly member: number
@@ -228,6 +231,7 @@ export function locate(region: Region, high: number, low: number, words: number)
   if (region.resolve(high, low, words) >= 0) return region
   const other = region.space?.locate(high, low, words * 4)
   if (other === undefined) {
+    if (high === POISON && low === POISON) throw new WildPointerError('a pointer in memory that was freed (RPCOOL_DEBUG=heap has marked it)')
     throw new WildPointerError(
       `a pointer to 0x${makeAddress(high >>> 0, low >>> 0).toString(16)} (${words * 4} bytes) leads outside the region`)
   }

@@ -2,6 +2,7 @@
 //
 //   class { constructor(r, w) { this[REGION] = r; this[WORD] = w }
 //           get value() { const r = this[REGION], w = this[WORD]; return r.i32[w + 1] >>> 0 } … }
+import { heapDebug } from '../memory/heap-debug.js'
 import type { Region } from '../memory/region.js'
 import type { Build, Source } from './build.js'
 import type { Codec } from './codec.js'
@@ -38,11 +39,12 @@ export function emitStruct(layout: StructLayout): StructCode {
   const emitter = new Emitter()
   emitter.named('REGION', REGION)
   emitter.named('WORD', WORD)
+  const check = heapDebug === null ? '' : `${emitter.constant(heapDebug, 'debug')}.check(r, w)\n`
   const accessors = layout.fields.map((field) => {
     const p = place(field)
     const where = JSON.stringify(field.where)
-    return `get ${key(field)}() { const r = this[REGION], w = this[WORD]\n${field.codec.emitReturn(emitter, p)} }
-set ${key(field)}(v) { const r = this[REGION], w = this[WORD]\n${field.codec.emitAssign(emitter, p, 'v', where)} }`
+    return `get ${key(field)}() { const r = this[REGION], w = this[WORD]\n${check}${field.codec.emitReturn(emitter, p)} }
+set ${key(field)}(v) { const r = this[REGION], w = this[WORD]\n${check}${field.codec.emitAssign(emitter, p, 'v', where)} }`
   })
   const fill = emitFill(emitter, layout)
   const create = layout.fields.every(({ codec }) => codec instanceof ScalarCodec) ? emitCreate(emitter, layout) : 'null'

@@ -1,5 +1,6 @@
 import { RpcError } from '../base/errors.js'
-import { locate, type Allocator, type Region } from '../memory/region.js'
+import { heapDebug } from '../memory/heap-debug.js'
+import { locate, POISON, type Allocator, type Region } from '../memory/region.js'
 import { Build, type Built } from './build.js'
 import { CODEC, Codec, once, type Describer, type NamedNode, type TypeNode } from './codec.js'
 import type { Copier, Copyable } from './copier.js'
@@ -255,6 +256,7 @@ export class StructCodec extends Codec implements Copyable {
   /** Words of the object that are ours to read: its header is read once, and checked against type and region. */
   sizeAt(region: Region, word: number): number {
     const header = region.i32[word]! >>> 0
+    if (header >>> 0 === POISON >>> 0) heapDebug?.check(region, word)
     if (header >>> 16 !== this.#hash) damaged(`expected an object of struct ${this.name}, found ${nameOfHash(header >>> 16)}`)
     const size = Math.min(header & 0xffff, this.layout.words)
     if (size < 2 || size > region.words - (word - region.shift)) damaged(`an object of struct ${this.name} does not fit its region`)

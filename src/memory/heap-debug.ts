@@ -1,0 +1,171 @@
+// The debug mode of heaps, RPCOOL_DEBUG=heap in the environment: who made each live block, who forgot it, who uses it after its end.
+import { RpcError } from '../base/errors.js'
+import { makeAddress } from '../base/numbers.js'
+import { POISON, type Allocator, type Region } from './region.js'
+
+const GRANULE_BYTES = 16
+/** Freed blocks that wait before their memory is used again, so that a late use finds the poison and not another object. */
+const QUARANTINE_MAX = 256
+/** Deep enough to leave the library, whose builders nest. */
+const STACK_FRAMES = 60
+const ROOT = /^(.*)\/dist\//.exec(new URL(import.meta.url).pathname)?.[1] ?? ''
+/** The library's own files in a stack, as they run and as source maps call them. */
+const OWN_FOLDERS = [`${ROOT}/dist/`, `${ROOT}/src/`]
+
+/** Objects of one type that were made at one place and never freed. */
+export interface Leak {
+  /** The type, as messages write it. */
+  readonly type: string
+  /** File, line and column of the call that made them. */
+  readonly place: string
+  readonly objects: number
+  readonly bytes: number
+}
+
+interface Made {
+  readonly type: string
+  readonly place: string
+  readonly bytes: number
+  /** The call that made it: an object may be several blocks. */
+  readonly call: number
+}
+
+interface Gone extends Made {
+  readonly freedAt: string
+}
+
+interface Waiting {
+  readonly region: Region
+  readonly word: number
+  readonly address: number
+  readonly bytes: number
+}
+
+/** What a heap set has that is watched: also its methods are replaced. */
+interface Watched extends Allocator {
+  collect(): void
+  stats(): unknown
+}
+
+/** Knows every block that the heaps of this isolate hand out. Costs a stack trace for each. */
+export class HeapDebug {
+  readonly #live = new Map<Allocator, Map<number, Made>>()
+  readonly #gone = new Map<number, Gone>()
+  #type: string | null = null
+  #call = 0
+
+  /** Runs what makes an object of a type: the blocks taken meanwhile are its own. */
+  making<R>(type: string, work: () => R): R {
+    const before = this.#type
+    this.#type = type
+    this.#call++
+    try {
+      return work()
+    } finally {
+      this.#type = before
+    }
+  }
+
+  /** Puts itself between a heap set and its users. */
+  watch(heaps: Watched): void {
+    const live = new Map<number, Made>()
+    const waiting: Waiting[] = []
+    this.#live.set(heaps, live)
+    const allocate = heaps.allocate.bind(heaps)
+    const free = heaps.free.bind(heaps)
+    const collect = heaps.collect.bind(heaps)
+    const stats = heaps.stats.bind(heaps)
+    const release = (keep: number): void => {
+      while (waiting.length > keep) {
+        const { region, word, address, bytes } = waiting.shift()!
+        this.#forget(address, bytes)
+        free(region, word)
+      }
+    }
+    heaps.allocate = (byteLength) => {
+      let word: number
+      try {
+        word = allocate(byteLength)
+      } catch {
+        release(0)
+        word = allocate(byteLength)
+      }
+      const address = heaps.region.addressOf(word)
+      this.#forget(address, byteLength)
+      live.set(address, { type: this.#type ?? 'a value', place: placeOf(), bytes: byteLength, call: this.#type === null ? 0 : this.#call })
+      return word
+    }
+    heaps.free = (region, word) => {
+      const address = region.addressOf(word)
+      this.check(region, word, 'free')
+      const made = live.get(address)
+      if (made === undefined) {
+        free(region, word)
+        return
+      }
+      live.delete(address)
+      const gone = { ...made, freedAt: placeOf() }
+      for (let at = 0; at < made.bytes; at += GRANULE_BYTES) this.#gone.set(address + at, gone)
+      region.i32.fill(POISON, word, word + (made.bytes >>> 2))
+      waiting.push({ region, word, address, bytes: made.bytes })
+      release(QUARANTINE_MAX)
+    }
+    heaps.collect = () => {
+      release(0)
+      collect()
+    }
+    heaps.stats = () => {
+      release(0)
+      return stats()
+    }
+  }
+
+  #forget(address: number, bytes: number): void {
+    for (let at = 0; at < bytes; at += GRANULE_BYTES) this.#gone.delete(address + at)
+  }
+
+  /** Throws FAILED_PRECONDITION, with names, when the word lies in a block that was freed. */
+  check(region: Region, word: number, what = 'use'): void {
+    const address = region.addressOf(word)
+    const gone = this.#gone.get(address - address % GRANULE_BYTES)
+    if (gone === undefined) return
+    throw new RpcError('FAILED_PRECONDITION',
+      `${what} of ${gone.type} at 0x${makeAddress(region.high, region.lowOf(word) >>> 0).toString(16)} after it was freed at ${gone.freedAt}; it was made at ${gone.place}`)
+  }
+
+  /** What was made by name in these heaps and is still live, the largest first. */
+  leaks(heaps: Allocator): readonly Leak[] {
+    const byPlace = new Map<string, { type: string, place: string, calls: Set<number>, bytes: number }>()
+    for (const { type, place, bytes, call } of this.#live.get(heaps)?.values() ?? []) {
+      if (call === 0) continue
+      const key = `${type} ${place}`
+      const known = byPlace.get(key) ?? { type, place, calls: new Set(), bytes: 0 }
+      known.calls.add(call)
+      known.bytes += bytes
+      byPlace.set(key, known)
+    }
+    return [...byPlace.values()].map(({ type, place, calls, bytes }) => ({ type, place, objects: calls.size, bytes })).sort((a, b) => b.bytes - a.bytes)
+  }
+
+  /** The heaps are closed: tells what was forgotten, and forgets them. */
+  close(heaps: Allocator): void {
+    const leaks = this.leaks(heaps)
+    this.#live.delete(heaps)
+    if (leaks.length === 0) return
+    const lines = leaks.map(({ type, place, objects, bytes }) => `  ${objects} × ${type}, ${bytes} bytes, made at ${place}`)
+    process.emitWarning(`a heap was closed with objects that nobody freed:\n${lines.join('\n')}`, { type: 'RpcoolHeapWarning' })
+  }
+}
+
+/** The first frame of the stack outside of the library. */
+function placeOf(): string {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = STACK_FRAMES
+  const lines = new Error('where').stack?.split('\n').slice(1) ?? []
+  Error.stackTraceLimit = limit
+  const frame = lines.find((line) => !OWN_FOLDERS.some((folder) => line.includes(folder)) && !line.includes('node:internal') && !line.includes('<anonymous>:'))
+  return /\(?((?:file:\/\/)?\/[^)]+)\)?$/.exec(frame ?? '')?.[1]?.replace('file://', '') ?? 'an unknown place'
+}
+
+/** The debug mode, or null when it is off: it then costs nothing, because nothing asks for it but what is made once. */
+export const heapDebug: HeapDebug | null = (process.env['RPCOOL_DEBUG'] ?? '').split(',').includes('heap') ? new HeapDebug() : null

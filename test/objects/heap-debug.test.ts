@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const MAIN = fileURLToPath(new URL('heap-debug-main.js', import.meta.url))
+
+function run(debug: string): { readonly said: ReadonlyMap<string, unknown>, readonly warned: string } {
+  const { stdout, stderr, status } = spawnSync(process.execPath, ['--enable-source-maps', MAIN], { encoding: 'utf8', env: { ...process.env, RPCOOL_DEBUG: debug } })
+  assert.equal(status, 0, stderr)
+  const lines = stdout.trim().split('\n').map((line) => [line.slice(0, line.indexOf(': ')), line.slice(line.indexOf(': ') + 2)] as const)
+  return { said: new Map(lines.map(([what, value]) => [what, value === 'undefined' ? undefined : JSON.parse(value)])), warned: stderr }
+}
+
+test('with RPCOOL_DEBUG=heap what is used after its end is named, and what is forgotten is told by type and place', () => {
+  const { said, warned } = run('heap')
+  assert.deepEqual(said.get('leaks before'), [['Post', 1], ['list(Post)', 1], ['Post', 1]])
+  const place = /heap-debug-main\.ts:\d+:\d+/
+  for (const what of ['read', 'write', 'follow', 'free again']) {
+    const message = String(said.get(what))
+    assert.match(message, /of Post at 0x[0-9a-f]+ after it was freed at .*heap-debug-main\.ts:\d+:\d+; it was made at .*heap-debug-main\.ts:\d+:\d+/, what)
+  }
+  assert.equal(said.get('live'), 6)
+  const leaks = said.get('leaks') as ReadonlyArray<{ readonly type: string, readonly objects: number, readonly place: string }>
+  assert.deepEqual(leaks.map(({ type, objects }) => [type, objects]), [['Post', 3]])
+  assert.match(leaks[0]!.place, place)
+  assert.match(warned, /RpcoolHeapWarning: a heap was closed with objects that nobody freed:\n {2}3 × Post, \d+ bytes, made at .*heap-debug-main\.ts:\d+:\d+/)
+})
+
+test('without it nothing is noted, and leaks say how to turn it on', () => {
+  const { said, warned } = run('')
+  assert.match(String(said.get('leaks')), /RPCOOL_DEBUG=heap/)
+  assert.equal(warned, '')
+})
