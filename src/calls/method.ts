@@ -21,12 +21,12 @@ export interface ClientMethod {
   readonly result: Passing
 }
 
-/** Kinds whose values are read as views of shared memory. */
-const VIEWED = new Set(['struct', 'ref', 'list', 'map', 'array', 'union', 'optional'])
+/** Kinds whose values are private copies when they are read; scalars aside, all others are views of shared memory. */
+const COPIED = new Set(['text', 'bytes', 'numbers', 'nothing'])
 
 export function passing(type: AnyType): Passing {
   const cell = cellOf(type)
-  return { cell, isNothing: type.kind === 'nothing', isImmediate: cell.isImmediate, isCopy: !VIEWED.has(type.kind) }
+  return { cell, isNothing: type.kind === 'nothing', isImmediate: cell.isImmediate, isCopy: cell.isImmediate || COPIED.has(type.kind) }
 }
 
 /** What a server needs to answer one. */
