@@ -1,9 +1,9 @@
 import { build, buildJson, fast, json, jsonPath, list } from '../../src/objects/index.js'
 import { interleave, summaryOf, type BatchSummary, type Contender } from '../support/batches.js'
 import { runChild } from '../support/child.js'
-import { nowNs } from '../support/clock.js'
 import { formatNs, formatRatio } from '../support/output.js'
 import { randomOrder } from '../support/plain-list.js'
+import { pass } from '../support/passes.js'
 import { program } from '../support/program.js'
 import { BenchHeap } from '../trials/memory-blocks.js'
 import { planFor, type Plan } from '../trials/plans.js'
@@ -24,20 +24,6 @@ interface ReadResult {
   readonly kept_predicate: BatchSummary
   readonly fast_decoded: BatchSummary
   readonly proxy: BatchSummary
-}
-
-/** One batch is one pass over all documents in random order. */
-function pass(name: string, documents: number, expected: number, sumOf: () => number): Contender {
-  return {
-    name,
-    batch() {
-      const start = nowNs()
-      const sum = sumOf()
-      const elapsed = nowNs() - start
-      if (sum !== expected) throw new Error(`${name} found ${sum}, not ${expected}`)
-      return Promise.resolve(elapsed / documents)
-    },
-  }
 }
 
 /** The documents as a program holds them: in a shared list, and as views that it keeps. */

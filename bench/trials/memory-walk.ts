@@ -1,7 +1,7 @@
 import { ref, struct, u32, type View } from 'rpcool'
 import { build } from '../../src/objects/index.js'
 import type { Contender } from '../support/batches.js'
-import { nowNs } from '../support/clock.js'
+import { pass } from '../support/passes.js'
 import { plainList, walkPlain } from '../support/plain-list.js'
 import type { BenchHeap } from './memory-blocks.js'
 
@@ -29,17 +29,7 @@ function walkShared(head: Node): number {
 }
 
 function walk(name: string, nodes: number, sumOf: () => number): Contender {
-  const expected = (nodes * (nodes - 1)) / 2
-  return {
-    name,
-    batch() {
-      const start = nowNs()
-      const sum = sumOf()
-      const elapsed = nowNs() - start
-      if (sum !== expected) throw new Error(`${name} summed ${sum}, not ${expected}`)
-      return Promise.resolve(elapsed / nodes)
-    },
-  }
+  return pass(name, nodes, (nodes * (nodes - 1)) / 2, sumOf)
 }
 
 /** Per node of a list of plain objects in random order. */

@@ -64,8 +64,8 @@ function surfaceOfSet(set: SetView<unknown>): Set<unknown> {
   return shown
 }
 
-// Looking at an object in a debugger must not throw, whatever a peer wrote there.
-function guarded(look: () => unknown): unknown {
+/** Looking at an object in a debugger must not throw, whatever a peer wrote there. */
+export function guarded(look: () => unknown): unknown {
   try {
     return look()
   } catch (error) {

@@ -1,5 +1,5 @@
-import { RpcError } from '../../base/errors.js'
 import { ARRAY, RECORD_WORDS } from '../../layout/json-layout.js'
+import { guarded } from '../protocol.js'
 import { REGION, TYPE, WORD, type Located } from '../view.js'
 import { cellOfKey, type Form, keysOf, readCell } from './read.js'
 import { openArray, openObject } from './record.js'
@@ -63,13 +63,3 @@ const inspected: Form = {
   object: (region, word) => new Inspected({ [REGION]: region, [WORD]: word, [TYPE]: null }, false),
   array: (region, word) => new Inspected({ [REGION]: region, [WORD]: word, [TYPE]: null }, true),
 }
-
-function guarded(look: () => unknown): unknown {
-  try {
-    return look()
-  } catch (error) {
-    if (RpcError.is(error)) return `<${error.message}>`
-    throw error
-  }
-}
-
