@@ -1,7 +1,7 @@
 // The client's end of a store.
 import { connect, type ConnectOptions, type ObjectHeap, plain, type Result, RpcError, type View } from 'rpcool'
 import { type Handed, Link } from './link.js'
-import { Got, Results } from './results.js'
+import { Got, Pairs, type Results } from './results.js'
 import type { Mode } from './server.js'
 import { DocumentService, type DocumentView } from './service.js'
 import { type Condition, conditionsOf, type Filter } from './store/filter.js'
@@ -26,7 +26,6 @@ export interface StoreStats {
   readonly liveBytes: number
 }
 
-export type Pair = View<(typeof DocumentService)['methods']['join']['result']['element']>
 type Rows = Record<string, Json>[]
 type Groups = View<(typeof DocumentService)['methods']['group']['result']>
 
@@ -95,7 +94,7 @@ export class StoreClient implements AsyncDisposable {
     const where = conditionsOf(filter)
     const ticket = this.#link.takeTicket()
     const found = await this.#or(ticket, this.#link.connection.find(searchForm(where, ticket, options.limit, options.skip)))
-    return new Results(found, () => this.#link.giveBack(ticket))
+    return this.#link.results(found, ticket)
   }
 
   async count(filter: Filter): Promise<number> {
@@ -108,11 +107,11 @@ export class StoreClient implements AsyncDisposable {
   }
 
   /** Each document that fulfils the filter, with each whose scalar at `right` equals its own at `left`. */
-  async join(filter: Filter, left: string, right: string, options: FindOptions = {}): Promise<Results<Pair>> {
+  async join(filter: Filter, left: string, right: string, options: FindOptions = {}): Promise<Pairs> {
     const where = conditionsOf(filter)
     const ticket = this.#link.takeTicket()
     const found = await this.#or(ticket, this.#link.connection.join({ search: searchForm(where, ticket, options.limit), left, right }))
-    return new Results(found, () => this.#link.giveBack(ticket))
+    return new Pairs(this.#link.results(found, ticket))
   }
 
   /** Copies of some fields of each document found. */
@@ -238,7 +237,7 @@ export class SyncStore {
     const where = conditionsOf(filter)
     const ticket = this.#link.takeTicket()
     const found = this.#or(ticket, () => this.#link.connection.sync.find(searchForm(where, ticket, options.limit, options.skip)))
-    return new Results(found, () => this.#link.giveBack(ticket))
+    return this.#link.results(found, ticket)
   }
 
   /**
@@ -252,8 +251,7 @@ export class SyncStore {
     const take = (): void => {
       pipeline.wait()
       pipeline.poll((found) => {
-        const ticket = tickets.shift()!
-        using results = new Results(found, () => this.#link.giveBack(ticket))
+        using results = this.#link.results(found, tickets.shift()!)
         read(results, index++)
       })
     }

@@ -1,5 +1,6 @@
 // What every call of a client has to do with the store's book-keeping: hand-overs and tickets.
 import { type Connection, type Plain, RpcError, type View } from 'rpcool'
+import { Results } from './results.js'
 import type { Mode } from './server.js'
 import { Document, type DocumentService, HANDING_MAX, Reader } from './service.js'
 import type { Json } from './store/values.js'
@@ -56,6 +57,11 @@ export class Link {
       break
     }
     this.#reader.released = oldest - 1
+  }
+
+  /** What a search with this ticket answered. */
+  results(addresses: Float64Array, ticket: number): Results {
+    return new Results(this.connection.heap, addresses, () => this.giveBack(ticket))
   }
 
   /** Builds a document where the store wants it: in the heap that all share, or in memory that goes with the call. */

@@ -1,39 +1,39 @@
-import type { DocumentView } from './service.js'
-
-/** Documents found: pointers, in the reply's own memory, to where each lies in the store. */
-interface Pointers<T> extends Iterable<T>, Disposable {
-  readonly length: number
-  at(index: number): T | undefined
-}
+import type { Address, ObjectHeap } from 'rpcool'
+import { Document, type DocumentView } from './service.js'
 
 /**
- * What a search found, without a copy: each element is read where it lies. The server keeps what is in it until it is disposed
- * of: `using results = store.sync.find(…)`. Afterwards its documents must not be read any more.
+ * What a search found, without a copy: the documents' addresses, each of which becomes a view when it is read. The server keeps
+ * the documents until this is disposed of: `using results = store.sync.find(…)`. Afterwards they must not be read any more.
  */
-export class Results<T = DocumentView> implements Iterable<T>, Disposable {
-  readonly #pointers: Pointers<T | null>
+export class Results implements Iterable<DocumentView>, Disposable {
+  readonly #heap: ObjectHeap
+  readonly #addresses: Float64Array
   readonly #release: () => void
   #open = true
 
   /** @internal */
-  constructor(pointers: Pointers<T | null>, release: () => void) {
-    this.#pointers = pointers
+  constructor(heap: ObjectHeap, addresses: Float64Array, release: () => void) {
+    this.#heap = heap
+    this.#addresses = addresses
     this.#release = release
   }
 
   get length(): number {
-    return this.#pointers.length
+    return this.#addresses.length
   }
 
-  at(index: number): T | undefined {
-    return this.#pointers.at(index) ?? undefined
+  at(index: number): DocumentView | undefined {
+    const address = this.#addresses.at(index)
+    return address === undefined ? undefined : this.#heap.at(Document, address as Address)
   }
 
-  *[Symbol.iterator](): IterableIterator<T> {
-    const { length } = this
-    for (let i = 0; i < length; i++) {
-      const one = this.#pointers.at(i)
-      if (one !== null && one !== undefined) yield one
+  [Symbol.iterator](): Iterator<DocumentView> {
+    const heap = this.#heap
+    const addresses = this.#addresses
+    let i = 0
+    return {
+      next: (): IteratorResult<DocumentView> =>
+        (i < addresses.length ? { done: false, value: heap.at(Document, addresses[i++] as Address) } : { done: true, value: undefined }),
     }
   }
 
@@ -41,8 +41,39 @@ export class Results<T = DocumentView> implements Iterable<T>, Disposable {
   [Symbol.dispose](): void {
     if (!this.#open) return
     this.#open = false
-    this.#pointers[Symbol.dispose]()
     this.#release()
+  }
+}
+
+export interface Pair {
+  readonly left: DocumentView
+  readonly right: DocumentView
+}
+
+/** Pairs of documents, as {@link Results} are documents. */
+export class Pairs implements Iterable<Pair>, Disposable {
+  readonly #documents: Results
+
+  /** @internal */
+  constructor(documents: Results) {
+    this.#documents = documents
+  }
+
+  get length(): number {
+    return this.#documents.length / 2
+  }
+
+  *[Symbol.iterator](): IterableIterator<Pair> {
+    let left: DocumentView | undefined
+    for (const document of this.#documents) {
+      if (left !== undefined) yield { left, right: document }
+      left = left === undefined ? document : undefined
+    }
+  }
+
+  /** Gives the result back. Idempotent. */
+  [Symbol.dispose](): void {
+    this.#documents[Symbol.dispose]()
   }
 }
 

@@ -1,8 +1,8 @@
 // The store's server: takes over documents, keeps indexes, answers with pointers.
-import { type ObjectHeap, plain, RpcError, same, serve, type Server, type ServerConnection, type ServerOptions, type View } from 'rpcool'
+import { type Address, addressOf, type ObjectHeap, plain, RpcError, serve, type Server, type ServerConnection, type ServerOptions, type View } from 'rpcool'
 import { Limbo, type Holder } from './limbo.js'
 import { type DocumentView, DocumentService, type Reader, type SearchValue } from './service.js'
-import { sharedDocuments, walk } from './shared-documents.js'
+import { SharedDocuments, walk } from './shared-documents.js'
 import type { IndexKind } from './store/indexes.js'
 import { DocumentStore } from './store/store.js'
 import { type Json, parsePath } from './store/values.js'
@@ -22,7 +22,8 @@ export interface StoreOptions extends Omit<ServerOptions, 'sharedHeapBytes' | 'p
 
 export interface StoreServer extends AsyncDisposable {
   readonly server: Server
-  readonly store: DocumentStore<DocumentView>
+  /** Its documents are addresses in {@link heap}. */
+  readonly store: DocumentStore<Address>
   readonly mode: Mode
   /** Where the documents lie. */
   readonly heap: ObjectHeap
@@ -85,10 +86,10 @@ class Client implements Holder {
 }
 
 class StoreState {
-  readonly store = new DocumentStore<DocumentView>(sharedDocuments)
-  readonly limbo = new Limbo<DocumentView>((document) => this.#free(document), () => this.#clients.values(), LIMBO_MAX)
+  readonly #documents = new SharedDocuments()
+  readonly store = new DocumentStore<Address>(this.#documents)
+  readonly limbo = new Limbo<Address>((document) => this.#free(document), () => this.#clients.values(), LIMBO_MAX)
   readonly #clients = new Map<ObjectHeap, Client>()
-  #heap: ObjectHeap | undefined
   #untilLook = LOOK_EVERY
   #heapBytes = 0
   #reserveBytes = 0
@@ -96,7 +97,7 @@ class StoreState {
   constructor(readonly mode: Mode) {}
 
   set heap(heap: ObjectHeap) {
-    this.#heap = heap
+    this.#documents.heap = heap
     // Nothing is in it yet.
     this.#heapBytes = heap.stats().freeBytes
     this.#reserveBytes = this.#heapBytes * RESERVE
@@ -123,7 +124,8 @@ class StoreState {
       put: (document, { heap }) => refusing(() => this.#put(document, heap)),
       get: ({ key, ticket }, { heap }) => {
         this.#sends(heap, ticket)
-        return store.get(key) ?? null
+        const address = store.get(key)
+        return address === undefined ? null : this.#documents.at(address)
       },
       delete: (key) => {
         const deleted = store.delete(key)
@@ -133,7 +135,7 @@ class StoreState {
       update: ({ key, path, value }) => refusing(() => store.update(key, path, value ?? null)),
       find: (search, { heap }) => refusing(() => {
         this.#sends(heap, search.ticket)
-        return store.find(searchOf(search))
+        return new Float64Array(store.find(searchOf(search)))
       }),
       count: ({ where }) => refusing(() => store.count(conditionsIn(where))),
       group: ({ search, path }) => refusing(() => {
@@ -142,7 +144,7 @@ class StoreState {
       }),
       join: ({ search, left, right }, { heap }) => refusing(() => {
         this.#sends(heap, search.ticket)
-        return store.join(searchOf(search), left, right).map((pair) => ({ left: pair[0], right: pair[1] }))
+        return new Float64Array(store.join(searchOf(search), left, right).flat())
       }),
       project: ({ search, paths }) => refusing(() => this.#project(search, [...paths])),
       createIndex: ({ path, kind }) => refusing(() => store.createIndex(path, indexKind(kind))),
@@ -161,8 +163,7 @@ class StoreState {
   }
 
   get #open(): ObjectHeap {
-    if (this.#heap === undefined) throw new RpcError('UNAVAILABLE', 'the store is still being started')
-    return this.#heap
+    return this.#documents.heap
   }
 
   #client(heap: ObjectHeap): Client {
@@ -201,12 +202,13 @@ class StoreState {
   }
 
   #keep(key: string, document: DocumentView, client: Client | undefined): boolean {
-    const replaced = this.store.put(key, document)
+    const address = addressOf(document)
+    const replaced = this.store.put(key, address)
     // Ours from here on, also should the client die before it hears of it.
     const { place } = document
     if (client !== undefined && place > 0) client.reader?.handing.set(place - 1, null)
     if (replaced === undefined) return false
-    if (!same(replaced, document)) this.limbo.add(replaced)
+    if (replaced !== address) this.limbo.add(replaced)
     return true
   }
 
@@ -222,7 +224,8 @@ class StoreState {
 
   #project(search: View<typeof SearchValue>, paths: readonly string[]): Record<string, Json>[] {
     const keys = paths.map((path) => [path, parsePath(path)] as const)
-    return this.store.find(searchOf(search)).map(({ body }) => {
+    return this.store.find(searchOf(search)).map((address) => {
+      const { body } = this.#documents.at(address)
       const row = Object.create(null) as Record<string, Json>
       for (const [path, one] of keys) {
         const value = walk(body, one)
@@ -235,7 +238,7 @@ class StoreState {
   /** What a client had made for the store when it died, and nobody took over. */
   #cleanUp({ reader }: Client): void {
     try {
-      for (const document of reader?.handing ?? []) if (document !== null) this.#free(document)
+      for (const document of reader?.handing ?? []) if (document !== null) this.#free(addressOf(document))
       if (reader !== undefined) this.#open.free(reader)
     } catch (error) {
       if (!RpcError.is(error)) throw error
@@ -243,9 +246,9 @@ class StoreState {
   }
 
   /** Clients of a trusting store may have freed or spoiled it: that costs them the document, and nobody the store. */
-  #free(document: DocumentView): void {
+  #free(document: Address): void {
     try {
-      this.#open.free(document)
+      this.#open.free(this.#documents.at(document))
     } catch (error) {
       if (!RpcError.is(error)) throw error
     }

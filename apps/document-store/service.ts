@@ -1,5 +1,5 @@
 // What the store's server and its clients agree on.
-import { array, bool, f64, json, list, method, nothing, optional, ref, service, struct, text, u32, union, type View } from 'rpcool'
+import { array, bool, f64, json, list, method, nothing, numbers, optional, ref, service, struct, text, u32, union, type View } from 'rpcool'
 
 /** Documents whose hand-over one client has under way at once, and that are cleaned up after when it dies. */
 export const HANDING_MAX = 64
@@ -47,10 +47,12 @@ export const DocumentService = service('document-store', {
   get: method(3, struct('Get', { key: text, ticket: f64 }), ref(Document)),
   delete: method(4, text, bool),
   update: method(5, struct('Update', { key: text, path: text, value: json.fast }), bool),
-  find: method(6, SearchValue, list(ref(Document))),
+  /** Addresses of documents: the client makes views of those that it reads. */
+  find: method(6, SearchValue, numbers(f64)),
   count: method(7, SearchValue, u32),
   group: method(8, struct('Grouping', { search: SearchValue, path: text }), list(struct('Group', { value: ScalarValue, count: u32 }))),
-  join: method(9, struct('Join', { search: SearchValue, left: text, right: text }), list(struct('Pair', { left: ref(Document), right: ref(Document) }))),
+  /** Addresses too, left and right in turn. */
+  join: method(9, struct('Join', { search: SearchValue, left: text, right: text }), numbers(f64)),
   /** Copies of the fields alone, one object a document; paths that lead nowhere are left out. */
   project: method(10, struct('Projection', { search: SearchValue, paths: list(text) }), json),
   createIndex: method(11, IndexValue, nothing),

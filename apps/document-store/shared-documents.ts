@@ -1,6 +1,6 @@
 // Documents in shared memory, as the store reads and changes them.
-import { jsonPath, type JsonPath, RpcError } from 'rpcool'
-import type { DocumentView } from './service.js'
+import { type Address, jsonPath, type JsonPath, type ObjectHeap, RpcError } from 'rpcool'
+import { Document, type DocumentView } from './service.js'
 import type { Documents } from './store/documents.js'
 import { COMPOUND, type Found, indexOf, isScalar, type Json, parsePath, requirePlace, type Scalar } from './store/values.js'
 
@@ -12,23 +12,46 @@ interface ArrayView extends Iterable<unknown> {
   set(index: number, value: unknown): void
 }
 
-export const sharedDocuments: Documents<DocumentView> = {
-  reader(path) {
+/** Documents as addresses in a heap: a number each, where a view would be an object of its own for every document. */
+export class SharedDocuments implements Documents<Address> {
+  /** No object lies there. */
+  readonly absent = 0 as Address
+  #heap: ObjectHeap | undefined
+
+  /** Names the heap, which is there after the store. */
+  set heap(heap: ObjectHeap) {
+    this.#heap = heap
+  }
+
+  get heap(): ObjectHeap {
+    if (this.#heap === undefined) throw new RpcError('UNAVAILABLE', 'the store is still being started')
+    return this.#heap
+  }
+
+  /** @throws WildPointerError when somebody has spoiled what is there. */
+  at(address: Address): DocumentView {
+    return this.heap.at(Document, address)
+  }
+
+  reader(path: string): (address: Address) => Found {
     const keys = parsePath(path)
     const select = keys.some((key) => indexOf(key) >= 0) ? undefined : compiled(keys)
-    if (select === undefined) return ({ body }) => found(walk(body, keys))
-    // An array has no keys; a compiled path expects an object.
-    return ({ body }) => (isHolder(body) && !isArray(body) ? found(select(body)) : undefined)
-  },
+    if (select === undefined) return (address) => found(walk(this.at(address).body, keys))
+    return (address) => {
+      const { body } = this.at(address)
+      // An array has no keys; a compiled path expects an object.
+      return typeof body === 'object' && body !== null && !isArray(body) ? found(select(body)) : undefined
+    }
+  }
 
-  assign({ body }, path, value: Json) {
+  assign(address: Address, path: string, value: Json): void {
     const keys = parsePath(path)
     const last = keys.at(-1) ?? ''
-    const holder = walk(body, keys.slice(0, -1))
+    const holder = walk(this.at(address).body, keys.slice(0, -1))
     requirePlace(holder, keys)
     if (isArray(holder)) holder.set(indexOf(last), value)
     else Reflect.set(holder, last, value)
-  },
+  }
 }
 
 /** Undefined when there are compiled paths over too many keys already: somebody asks about ever new ones. */
@@ -39,10 +62,6 @@ function compiled(keys: readonly string[]): JsonPath | undefined {
     if (RpcError.is(error) && error.code === 'RESOURCE_EXHAUSTED') return undefined
     throw error
   }
-}
-
-function isHolder(body: unknown): body is object {
-  return typeof body === 'object' && body !== null
 }
 
 /** What a path leads to, as a view where it is no scalar. */

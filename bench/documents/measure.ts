@@ -118,13 +118,13 @@ async function tailsOfSearches(way: Way, searches: readonly SearchOrder[], sampl
   return tailsOf(times)
 }
 
-/** Each way's fastest setting, of two tries each. */
+/** Each way's fastest setting. */
 async function best(ways: readonly Way[], run: (way: Way, setting: Setting) => Promise<number>): Promise<Map<string, Setting>> {
   const found = new Map<string, Setting>()
   for (const way of ways) {
     let least = Infinity
     for (const setting of way.settings) {
-      const time = Math.min(await run(way, setting), await run(way, setting))
+      const time = await run(way, setting)
       if (time >= least) continue
       least = time
       found.set(way.name, setting)

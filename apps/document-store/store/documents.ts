@@ -5,6 +5,8 @@ import type { Found, Json } from './values.js'
  * what a document is made of.
  */
 export interface Documents<D> {
+  /** Stands where there is no document; of the same kind as documents, so that many of them lie side by side as they are. */
+  readonly absent: D
   /** Makes the reader of a path; made once for each path, and called for many documents. */
   reader(path: string): (document: D) => Found
   /**

@@ -8,6 +8,8 @@ export interface PlainDocument {
 }
 
 export const plainDocuments: Documents<PlainDocument> = {
+  absent: { key: '', body: null },
+
   reader(path) {
     const keys = parsePath(path)
     const [first, second] = keys as [string, string | undefined]

@@ -32,7 +32,8 @@ export class DocumentStore<D> {
   readonly #documents: Documents<D>
   readonly #ids = new Map<string, number>()
   /** By id. Ids of documents that are gone are used again. */
-  #stored: (D | undefined)[] = []
+  #stored: D[] = []
+  readonly #absent: D
   #keys: string[] = []
   readonly #free: number[] = []
   readonly #indexes = new Map<string, Index>()
@@ -44,6 +45,7 @@ export class DocumentStore<D> {
 
   constructor(documents: Documents<D>) {
     this.#documents = documents
+    this.#absent = documents.absent
   }
 
   get size(): number {
@@ -84,7 +86,7 @@ export class DocumentStore<D> {
     const document = this.#stored[id]
     for (const [index] of this.#entering) index.remove(id)
     this.#ids.delete(key)
-    this.#stored[id] = undefined
+    this.#stored[id] = this.#absent
     this.#keys[id] = ''
     this.#free.push(id)
     return document
@@ -112,7 +114,7 @@ export class DocumentStore<D> {
 
   /** Forgets all documents and answers them; indexes stay, empty. */
   clear(): D[] {
-    const documents = this.#stored.filter((one) => one !== undefined)
+    const documents = this.#stored.filter((one) => one !== this.#absent)
     const indexes = this.indexes
     this.#ids.clear()
     this.#free.length = 0
@@ -130,7 +132,7 @@ export class DocumentStore<D> {
     if (!this.#indexes.has(path) && this.#indexes.size >= INDEXES_MAX) throw new RangeError(`a store has at most ${INDEXES_MAX} indexes`)
     const read = this.#reader(path)
     const index = kind === 'hash' ? new HashIndex(path) : new OrderedIndex(path)
-    for (const [id, document] of this.#stored.entries()) if (document !== undefined) index.add(id, read(document))
+    for (const [id, document] of this.#stored.entries()) if (document !== this.#absent) index.add(id, read(document))
     this.#indexes.set(path, index)
     this.#listIndexes()
   }
@@ -217,12 +219,12 @@ export class DocumentStore<D> {
     const tests = where.filter((condition) => condition !== best?.exact).map((condition) => [condition, this.#reader(condition.path)] as const)
     const passes = (document: D): boolean => tests.every(([condition, read]) => fulfils(condition, read(document)))
     if (best === undefined) {
-      for (const document of this.#stored) if (document !== undefined && passes(document) && !visit(document)) return
+      for (const document of this.#stored) if (document !== this.#absent && passes(document) && !visit(document)) return
       return
     }
     for (const id of best.ids) {
-      const document = this.#stored[id]
-      if (document !== undefined && (tests.length === 0 || passes(document)) && !visit(document)) return
+      const document = this.#stored[id]!
+      if (document !== this.#absent && (tests.length === 0 || passes(document)) && !visit(document)) return
     }
   }
 

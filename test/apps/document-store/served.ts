@@ -24,7 +24,7 @@ export function servedTested(client: StoreClient): Tested {
     group: (filter, path) => client.group(filter, path),
     join: async (filter, left, right) => {
       using pairs = await client.join(filter, left, right)
-      return Array.from(pairs, (pair) => [pair.left?.key ?? '', pair.right?.key ?? ''] as const)
+      return Array.from(pairs, ({ left: one, right: other }) => [one.key, other.key] as const)
     },
     project: (filter, paths) => client.project(filter, paths),
     createIndex: (path, kind) => client.createIndex(path, kind),
