@@ -39,13 +39,19 @@ export class SenderRequests {
     if (open > this.#mask + 1) this.#done = posted
     if (open <= 0 || open > this.#mask + 1) return false
     const { batch } = this
-    const code = words[requestWord(this.#done & this.#mask) + REQUEST_CODE]!
-    batch.clear(code)
-    for (let i = 0; i < open; i++) {
-      const at = requestWord((this.#done + i) & this.#mask)
-      if (i > 0 && words[at + REQUEST_CODE] !== code) break
-      batch.add(words[at + REQUEST_PAGE]! >>> 0, words[at + REQUEST_PAGES]! >>> 0, words[at + REQUEST_DESCRIPTOR]! >>> 0)
+    const { page, pages, descriptor } = batch
+    const [done, mask] = [this.#done, this.#mask]
+    const code = words[requestWord(done & mask) + REQUEST_CODE]!
+    let taken = 0
+    for (; taken < open; taken++) {
+      const at = requestWord((done + taken) & mask)
+      if (taken > 0 && words[at + REQUEST_CODE] !== code) break
+      page[taken] = words[at + REQUEST_PAGE]!
+      pages[taken] = words[at + REQUEST_PAGES]!
+      descriptor[taken] = words[at + REQUEST_DESCRIPTOR]!
     }
+    batch.clear(code)
+    batch.length = taken
     return true
   }
 
@@ -53,7 +59,9 @@ export class SenderRequests {
   answer(): boolean {
     const words = this.#words
     const { batch } = this
-    for (let i = 0; i < batch.length; i++) words[requestWord((this.#done + i) & this.#mask) + REQUEST_CODE] = batch.outcome[i]!
+    const { outcome, length } = batch
+    const [done, mask] = [this.#done, this.#mask]
+    for (let i = 0; i < length; i++) words[requestWord((done + i) & mask) + REQUEST_CODE] = outcome[i]!
     this.#done = (this.#done + batch.length) | 0
     Atomics.store(words, DONE_WORD, this.#done)
     return Atomics.load(words, REQUESTS_SENDER_WORD + REQUESTS_WAITING) !== 0
