@@ -17,7 +17,7 @@ interface Plan {
 
 const FULL: Plan = {
   documents: 100_000,
-  measure: { chunk: 5_000, timedEvery: 5, warmup: 1_500, searches: { rounds: 5, warmupRounds: 1, batchMs: 0 }, samples: 1_500 },
+  measure: { chunk: 5_000, timedEvery: 5, warmup: 1_000, searches: { rounds: 4, warmupRounds: 1, batchMs: 0 }, samples: 1_000 },
 }
 const QUICK: Plan = {
   documents: 4_000,
