@@ -1,5 +1,7 @@
+import type { CopyPoint } from '../operations/copy-costs.js'
 import type { OperationGroup } from '../operations/group.js'
 import { isolationGroup } from '../operations/isolation.js'
+import type { CurvePoint } from '../operations/seal-costs.js'
 import { sealGroup } from '../operations/seals.js'
 import { twoCpus } from '../support/cpus.js'
 import { Workspace } from '../support/workspace.js'
@@ -19,6 +21,15 @@ export const operations: Trial = {
     const cpus = twoCpus()
     const result: Record<string, unknown> = { trial: 'operations', quick }
     for (const group of GROUPS) Object.assign(result, await group.measure({ cpus, plan: planFor(quick), quick, directory, output }))
+    result['isolation_crossover_pages'] = crossover(result['copy_curve'], result['seal_curve'])
+    output.note(`sealing is cheaper than copying from ${String(result['isolation_crossover_pages'])} pages on (null: at no length that was tried)`)
     return result
   },
+}
+
+/** The first length, in pages, at which a seal and its release cost less than a private copy; null when there is none. */
+function crossover(copies: unknown, seals: unknown): number | null {
+  const copyOf = new Map((copies as readonly CopyPoint[]).map(({ pages, copy_ns }) => [pages, copy_ns]))
+  const cheaper = (seals as readonly CurvePoint[]).find(({ pages, seal_ns, release_ns }) => seal_ns + release_ns < (copyOf.get(pages) ?? 0))
+  return cheaper?.pages ?? null
 }
