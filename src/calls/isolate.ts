@@ -1,7 +1,7 @@
 import { DaemonClient } from '../control/index.js'
-import { DoorbellListener } from './listener.js'
-import { HotSet } from './hot-set.js'
-import { type Poller, sharedPoller } from './poller.js'
+import { DoorbellListener } from './server/listener.js'
+import { HotSet } from './server/hot-set.js'
+import { type Poller, sharedPoller } from './waiting/poller.js'
 
 /** What the servers and clients of an isolate share. */
 export interface Isolate {

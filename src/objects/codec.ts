@@ -1,14 +1,14 @@
 import type { Allocator, Region } from '../memory/region.js'
 import { locate } from '../memory/region.js'
-import type { Build } from './build.js'
-import { building } from './build.js'
-import type { Copier } from './copier.js'
+import type { Build } from './graph/build.js'
+import { building } from './graph/build.js'
+import type { Copier } from './graph/copier.js'
 import type { Emitter } from './emit.js'
-import { Gather } from './gather.js'
+import { Gather } from './graph/gather.js'
 import { allocatorOf, requireReachable } from './problems.js'
 import { asView, REGION, TYPE, WORD, type Located } from './view.js'
-import { borrowStaging, returnStaging } from './staging.js'
-import { willChange } from './journal.js'
+import { borrowStaging, returnStaging } from './graph/staging.js'
+import { willChange } from './shared/journal.js'
 
 /** What has an identity, and so a block of its own behind a cell, however small it is. */
 const OWN_BLOCK_KINDS: ReadonlySet<string> = new Set(['struct', 'array', 'map', 'set'])

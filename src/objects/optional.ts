@@ -2,11 +2,11 @@
 import { RpcError } from '../base/errors.js'
 import { roundUp } from '../base/numbers.js'
 import type { Region } from '../memory/region.js'
-import type { Build } from './build.js'
+import type { Build } from './graph/build.js'
 import { CODEC, Codec, codecOf, once, type Describer, type TypeNode } from './codec.js'
-import type { Copier } from './copier.js'
-import { requireElement } from './elements.js'
-import type { Gather } from './gather.js'
+import type { Copier } from './graph/copier.js'
+import { requireElement } from './sequence/elements.js'
+import type { Gather } from './graph/gather.js'
 import type { AnyType, OptionalType } from './types.js'
 
 const VALUE = 2

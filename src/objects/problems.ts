@@ -1,13 +1,13 @@
 import { RpcError, WildPointerError } from '../base/errors.js'
 import type { Allocator, Region } from '../memory/region.js'
-import { journal, refuseWrite } from './journal.js'
+import { journal, refuseWrite } from './shared/journal.js'
 
 /** A value of the wrong type or out of range. */
 export function mismatch(where: string, expected: string, got: unknown): never {
   throw new RpcError('INVALID_ARGUMENT', `${where}: expected ${expected}, got ${show(got)}`)
 }
 
-export { refuseWrite } from './journal.js'
+export { refuseWrite } from './shared/journal.js'
 
 export function refuseAbsent(where: string): never {
   throw new RpcError('FAILED_PRECONDITION',

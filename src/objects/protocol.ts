@@ -1,6 +1,6 @@
 import { RpcError } from '../base/errors.js'
 import { codecOf, type AnyType } from './codec.js'
-import { toJson } from './plain.js'
+import { toJson } from './graph/plain.js'
 import type { MapView, SequenceView, SetView, SharedView } from './views.js'
 import { HOLD, TYPE, type Hold, type Located } from './view.js'
 

@@ -1,15 +1,15 @@
 import type { Region } from '../memory/region.js'
-import { building, type Build } from './build.js'
+import { building, type Build } from './graph/build.js'
 import { CODEC, Codec, codecOf, once, type Describer, type TypeNode } from './codec.js'
 import { RpcError } from '../base/errors.js'
-import type { Copier } from './copier.js'
+import type { Copier } from './graph/copier.js'
 import type { Emitter } from './emit.js'
-import type { Gather } from './gather.js'
+import type { Gather } from './graph/gather.js'
 import { allocatorOf, mismatch, refuseWrite } from './problems.js'
-import type { StructCodec } from './struct.js'
+import type { StructCodec } from './struct/struct.js'
 import type { AnyType, RefType } from './types.js'
 import { asView } from './view.js'
-import { willChange } from './journal.js'
+import { willChange } from './shared/journal.js'
 
 class RefCodec extends Codec {
   readonly bytes = 8

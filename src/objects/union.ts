@@ -1,13 +1,13 @@
 // A union in its holder: { u32 tag (1 = the first alternative, 0 = none), u32 0, 8-byte cell of the value }.
 import { RpcError } from '../base/errors.js'
 import type { Region } from '../memory/region.js'
-import type { Build } from './build.js'
+import type { Build } from './graph/build.js'
 import { CODEC, Codec, codecOf, once, type Describer, type TypeNode } from './codec.js'
-import type { Copier } from './copier.js'
-import type { Gather } from './gather.js'
+import type { Copier } from './graph/copier.js'
+import type { Gather } from './graph/gather.js'
 import { MAX_VARIANTS } from './limits.js'
 import { damaged, mismatch } from './problems.js'
-import { requireFieldNames, typeOfField } from './struct-layout.js'
+import { requireFieldNames, typeOfField } from './struct/layout.js'
 import type { UnionType } from './types.js'
 
 const CELL = 2

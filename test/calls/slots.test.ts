@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Worker } from 'node:worker_threads'
 import { serve } from '../../src/index.js'
-import { QUEUE_MAX } from '../../src/calls/waiters.js'
+import { QUEUE_MAX } from '../../src/calls/client/waiters.js'
 import { Everything, everyHandler, Gates } from '../support/everything.js'
 import { errorOf, Ground } from '../support/ground.js'
 

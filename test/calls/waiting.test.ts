@@ -1,7 +1,7 @@
 // Ends that wait in different ways beside each other.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HOT_MAX } from '../../src/calls/hot-set.js'
+import { HOT_MAX } from '../../src/calls/server/hot-set.js'
 import { Ground } from '../support/ground.js'
 
 test('a server that always polls answers more connections than it polls', async (t) => {

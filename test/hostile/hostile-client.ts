@@ -1,7 +1,7 @@
 // A client that speaks the layout by hand: a legitimate handshake, then raw words.
 import { connect } from '../../src/index.js'
 import { ControlWord, Line, Request, Slot, slotWord, WaitingFlag } from '../../src/layout/control-layout.js'
-import { FreeSlots } from '../../src/calls/slots.js'
+import { FreeSlots } from '../../src/calls/client/slots.js'
 import { addon } from '../../src/sys/index.js'
 import { Everything } from '../support/everything.js'
 import type { EverythingConnection } from '../support/ground.js'

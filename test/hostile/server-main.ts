@@ -1,6 +1,6 @@
 // A hostile server as a process.
 import { serve } from '../../src/index.js'
-import { ObjectHeap } from '../../src/calls/object-heap.js'
+import { ObjectHeap } from '../../src/calls/heaps/object-heap.js'
 import { Everything, everyHandler, Gates } from '../support/everything.js'
 import { Random } from '../support/random.js'
 import { serverAttacks, type Victim } from './server-attacks.js'

@@ -1,5 +1,5 @@
 // Makes, forgets and misuses objects, in a process that runs with RPCOOL_DEBUG=heap; prints what it is told.
-import { ObjectHeap } from '../../src/calls/object-heap.js'
+import { ObjectHeap } from '../../src/calls/heaps/object-heap.js'
 import { Heap, HeapSet } from '../../src/memory/index.js'
 import { list, ref, struct, text, u32 } from '../../src/objects/index.js'
 import { HEAPS_BASE } from '../../src/sys/index.js'

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { build, list, ref, release, struct, text, textField, u32 } from '../../src/objects/index.js'
-import { compareUnits, prefixMask, prefixOf, Units } from '../../src/objects/text-compare.js'
+import { compareUnits, prefixMask, prefixOf, Units } from '../../src/objects/text/compare.js'
 import { Arena } from '../support/arena.js'
 
 const Post = struct('Post', { id: u32, author: text, body: text })

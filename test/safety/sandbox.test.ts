@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { WildPointerError } from '../../src/base/errors.js'
-import { ObjectHeap } from '../../src/calls/object-heap.js'
+import { ObjectHeap } from '../../src/calls/heaps/object-heap.js'
 import { Heap, HeapScopes, HeapSet, type Scope } from '../../src/memory/index.js'
 import { addressOf, build, isView, list, locationOf, plain, ref, struct, text, u32, type View } from '../../src/objects/index.js'
 import type { Inside, Sandbox } from '../../src/safety/index.js'

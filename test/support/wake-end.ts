@@ -1,8 +1,8 @@
 import { ControlWord, WaitingFlag } from '../../src/layout/control-layout.js'
 import { publishWord } from '../../src/base/ordering.js'
-import { End } from '../../src/calls/end.js'
-import { Poller } from '../../src/calls/poller.js'
-import { waitingPolicy } from '../../src/calls/waiting.js'
+import { End } from '../../src/calls/waiting/end.js'
+import { Poller } from '../../src/calls/waiting/poller.js'
+import { waitingPolicy } from '../../src/calls/waiting/waiting.js'
 
 /** Ways to break the protocol of waking, each of which must lose a wake-up. */
 export type Mutilation = 'none' | 'no-recheck' | 'look-before-publishing' | 'no-fence'

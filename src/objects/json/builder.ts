@@ -4,7 +4,7 @@ import {
   ARRAY, DICTIONARY, DICTIONARY_WORDS, DOCUMENT_MAGIC, DOCUMENT_WORDS, ENTRY_WORDS, NEAR_TEXT, OBJECT, OWNED, RECORD_WORDS, RELATIVE, TEXT,
 } from '../../layout/json-layout.js'
 import type { Allocator, Region } from '../../memory/region.js'
-import type { Source } from '../build.js'
+import type { Source } from '../graph/build.js'
 import { type Intern, internOf, type KeyNode } from './intern.js'
 import { INDEXED_FROM, MAX_JSON_LENGTH } from './limits.js'
 import { stagedText, textOf } from './read.js'

@@ -4,7 +4,7 @@ import {
 } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
 import { damaged } from '../problems.js'
-import { TWO_BYTE } from '../text-read.js'
+import { TWO_BYTE } from '../text/read.js'
 import type { JsonBuilder } from './builder.js'
 import type { KeyNode } from './intern.js'
 import { MAX_JSON_DEPTH, MAX_SHAPES_KNOWN } from './limits.js'

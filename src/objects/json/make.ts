@@ -1,6 +1,6 @@
 import { ARRAY, OBJECT } from '../../layout/json-layout.js'
 import type { Allocator } from '../../memory/region.js'
-import { building, type Build } from '../build.js'
+import { building, type Build } from '../graph/build.js'
 import { REGION, WORD } from '../view.js'
 import type { Built } from './builder.js'
 import { fastForm } from './fast.js'

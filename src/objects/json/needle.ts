@@ -1,8 +1,8 @@
 // A text prepared for comparing with texts in shared memory, without decoding them.
 import { INLINE_TEXT, INLINE_UNITS, NEAR_TEXT, TEXT } from '../../layout/json-layout.js'
 import { locate, type Region } from '../../memory/region.js'
-import { TWO_BYTE } from '../text-read.js'
-import { form, prepareWords } from '../text-write.js'
+import { TWO_BYTE } from '../text/read.js'
+import { form, prepareWords } from '../text/write.js'
 import { HASHED_WORDS, MAX_KEPT_KEYS } from './limits.js'
 
 const GOLDEN = 0x9e37_79b1 | 0

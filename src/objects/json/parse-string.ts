@@ -1,5 +1,5 @@
 import { INLINE_TEXT, INLINE_UNITS, RELATIVE } from '../../layout/json-layout.js'
-import { TWO_BYTE } from '../text-read.js'
+import { TWO_BYTE } from '../text/read.js'
 import type { JsonBuilder } from './builder.js'
 import { hashEnd, hashInline, hashStep, nearHigh } from './needle.js'
 import { HASHED_WORDS } from './limits.js'

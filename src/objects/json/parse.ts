@@ -2,7 +2,7 @@
 import { RpcError } from '../../base/errors.js'
 import { FALSE, NULL, TRUE } from '../../layout/json-layout.js'
 import type { Allocator } from '../../memory/region.js'
-import type { Source } from '../build.js'
+import type { Source } from '../graph/build.js'
 import type { Built, JsonBuilder } from './builder.js'
 import { dropDuplicates } from './duplicates.js'
 import { withBuilder } from './from-value.js'

@@ -3,7 +3,7 @@ import { ARRAY, CONSTANT, FALSE, INLINE_TEXT, INT, NEAR_TEXT, NULL, RECORD_WORDS
 import { RpcError } from '../../base/errors.js'
 import type { Region } from '../../memory/region.js'
 import { Emitter } from '../emit.js'
-import { TWO_BYTE } from '../text-read.js'
+import { TWO_BYTE } from '../text/read.js'
 import { BEHIND, REGION, WORD } from '../view.js'
 import { fastForm } from './fast.js'
 import { emitEnter, emitFind } from './key-code.js'

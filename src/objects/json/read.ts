@@ -5,7 +5,7 @@ import {
 import { locate, type Region } from '../../memory/region.js'
 import { MAX_PROBES, MAX_TEXT_UNITS } from '../limits.js'
 import { damaged } from '../problems.js'
-import { decodeUnits, wordsOf } from '../text-read.js'
+import { decodeUnits, wordsOf } from '../text/read.js'
 import { needleOf, type Needle } from './needle.js'
 import { follow, openObject, opened, type OpenRecord } from './record.js'
 import { listingOrder } from './shapes.js'

@@ -3,7 +3,7 @@ import { MOVED, SHAPE_MAGIC, SHAPE_WORDS } from '../../layout/json-layout.js'
 import { addressHigh, addressLow, makeAddress } from '../../base/numbers.js'
 import { locate, type Region, SHAPE_BITS } from '../../memory/region.js'
 import { damaged } from '../problems.js'
-import { decodeUnits, wordsOf } from '../text-read.js'
+import { decodeUnits, wordsOf } from '../text/read.js'
 import { MAX_COMPILED_KEYS, MAX_SHAPE_KEYS, MAX_SHAPE_WORDS, MAX_SHAPES_KNOWN } from './limits.js'
 
 /** A list of keys. Private, and the same object for the same keys, wherever shapes with them lie. */

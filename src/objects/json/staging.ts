@@ -2,7 +2,7 @@
 import { RpcError } from '../../base/errors.js'
 import { CONSTANT, INLINE_TEXT, INLINE_UNITS, INT, NEAR_TEXT, RELATIVE, TEXT } from '../../layout/json-layout.js'
 import { MAX_TEXT_UNITS } from '../limits.js'
-import { TWO_BYTE } from '../text-read.js'
+import { TWO_BYTE } from '../text/read.js'
 import { hashEnd, hashInline, hashStep, hashWords, inlineHigh, inlineLow, type Needle, nearHigh } from './needle.js'
 
 /** Kept for the next document; what a large one needed is given up. */

@@ -5,8 +5,8 @@ import {
   DICTIONARY, DICTIONARY_WORDS, ENTRY_WORDS, MOVED, NEAR_TEXT, OWNED, RECORD_WORDS, TEXT,
 } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
-import { type Build, building } from '../build.js'
-import { willChange } from '../journal.js'
+import { type Build, building } from '../graph/build.js'
+import { willChange } from '../shared/journal.js'
 import { allocatorOf } from '../problems.js'
 import { Blocks } from './blocks.js'
 import { writeValue } from './from-value.js'

@@ -1,0 +1,60 @@
+import type { ClientEnd } from './client-end.js'
+import type { ClientMethod } from '../service/method.js'
+import { InFlight } from './slots.js'
+
+/**
+ * Many calls in flight without a promise each: `submit` as long as there are slots, `poll` for the answers. The fastest way
+ * to make small calls; the caller's code is the loop.
+ */
+export class Pipeline<Argument, Result> {
+  readonly #end: ClientEnd
+  readonly #method: ClientMethod
+  readonly #inFlight: InFlight
+
+  /** @internal */
+  constructor(end: ClientEnd, method: ClientMethod) {
+    this.#end = end
+    this.#method = method
+    this.#inFlight = new InFlight(end.options.slots)
+  }
+
+  get inFlight(): number {
+    return this.#inFlight.count
+  }
+
+  /** Sends a call. False when every slot is in flight: poll first. */
+  submit(argument: Argument): boolean {
+    const slot = this.#end.submit(this.#method, argument)
+    if (slot < 0) return false
+    this.#inFlight.add(slot)
+    return true
+  }
+
+  /**
+   * Hands over the answers that are there, in the order of the calls; stops at the first that is not. A call that failed
+   * throws its RpcError; the next `poll` goes on behind it.
+   * @returns how many answers there were.
+   */
+  poll(onResult: (result: Result) => void): number {
+    if (this.#end.isUnmapped) this.#end.throwIfGone(this.#method)
+    this.#end.flush()
+    const inFlight = this.#inFlight
+    let count = 0
+    while (inFlight.count > 0) {
+      const slot = inFlight.first()
+      if (!this.#end.isAnswered(slot)) break
+      inFlight.removeFirst()
+      count++
+      onResult(this.#end.finish(slot, this.#method) as Result)
+    }
+    if (count === 0) this.#end.throwIfGone(this.#method)
+    return count
+  }
+
+  /** Blocks this thread until an answer is there. @throws RpcError DEADLINE_EXCEEDED, UNAVAILABLE */
+  wait(timeoutMs?: number): void {
+    if (this.#end.isUnmapped) this.#end.throwIfGone(this.#method)
+    this.#end.flush()
+    if (this.#inFlight.count > 0) this.#end.waitFor(this.#inFlight.first(), this.#method, timeoutMs)
+  }
+}

@@ -1,0 +1,81 @@
+import type { RpcError } from '../../base/errors.js'
+import type { ArgumentScope } from '../../memory/index.js'
+import type { ClientMethod } from '../service/method.js'
+
+/** A call that somebody awaits. */
+export interface Waiter {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (error: RpcError) => void
+  readonly method: ClientMethod
+  /** What the argument was built in, when it took memory. */
+  readonly scope: ArgumentScope | null
+  /** Its own deadline and signal; null for a call without options. */
+  readonly patience: Patience | null
+}
+
+/** The deadline and the signal of one call. */
+export class Patience {
+  readonly #timer: NodeJS.Timeout | undefined
+  readonly #signal: AbortSignal | undefined
+  readonly #onAbort: (() => void) | undefined
+
+  /** Calls `onEnd` once, when the time is over or the signal fires, unless {@link stop} comes first. */
+  constructor(
+    readonly timeoutMs: number, signal: AbortSignal | undefined,
+    onEnd: (patience: Patience, code: 'DEADLINE_EXCEEDED' | 'CANCELLED') => void,
+  ) {
+    if (timeoutMs > 0) this.#timer = setTimeout(() => onEnd(this, 'DEADLINE_EXCEEDED'), timeoutMs)
+    if (signal === undefined) return
+    this.#signal = signal
+    this.#onAbort = (): void => onEnd(this, 'CANCELLED')
+    signal.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  stop(): void {
+    clearTimeout(this.#timer)
+    if (this.#onAbort !== undefined) this.#signal?.removeEventListener('abort', this.#onAbort)
+  }
+}
+
+/** A call that waits for a free slot, its argument built already. */
+export interface QueuedCall {
+  readonly low: number
+  readonly high: number
+  readonly timeoutMs: number
+  /** When it was made, by the connection's coarse clock. */
+  readonly tick: number
+  readonly waiter: Waiter
+}
+
+/** Calls that wait for a free slot, for each connection: beyond it a caller is told to slow down. */
+export const QUEUE_MAX = 65_536
+
+/** Calls that wait for a free slot, in the order in which they were made. */
+export class CallQueue {
+  #calls: QueuedCall[] = []
+
+  get length(): number {
+    return this.#calls.length
+  }
+
+  /** False when the queue is full. */
+  add(call: QueuedCall): boolean {
+    if (this.#calls.length >= QUEUE_MAX) return false
+    this.#calls.push(call)
+    return true
+  }
+
+  /** Hands over the first calls, as long as they are taken. */
+  takeWhile(take: (call: QueuedCall) => boolean): void {
+    let taken = 0
+    while (taken < this.#calls.length && take(this.#calls[taken]!)) taken++
+    this.#calls.splice(0, taken)
+  }
+
+  /** Takes out the calls for which the predicate holds. */
+  remove(predicate: (call: QueuedCall) => boolean): QueuedCall[] {
+    const removed = this.#calls.filter(predicate)
+    if (removed.length > 0) this.#calls = this.#calls.filter((call) => !predicate(call))
+    return removed
+  }
+}

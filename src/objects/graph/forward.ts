@@ -1,0 +1,92 @@
+import type { Region } from '../../memory/region.js'
+
+/** Words of source memory that one page of a table covers. */
+const PAGE_SHIFT = 14
+const FEW = 100
+const PAGE_ENTRIES = 1 << PAGE_SHIFT - 1
+
+/**
+ * From the place of an object in one region to the number of its copy. A page of numbers for each 64 KiB of memory that objects
+ * lie in: where objects lie side by side, so do their numbers, which a hash table would scatter. Takes at most half the memory
+ * it covers.
+ */
+export class Forward<Kind> {
+  readonly #pages: Array<Int32Array | undefined> = []
+  /** The first few: most graphs are small, and a page is not. */
+  #few: Map<number, number> | null = new Map()
+
+  /** @param kind what the objects are; one place may hold several kinds. */
+  constructor(readonly kind: Kind, readonly region: Region, readonly id: number) {}
+
+  /** The number noted for the object at a word, or 0. */
+  get(word: number): number {
+    if (this.#few !== null) return this.#few.get(word) ?? 0
+    const page = this.#pages[word >>> PAGE_SHIFT]
+    return page === undefined ? 0 : page[word >>> 1 & PAGE_ENTRIES - 1]!
+  }
+
+  set(word: number, number: number): void {
+    const few = this.#few
+    if (few === null) {
+      this.#store(word, number)
+      return
+    }
+    few.set(word, number)
+    if (few.size <= FEW) return
+    this.#few = null
+    for (const [known, earlier] of few) this.#store(known, earlier)
+  }
+
+  #store(word: number, number: number): void {
+    const page = this.#pages[word >>> PAGE_SHIFT] ??= new Int32Array(PAGE_ENTRIES)
+    page[word >>> 1 & PAGE_ENTRIES - 1] = number
+  }
+}
+
+/** The tables of one walk, by kind of object and region. */
+export class Forwards<Kind> {
+  readonly all: Array<Forward<Kind>> = []
+  readonly #known = new Map<Kind, Map<Region, Forward<Kind>>>()
+  #latest: Forward<Kind> | null = null
+
+  of(kind: Kind, region: Region): Forward<Kind> {
+    const latest = this.#latest
+    return latest !== null && latest.kind === kind && latest.region === region ? latest : this.#find(kind, region)
+  }
+
+  #find(kind: Kind, region: Region): Forward<Kind> {
+    let byRegion = this.#known.get(kind)
+    if (byRegion === undefined) this.#known.set(kind, byRegion = new Map<Region, Forward<Kind>>())
+    let found = byRegion.get(region)
+    if (found === undefined) {
+      found = new Forward(kind, region, this.all.length)
+      this.all.push(found)
+      byRegion.set(region, found)
+    }
+    this.#latest = found
+    return found
+  }
+}
+
+const FIRST_LENGTH = 16
+
+/** Numbers at the end of which one adds and takes away; they are no burden to the garbage collector. */
+export class Column {
+  words = new Int32Array(FIRST_LENGTH)
+  length = 0
+
+  push(value: number): void {
+    if (this.length === this.words.length) this.#grow()
+    this.words[this.length++] = value
+  }
+
+  pop(): number {
+    return this.words[--this.length]!
+  }
+
+  #grow(): void {
+    const { words } = this
+    this.words = new Int32Array(words.length * 2)
+    this.words.set(words)
+  }
+}

@@ -1,0 +1,128 @@
+import { RpcError } from '../../base/errors.js'
+import { codecOf, type AnyType, type Codec } from '../codec.js'
+import { MAX_WALK_NODES } from '../limits.js'
+import { isJson, plainOf } from '../json/whole.js'
+import type { Snapshot } from '../types.js'
+import type { MapView, SequenceView, SetView, SharedView } from '../views.js'
+import { asView, REGION, TYPE, WORD, type Located } from '../view.js'
+
+/** How far {@link plain} goes. */
+export interface PlainOptions {
+  /** Objects and elements after which the conversion gives up with RESOURCE_EXHAUSTED. */
+  readonly maxNodes?: number
+}
+
+/**
+ * Converts a view, with everything it reaches, into ordinary objects, arrays and maps that hold no shared memory. An object
+ * reached twice becomes one object, so cycles convert too. Anything that is not a view is returned as it is.
+ */
+export function plain<V>(value: V, options: PlainOptions = {}): Snapshot<V> {
+  return new Conversion(false, options.maxNodes ?? MAX_WALK_NODES).run(value) as Snapshot<V>
+}
+
+/**
+ * What JSON.stringify prints for a view: 64-bit integers as decimal strings, bytes as base64, maps as objects. Objects
+ * reached twice are printed twice; cycles are an error of JSON.stringify, as for ordinary objects.
+ */
+export function toJson(value: unknown): unknown {
+  return new Conversion(true, MAX_WALK_NODES).run(value)
+}
+
+interface Pending {
+  readonly view: Located
+  readonly made: object
+}
+
+class Conversion {
+  readonly #json: boolean
+  readonly #maxNodes: number
+  #nodes = 0
+  readonly #made = new Map<Codec, Map<number, object>>()
+  readonly #queue: Pending[] = []
+
+  constructor(json: boolean, maxNodes: number) {
+    this.#json = json
+    this.#maxNodes = maxNodes
+  }
+
+  run(value: unknown): unknown {
+    const result = this.#convert(value)
+    for (let next = this.#queue.pop(); next !== undefined; next = this.#queue.pop()) this.#fill(next.view, next.made)
+    return result
+  }
+
+  #convert(value: unknown): unknown {
+    if (++this.#nodes > this.#maxNodes) throw new RpcError('RESOURCE_EXHAUSTED', `more than ${this.#maxNodes} objects and elements; raise maxNodes if it is legitimate`)
+    if (typeof value === 'bigint') return this.#json ? String(value) : value
+    if (typeof value !== 'object' || value === null) return value
+    const view = asView(value)
+    if (view !== undefined && (view[TYPE] as AnyType).kind === 'shared') {
+      return (view as unknown as SharedView<unknown>).read((content) => new Conversion(this.#json, this.#maxNodes).run(content))
+    }
+    if (view !== undefined) return this.#convertView(view)
+    if (value instanceof Uint8Array) return this.#json ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') : value
+    if (this.#json && ArrayBuffer.isView(value)) return Array.from(value as unknown as Iterable<number | bigint>, (number) => typeof number === 'bigint' ? String(number) : number)
+    return isVariant(value) ? { kind: value.kind, value: this.#convert(value.value) } : value
+  }
+
+  #convertView(view: Located): object {
+    if (isJson(view)) return plainOf(view, this.#maxNodes - this.#nodes)
+    const codec = codecOf(view[TYPE] as AnyType)
+    let known = this.#made.get(codec)
+    if (known === undefined) {
+      known = new Map()
+      this.#made.set(codec, known)
+    }
+    const address = view[REGION].addressOf(view[WORD])
+    let made = known.get(address)
+    if (made === undefined) {
+      made = this.#empty(codec.type.kind)
+      known.set(address, made)
+      this.#queue.push({ view, made })
+    }
+    return made
+  }
+
+  #empty(kind: string): object {
+    if (kind === 'list' || kind === 'array') return []
+    if (kind === 'set') return this.#json ? [] : new Set<unknown>()
+    return (kind === 'map' || kind === 'sortedMap') && !this.#json ? new Map<unknown, unknown>() : {}
+  }
+
+  #fill(view: Located, made: object): void {
+    const type = view[TYPE] as AnyType
+    if (type.kind === 'set') {
+      for (const key of view as unknown as SetView<unknown>) {
+        if (made instanceof Set) made.add(key)
+        else (made as unknown[]).push(this.#convert(key))
+      }
+      return
+    }
+    if (Array.isArray(made)) {
+      const sequence = view as unknown as SequenceView<unknown>
+      for (let i = 0; i < sequence.length; i++) made.push(this.#convert(sequence.at(i)))
+      return
+    }
+    if (type.kind === 'map' || type.kind === 'sortedMap') {
+      for (const [key, value] of (view as unknown as MapView<unknown, unknown>).entries()) {
+        if (made instanceof Map) made.set(key, this.#convert(value))
+        else define(made, String(key), this.#convert(value))
+      }
+      return
+    }
+    for (const name of codecOf(type).fieldNames) {
+      const value = this.#convert(Reflect.get(view, name))
+      if (value !== undefined || !this.#json) define(made, name, value)
+    }
+  }
+}
+
+// A map's key may be `__proto__`, which plain assignment would not store.
+function define(object: object, key: string, value: unknown): void {
+  if (key === '__proto__') Object.defineProperty(object, key, { value, writable: true, enumerable: true, configurable: true })
+  else Reflect.set(object, key, value)
+}
+
+function isVariant(value: object): value is { readonly kind: string, readonly value: unknown } {
+  return 'kind' in value && 'value' in value
+}

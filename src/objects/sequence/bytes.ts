@@ -1,0 +1,148 @@
+// Bytes in shared memory: an 8-byte pointer (null = empty) to { u32 length, u32 0, data }, zero padded to 8.
+import { RpcError } from '../../base/errors.js'
+import { locate, type Region } from '../../memory/region.js'
+import type { Build, Source } from '../graph/build.js'
+import { CODEC, Codec, once } from '../codec.js'
+import type { Copier } from '../graph/copier.js'
+import type { Gather } from '../graph/gather.js'
+import { willChange } from '../shared/journal.js'
+import { allocatorOf, damaged, mismatch } from '../problems.js'
+import { freePointer } from '../text/write.js'
+import type { BytesType } from '../types.js'
+
+const HEADER_WORDS = 2
+const MAX_BYTES = 0xffff_0000
+
+interface Span {
+  readonly region: Region
+  /** Byte index in the region's buffer. */
+  readonly start: number
+  readonly length: number
+}
+
+function spanOf(region: Region, lo: number, hi: number): Span | undefined {
+  if (lo === 0 && hi === 0) return undefined
+  const home = locate(region, hi, lo, HEADER_WORDS)
+  if (--region.budget < 0) region.spent()
+  const k = (lo - home.low) >>> 2
+  const length = home.i32[k + home.shift]! >>> 0
+  if (Math.ceil(length / 4) > home.words - HEADER_WORDS - k) damaged(`${length} bytes do not fit their region: the pointer is wild or the length damaged`)
+  return { region: home, start: (k + home.shift + HEADER_WORDS) * 4, length }
+}
+
+function copyOf(region: Region, lo: number, hi: number): Uint8Array {
+  const span = spanOf(region, lo, hi)
+  if (span === undefined || span.length === 0) return new Uint8Array(0)
+  const copy = new Uint8Array(span.length)
+  copy.set(span.region.u8.subarray(span.start, span.start + span.length))
+  return copy
+}
+
+/** @internal The bytes at position `p` themselves. */
+export function liveBytes(region: Region, p: number): Uint8Array {
+  const span = spanOf(region, region.i32[p]! | 0, region.i32[p + 1]! | 0)
+  if (span?.region.readOnly === true && !span.region.isPrivate) {
+    throw new RpcError('FAILED_PRECONDITION', 'this memory is read-only here and has no live bytes to hand out; read the field, which gives a copy')
+  }
+  return span === undefined || span.length === 0 ? new Uint8Array(0) : span.region.u8.subarray(span.start, span.start + span.length)
+}
+
+/** Writes a record and returns its word in the source's region, or -1 for no bytes. */
+function store(source: Source, value: Uint8Array, where: string): number {
+  const { length } = value
+  if (length === 0) return -1
+  if (length > MAX_BYTES) throw new RpcError('INVALID_ARGUMENT', `${where}: ${length} bytes are more than ${MAX_BYTES}`)
+  const w = source.allocate(HEADER_WORDS * 4 + ((length + 7) & -8))
+  const { i32, u8 } = source.region
+  i32[w] = length
+  i32[w + 1] = 0
+  const end = w + HEADER_WORDS + ((length + 7) >>> 3) * 2
+  i32[end - 2] = 0
+  i32[end - 1] = 0
+  u8.set(value, (w + HEADER_WORDS) * 4)
+  return w
+}
+
+/** Values that are a run of bytes: how they become bytes is all that differs. */
+export abstract class BlockCodec extends Codec {
+  readonly bytes = 8
+  readonly align = 8
+
+  /** The bytes of a value, checked; they are copied from there. */
+  protected abstract bytesOf(value: unknown, where: string): Uint8Array
+  /** The value of bytes in private memory, which become its own. */
+  protected abstract fromBytes(bytes: Uint8Array): unknown
+
+  read(region: Region, p: number): unknown {
+    return this.readCell(region, region.i32[p]! | 0, region.i32[p + 1]! | 0)
+  }
+
+  write(build: Build, region: Region, p: number, value: unknown, where: string): void {
+    this.writeCell(build, value, region.i32, p, where)
+  }
+
+  override assign(region: Region, p: number, value: unknown, where: string): void {
+    const allocator = allocatorOf(region, where)
+    const a = region.i32
+    const lo = a[p]! | 0
+    const hi = a[p + 1]! | 0
+    const w = store(allocator, this.bytesOf(value, where), where)
+    willChange(region, p, 2)
+    point(allocator, w, a, p)
+    if (lo !== 0 || hi !== 0) freePointer(allocator, region, lo, hi)
+  }
+
+  override gather(gather: Gather, region: Region, p: number): void {
+    gather.leaf(region, region.i32[p]! | 0, region.i32[p + 1]! | 0)
+  }
+
+  override gatherCell(gather: Gather, region: Region, lo: number, hi: number): void {
+    gather.leaf(region, lo, hi)
+  }
+
+  copy(copier: Copier, from: Region, p: number, to: Region, q: number): void {
+    this.copyCell(copier, from, from.i32[p]! | 0, from.i32[p + 1]! | 0, to, q)
+  }
+
+  override copyCell(copier: Copier, from: Region, lo: number, hi: number, to: Region, q: number): void {
+    point(copier, store(copier, copyOf(from, lo, hi), this.type.label), to.i32, q)
+  }
+
+  override writeCell(build: Build, value: unknown, out: Int32Array, index: number, where: string): boolean {
+    const w = store(build, this.bytesOf(value, where), where)
+    point(build, w, out, index)
+    return w >= 0
+  }
+
+  override readCell(region: Region, lo: number, hi: number): unknown {
+    return this.fromBytes(copyOf(region, lo, hi))
+  }
+}
+
+/** Writes the pointer to a record, null for none. */
+function point({ region }: Source, word: number, out: Int32Array, index: number): void {
+  out[index] = word < 0 ? 0 : region.lowOf(word)
+  out[index + 1] = word < 0 ? 0 : region.high
+}
+
+class BytesCodec extends BlockCodec {
+  protected bytesOf(value: unknown, where: string): Uint8Array {
+    if (!(value instanceof Uint8Array)) mismatch(where, 'a Uint8Array', value)
+    return value
+  }
+
+  protected fromBytes(bytes: Uint8Array): Uint8Array {
+    return bytes
+  }
+
+  describe(): string {
+    return 'bytes'
+  }
+}
+
+/** A block of bytes. Reading gives a private copy; {@link unsafeBytes} gives the live memory. Assigning frees the old block. */
+export const bytes: BytesType = {
+  kind: 'bytes',
+  label: 'bytes',
+  [CODEC]: once(() => new BytesCodec(bytes)),
+}

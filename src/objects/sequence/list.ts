@@ -1,0 +1,277 @@
+// A list in its holder: 16 bytes, { u64 pointer to the elements, u32 length, u32 capacity }; all zero is the empty list.
+// The elements lie side by side in a block of their own.
+import { RpcError } from '../../base/errors.js'
+import { locate, type Region } from '../../memory/region.js'
+import { building, type Build } from '../graph/build.js'
+import { CODEC, Codec, codecOf, freeGathered, once, type Describer, type TypeNode } from '../codec.js'
+import type { Copier } from '../graph/copier.js'
+import { Elements, emitSequence, findThroughPointer, requireElement, valuesOf, type SequenceClass } from './elements.js'
+import { Gather } from '../graph/gather.js'
+import { journal, willChange } from '../shared/journal.js'
+import { MAX_LIST_LENGTH } from '../limits.js'
+import { plain } from '../graph/plain.js'
+import { allocatorOf, damaged, refuseWrite } from '../problems.js'
+import { clamp, type Sequence } from './sequence.js'
+import { borrowStaging, returnStaging } from '../graph/staging.js'
+import { freePointer } from '../text/write.js'
+import type { AnyType, ListType } from '../types.js'
+import { REGION, WORD } from '../view.js'
+
+const LENGTH = 2
+const CAPACITY = 3
+const FIRST_CAPACITY = 4
+
+/** A list's words, each read once, with its elements' place checked. */
+interface Opened {
+  readonly lo: number
+  readonly hi: number
+  readonly length: number
+  readonly capacity: number
+  readonly home: Region
+  readonly start: number
+}
+
+class ListCodec extends Codec {
+  readonly bytes = 16
+  readonly align = 8
+  readonly #elements: () => Elements
+  readonly #viewClass: () => SequenceClass
+
+  constructor(type: ListType<AnyType>) {
+    super(type)
+    this.#elements = once(() => new Elements(codecOf(type.element)))
+    this.#viewClass = once(() => this.#makeViewClass())
+  }
+
+  #makeViewClass(): SequenceClass {
+    const elements = this.#elements()
+    const viewClass = emitSequence(this.type, elements, 'r.i32[w + 2] >>> 0', findThroughPointer(elements.stride))
+    installChanges(viewClass, this)
+    return viewClass
+  }
+
+  read(region: Region, p: number): Sequence {
+    return new (this.#viewClass())(region, p)
+  }
+
+  write(build: Build, region: Region, p: number, value: unknown, where: string): void {
+    const values = value === undefined ? [] : valuesOf(value, where)
+    const count = values.length
+    if (count === 0) {
+      setHeader(region, p, 0, 0, 0, 0)
+      return
+    }
+    const elements = this.#elements()
+    const start = build.allocate(elements.bytesFor(count))
+    const home = build.region
+    elements.write(build, home, start, values, where)
+    setHeader(region, p, home.lowOf(start), home.high, count, count)
+  }
+
+  #open(region: Region, p: number): Opened {
+    const a = region.i32
+    const lo = a[p]! | 0
+    const hi = a[p + 1]! | 0
+    const length = a[p + LENGTH]! >>> 0
+    const capacity = a[p + CAPACITY]! >>> 0
+    const words = this.#elements().wordsFor(Math.max(length, capacity))
+    if (words === 0) return { lo, hi, length, capacity, home: region, start: 0 }
+    const home = locate(region, hi, lo, words)
+    return { lo, hi, length, capacity, home, start: ((lo - home.low) >>> 2) + home.shift }
+  }
+
+  push(region: Region, p: number, values: readonly unknown[]): number {
+    const count = region.i32[p + LENGTH]! >>> 0
+    if (values.length === 1 && this.#elements().codec.immediate && this.#pushInPlace(region, p, count, values[0])) return count + 1
+    this.#replace(region, p, count, count, values)
+    return count + values.length
+  }
+
+  // Where there is room for a value that owns nothing.
+  #pushInPlace(region: Region, p: number, count: number, value: unknown): boolean {
+    const a = region.i32
+    if (count >= a[p + CAPACITY]! >>> 0) return false
+    const elements = this.#elements()
+    const lo = a[p]! | 0
+    const home = locate(region, a[p + 1]! | 0, lo, elements.wordsFor(count + 1))
+    elements.codec.assign(home, elements.at(((lo - home.low) >>> 2) + home.shift, count), value, this.type.label)
+    willChange(region, p + LENGTH, 1)
+    a[p + LENGTH] = count + 1
+    return true
+  }
+
+  /** Removes the element at an index, which must exist, and returns it: what the list held by value as a snapshot. */
+  takeOut(list: Sequence, index: number): unknown {
+    const element = list.at(index)
+    const kept = this.#elements().codec.type.kind === 'ref' ? element : plain(element)
+    this.#replace(list[REGION], list[WORD], index, index + 1, [])
+    return kept
+  }
+
+  /** Puts the elements into another order, in new memory: `order` has the index of each one's old place. */
+  reorder(region: Region, p: number, order: Uint32Array): void {
+    const allocator = allocatorOf(region, this.type.label)
+    const list = this.#open(region, p)
+    const { stride } = this.#elements()
+    if (order.length !== list.length) damaged('a list was changed while it was sorted')
+    const block = allocator.allocate(this.#elements().bytesFor(list.length))
+    const home = allocator.region
+    const source = list.home.u8
+    const target = home.u8
+    for (let i = 0; i < order.length; i++) {
+      const from = list.start * 4 + order[i]! * stride
+      const to = block * 4 + i * stride
+      for (let k = 0; k < stride; k++) target[to + k] = source[from + k]!
+    }
+    willChange(region, p, 4)
+    setHeader(region, p, home.lowOf(block), home.high, list.length, list.length)
+    freePointer(allocator, region, list.lo, list.hi)
+  }
+
+  splice(region: Region, p: number, start: number, count: number, values: readonly unknown[]): void {
+    const length = region.i32[p + LENGTH]! >>> 0
+    const from = clamp(start, length)
+    this.#replace(region, p, from, from + clamp(Math.max(0, count), length - from), values)
+  }
+
+  clear(region: Region, p: number): void {
+    const allocator = allocatorOf(region, this.type.label)
+    freeGathered(allocator, false, (gather) => {
+      this.gather(gather, region, p)
+      willChange(region, p, 4)
+      setHeader(region, p, 0, 0, 0, 0)
+    })
+  }
+
+  /** Puts values in the place of elements `first` to `end`; the new ones are complete before the old ones go. */
+  #replace(region: Region, p: number, first: number, end: number, values: readonly unknown[]): void {
+    const allocator = allocatorOf(region, this.type.label)
+    const elements = this.#elements()
+    const list = this.#open(region, p)
+    // A peer may have changed the length since the caller read it.
+    const from = Math.min(first, list.length)
+    const to = Math.min(end, list.length)
+    const length = list.length - (to - from) + values.length
+    if (length > MAX_LIST_LENGTH) throw new RpcError('OUT_OF_RANGE', `${this.type.label}: a list has at most ${MAX_LIST_LENGTH} elements`)
+    const staged = borrowStaging(elements.bytesFor(values.length))
+    // While it may have to be undone, a list that is not only added to moves to new memory: its elements stay as they are.
+    const grows = length > list.capacity || (journal.current !== null && (to < list.length || from < to))
+    // A peer's pointer may lead into memory that is only read here.
+    if (!grows && list.home.readOnly) refuseWrite(this.type.label)
+    const capacity = grows ? Math.min(MAX_LIST_LENGTH, Math.max(length, length > list.capacity ? list.capacity * 2 : list.capacity, FIRST_CAPACITY)) : list.capacity
+    let block = list.start
+    let home = list.home
+    const removed = new Gather()
+    elements.gather(removed, list.home, list.start, from, to)
+    building(allocator, (build) => {
+      if (grows) {
+        block = build.allocate(elements.bytesFor(capacity))
+        home = build.region
+      }
+      if (values.length > 0) elements.write(build, staged, 0, values, this.type.label)
+    })
+    const { stride } = elements
+    const at = block * 4
+    const source = list.home.u8
+    const begin = list.start * 4
+    if (grows) home.u8.set(source.subarray(begin, begin + from * stride), at)
+    if (grows || values.length !== to - from) {
+      home.u8.set(source.subarray(begin + to * stride, begin + list.length * stride), at + (from + values.length) * stride)
+    }
+    home.u8.set(staged.u8.subarray(0, values.length * stride), at + from * stride)
+    returnStaging(staged)
+    const a = region.i32
+    willChange(region, p, 4)
+    if (grows) setHeader(region, p, home.lowOf(block), home.high, length, capacity)
+    else a[p + LENGTH] = length
+    if (grows && (list.lo !== 0 || list.hi !== 0)) freePointer(allocator, region, list.lo, list.hi)
+    removed.free(allocator)
+  }
+
+  override gather(gather: Gather, region: Region, p: number): void {
+    const list = this.#open(region, p)
+    if (list.lo === 0 && list.hi === 0) return
+    const home = list.capacity === 0 && list.length === 0 ? locate(region, list.hi, list.lo, 2) : list.home
+    const start = ((list.lo - home.low) >>> 2) + home.shift
+    if (gather.block(home, start)) this.#elements().gather(gather, home, start, 0, list.length)
+  }
+
+  copy(copier: Copier, from: Region, p: number, to: Region, q: number): void {
+    const { length, home, start } = this.#open(from, p)
+    if (length === 0) {
+      setHeader(to, q, 0, 0, 0, 0)
+      return
+    }
+    const elements = this.#elements()
+    const target = copier.allocate(elements.bytesFor(length))
+    const { region } = copier
+    elements.copy(copier, home, start, length, region, target)
+    setHeader(to, q, region.lowOf(target), region.high, length, length)
+  }
+
+  describe(describer: Describer): TypeNode {
+    return ['list', describer.node(this.#elements().codec.type)]
+  }
+}
+
+/** The methods by which a list changes its length. */
+function installChanges(viewClass: SequenceClass, codec: ListCodec): void {
+  const define = (name: string, value: (this: Sequence, ...values: readonly never[]) => unknown): void => {
+    Object.defineProperty(viewClass.prototype, name, { value, configurable: true })
+  }
+  define('push', function push(this: Sequence, ...values: readonly unknown[]): number {
+    return codec.push(this[REGION], this[WORD], values)
+  })
+  define('pop', function pop(this: Sequence): unknown {
+    const { length } = this
+    return length === 0 ? undefined : codec.takeOut(this, length - 1)
+  })
+  define('shift', function shift(this: Sequence): unknown {
+    return this.length === 0 ? undefined : codec.takeOut(this, 0)
+  })
+  define('unshift', function unshift(this: Sequence, ...values: readonly unknown[]): number {
+    codec.splice(this[REGION], this[WORD], 0, 0, values)
+    return this.length
+  })
+  define('reverse', function reverse(this: Sequence): Sequence {
+    const { length } = this
+    if (length > 1) codec.reorder(this[REGION], this[WORD], Uint32Array.from({ length }, (_, i) => length - 1 - i))
+    return this
+  })
+  define('sort', function sort(this: Sequence, compare: (a: unknown, b: unknown) => number = compareAsTexts): Sequence {
+    const elements = this.toArray()
+    const order = Uint32Array.from(elements.keys()).sort((a, b) => compare(elements[a], elements[b]) || a - b)
+    if (order.length > 1) codec.reorder(this[REGION], this[WORD], order)
+    return this
+  })
+  define('splice', function splice(this: Sequence, start: number, count: number, ...values: readonly unknown[]): void {
+    codec.splice(this[REGION], this[WORD], start, count, values)
+  })
+  define('clear', function clear(this: Sequence): void {
+    codec.clear(this[REGION], this[WORD])
+  })
+}
+
+/** The order of Array.sort when it is given none. */
+function compareAsTexts(a: unknown, b: unknown): number {
+  const [x, y] = [String(a), String(b)]
+  return x < y ? -1 : x > y ? 1 : 0
+}
+
+function setHeader(region: Region, p: number, lo: number, hi: number, length: number, capacity: number): void {
+  const a = region.i32
+  a[p] = lo
+  a[p + 1] = hi
+  a[p + LENGTH] = length
+  a[p + CAPACITY] = capacity
+}
+
+/**
+ * A growable sequence of any type but nothing. The holder owns it: assigning replaces all elements, and frees the old ones
+ * with what they own (never the target of a ref).
+ */
+export function list<Element extends AnyType>(element: Element): ListType<Element> {
+  requireElement('list', element)
+  const type: ListType<Element> = { kind: 'list', label: `list(${element.label})`, element, [CODEC]: once(() => new ListCodec(type)) }
+  return type
+}

@@ -1,0 +1,27 @@
+import { RpcError } from '../../base/errors.js'
+import type { Allocator, Region } from '../../memory/region.js'
+
+/** What a write to something shared takes note of, so that it can be undone: see shared.ts. */
+export interface Journal {
+  /** Words are about to change. */
+  save(region: Region, word: number, words: number): void
+  /** The allocator to use meanwhile: what it gives is taken back when the write fails, what is freed stays until it has succeeded. */
+  allocatorFor(region: Region, allocator: Allocator): Allocator
+}
+
+/** The journal of the write that is under way in this isolate; null outside of one. */
+export const journal: { current: Journal | null } = { current: null }
+
+/** A write through a region that is read-only. The one place that says so. */
+export function refuseWrite(where: string): never {
+  throw new RpcError('FAILED_PRECONDITION', `${where} cannot be written: this memory is read-only here`)
+}
+
+/**
+ * Comes before every store into memory that can be reached already; memory fresh from the allocator needs none. A holder may be
+ * writable, and a peer's pointer in it still lead to memory that is only read here.
+ */
+export function willChange(region: Region, word: number, words: number): void {
+  if (region.readOnly) refuseWrite('what is pointed to')
+  if (journal.current !== null) journal.current.save(region, word, words)
+}

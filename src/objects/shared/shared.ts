@@ -1,0 +1,295 @@
+// Something shared in its holder:
+//
+//   +0   u32  lock: member of the heap that writes, 0 = nobody (src/memory/lock.ts)
+//   +4   u32  sequence: odd while it is being changed
+//   +8   u64  journal (undo-log.ts); null until the first write
+//   +16  the value, in its inline form
+import { RpcError } from '../../base/errors.js'
+import { roundUp } from '../../base/numbers.js'
+import { acquireLock, Patience, releaseLock } from '../../memory/lock.js'
+import type { Allocator, Membership, Region } from '../../memory/region.js'
+import type { Build } from '../graph/build.js'
+import { CODEC, Codec, codecOf, once, type Describer, type TypeNode } from '../codec.js'
+import type { Copier } from '../graph/copier.js'
+import { requireElement } from '../sequence/elements.js'
+import type { Gather } from '../graph/gather.js'
+import { journal, type Journal } from './journal.js'
+import { ACCESS } from '../map/view.js'
+import { installProtocol } from '../protocol.js'
+import type { AnyType, SharedType } from '../types.js'
+import { UndoLog } from './undo-log.js'
+import { REGION, WORD } from '../view.js'
+import type { SharedView, WaitOptions } from '../views.js'
+
+const LOCK = 0
+const SEQUENCE = 1
+const JOURNAL = 2
+const VALUE = 4
+/** A read that writers disturb so often takes the lock itself. */
+const DISTURBED_MAX = 16
+const DEFAULT_TIMEOUT_MS = 5000
+
+/** The write that is under way in this isolate. */
+class Write implements Journal {
+  readonly #allocators = new Map<Allocator, Allocator>()
+
+  constructor(readonly region: Region, readonly word: number, readonly log: UndoLog, readonly allocator: Allocator) {}
+
+  isOf(region: Region, word: number): boolean {
+    return this.word === word && this.region === region
+  }
+
+  // What lies in another connection's heaps cannot be undone by the members of this one.
+  save(region: Region, word: number, words: number): void {
+    if (this.allocator.owns(region)) this.log.save(region, word, words)
+  }
+
+  allocatorFor(region: Region, allocator: Allocator): Allocator {
+    if (!this.allocator.owns(region)) return allocator
+    let noting = this.#allocators.get(allocator)
+    if (noting === undefined) this.#allocators.set(allocator, noting = new NotingAllocator(allocator, this.log))
+    return noting
+  }
+}
+
+class NotingAllocator implements Allocator {
+  // A shape outlives the write; one that is undone must not.
+  readonly transient = true
+  readonly #allocator: Allocator
+  readonly #log: UndoLog
+
+  constructor(allocator: Allocator, log: UndoLog) {
+    this.#allocator = allocator
+    this.#log = log
+  }
+
+  get region(): Region {
+    return this.#allocator.region
+  }
+
+  allocate(byteLength: number): number {
+    const word = this.#allocator.allocate(byteLength)
+    const { region } = this.#allocator
+    this.#log.allocated(region, word)
+    return word
+  }
+
+  free(region: Region, word: number): void {
+    this.#log.freed(region, word)
+  }
+
+  owns(region: Region): boolean {
+    return this.#allocator.owns(region)
+  }
+}
+
+class SharedCodec extends Codec {
+  readonly align = 8
+  readonly #value: () => Codec
+  readonly #viewClass: () => SharedClass
+
+  constructor(type: SharedType<AnyType>) {
+    super(type)
+    this.#value = once(() => codecOf(type.value))
+    this.#viewClass = once(() => makeViewClass(this))
+  }
+
+  get bytes(): number {
+    return VALUE * 4 + roundUp(this.#value().bytes, 8)
+  }
+
+  #valueOf(region: Region, p: number): unknown {
+    return this.#value().read(region, p + VALUE)
+  }
+
+  read(region: Region, p: number): SharedValue {
+    return new (this.#viewClass())(region, p)
+  }
+
+  /** See {@link SharedView.read}. */
+  look<R>(region: Region, p: number, work: (value: unknown) => R, { timeoutMs = DEFAULT_TIMEOUT_MS }: WaitOptions): R {
+    const { current } = journal
+    if (current instanceof Write && current.isOf(region, p)) return work(this.#valueOf(region, p))
+    const { membership } = region
+    const patience = new Patience(membership, timeoutMs, this.type.label)
+    for (let disturbed = 0; ; disturbed++) {
+      const before = Atomics.load(region.i32, p + SEQUENCE)
+      if ((before & 1) === 0) {
+        const outcome = attempt(() => work(this.#valueOf(region, p)))
+        // Pairs with the stores in write and finish: where none came between, no writer was there meanwhile.
+        if (Atomics.load(region.i32, p + SEQUENCE) === before) return outcome()
+        if (disturbed < DISTURBED_MAX || current !== null || membership === null || region.readOnly) {
+          patience.wait()
+          continue
+        }
+      } else if (membership === null || region.readOnly || current !== null || !membership.isGone(Atomics.load(region.i32, p + LOCK))) {
+        patience.wait()
+        continue
+      }
+      const allocator = this.#lock(region, p, membership, patience)
+      try {
+        return work(this.#valueOf(region, p))
+      } finally {
+        if (allocator !== null) releaseLock(region, p + LOCK, membership)
+      }
+    }
+  }
+
+  /** Takes the lock, and repairs what a holder that died has left. */
+  #lock(region: Region, p: number, membership: Membership, patience: Patience): Allocator {
+    const { allocator } = region
+    if (allocator === null) throw new RpcError('FAILED_PRECONDITION', `${this.type.label} cannot be written: this memory is a private copy or not one's own`)
+    acquireLock(region, p + LOCK, membership, patience)
+    try {
+      this.#repair(region, p, allocator)
+    } catch (error) {
+      releaseLock(region, p + LOCK, membership)
+      throw error
+    }
+    return allocator
+  }
+
+  #repair(region: Region, p: number, allocator: Allocator): void {
+    const { i32 } = region
+    const log = new UndoLog(region, p + JOURNAL, allocator)
+    if (log.isCommitted) log.finish()
+    else if (!log.isEmpty) log.undo()
+    const sequence = Atomics.load(i32, p + SEQUENCE)
+    if ((sequence & 1) !== 0) Atomics.store(i32, p + SEQUENCE, sequence + 1)
+  }
+
+  /** See {@link SharedView.write}. */
+  change<R>(region: Region, p: number, work: (value: unknown) => R, { timeoutMs = DEFAULT_TIMEOUT_MS }: WaitOptions): R {
+    const { current } = journal
+    if (current !== null) {
+      if (current instanceof Write && current.isOf(region, p)) return work(this.#valueOf(region, p))
+      throw new RpcError('FAILED_PRECONDITION',
+        `${this.type.label}: one write at a time. Put what changes together into one shared(struct)`)
+    }
+    const { membership, i32 } = region
+    if (region.readOnly || membership === null) {
+      throw new RpcError('FAILED_PRECONDITION', `${this.type.label} cannot be written: this memory is read-only here, or a private copy`)
+    }
+    const allocator = this.#lock(region, p, membership, new Patience(membership, timeoutMs, this.type.label))
+    try {
+      const log = new UndoLog(region, p + JOURNAL, allocator)
+      const sequence = Atomics.load(i32, p + SEQUENCE)
+      // Pairs with the loads in look: whoever reads from here on, reads again.
+      Atomics.store(i32, p + SEQUENCE, sequence | 1)
+      journal.current = new Write(region, p, log, allocator)
+      try {
+        const result = work(this.#valueOf(region, p))
+        if (isThenable(result)) throw new RpcError('INVALID_ARGUMENT', `${this.type.label}: what is given to write must not be async`)
+        log.commit()
+        return result
+      } finally {
+        journal.current = null
+        if (!log.isCommitted) log.undo()
+        Atomics.store(i32, p + SEQUENCE, (sequence | 1) + 1)
+        log.finish()
+      }
+    } finally {
+      releaseLock(region, p + LOCK, membership)
+    }
+  }
+
+  write(build: Build, region: Region, p: number, value: unknown, where: string): void {
+    clearHeader(region, p)
+    this.#value().write(build, region, p + VALUE, value instanceof SharedValue ? value.read((content) => content) : value, where)
+  }
+
+  override assign(region: Region, p: number, value: unknown, where: string): void {
+    this.change(region, p, () => this.#value().assign(region, p + VALUE, value, where), {})
+  }
+
+  override gather(gather: Gather, region: Region, p: number): void {
+    // The journal first: what it says is freed is no longer reached from the value.
+    const { allocator } = region
+    if (allocator !== null) new UndoLog(region, p + JOURNAL, allocator).forEachBlock((home, word) => gather.block(home, word))
+    this.#value().gather(gather, region, p + VALUE)
+  }
+
+  copy(copier: Copier, from: Region, p: number, to: Region, q: number): void {
+    clearHeader(to, q)
+    const before = Atomics.load(from.i32, p + SEQUENCE)
+    this.#value().copy(copier, from, p + VALUE, to, q + VALUE)
+    if ((before & 1) !== 0 || Atomics.load(from.i32, p + SEQUENCE) !== before) {
+      if (!(journal.current instanceof Write && journal.current.isOf(from, p))) {
+        throw new RpcError('ABORTED', `${this.type.label} was being changed while it was copied: copy it inside of read`)
+      }
+    }
+  }
+
+  describe(describer: Describer): TypeNode {
+    return ['shared', describer.node(this.#value().type)]
+  }
+}
+
+function clearHeader(region: Region, p: number): void {
+  for (let i = 0; i < VALUE; i++) region.i32[p + i] = 0
+}
+
+/** What came of a function: its result, or its error to throw. */
+function attempt<R>(work: () => R): () => R {
+  try {
+    const result = work()
+    return () => result
+  } catch (error) {
+    return () => {
+      throw error
+    }
+  }
+}
+
+function isThenable(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && typeof Reflect.get(value, 'then') === 'function'
+}
+
+/** The view class of everything shared. */
+class SharedValue implements SharedView<unknown, unknown> {
+  readonly [REGION]: Region
+  readonly [WORD]: number
+  declare readonly [ACCESS]: SharedCodec
+  declare readonly toJSON: () => unknown
+
+  constructor(region: Region, word: number) {
+    this[REGION] = region
+    this[WORD] = word
+  }
+
+  read<R>(work: (value: unknown) => R, options: WaitOptions = {}): R {
+    return this[ACCESS].look(this[REGION], this[WORD], work, options)
+  }
+
+  write<R>(work: (value: unknown) => R, options: WaitOptions = {}): R {
+    return this[ACCESS].change(this[REGION], this[WORD], work, options)
+  }
+}
+
+type SharedClass = new (region: Region, word: number) => SharedValue
+
+function makeViewClass(codec: SharedCodec): SharedClass {
+  const viewClass = class extends SharedValue {}
+  Object.defineProperty(viewClass.prototype, ACCESS, { value: codec })
+  installProtocol(viewClass.prototype, codec.type)
+  Object.defineProperty(viewClass, 'name', { value: codec.type.label })
+  return viewClass
+}
+
+const SHAREABLE: ReadonlySet<string> = new Set(['struct', 'list', 'map', 'set', 'sortedMap', 'array'])
+
+/**
+ * A value that any number of processes may read and change at once: looked at inside `read`, changed inside `write`. A write
+ * happens as a whole or not at all, also when it throws, and when its process is killed in the middle: whoever comes next undoes
+ * what was half done.
+ *
+ *     const Store = struct('Store', { words: shared(map(text, u32)) })
+ *     store.words.write((words) => words.set('a', (words.get('a') ?? 0) + 1))
+ *     store.words.read((words) => words.get('a'))
+ */
+export function shared<Value extends AnyType>(value: Value): SharedType<Value> {
+  requireElement('shared', value)
+  if (!SHAREABLE.has(value.kind)) throw new RpcError('INVALID_ARGUMENT', `shared(${value.label}): what is shared is a struct, list, map, set, sortedMap or array`)
+  const type: SharedType<Value> = { kind: 'shared', label: `shared(${value.label})`, value, [CODEC]: once(() => new SharedCodec(type)) }
+  return type
+}

@@ -1,0 +1,215 @@
+// The journal of something shared, in shared memory, so that it survives its writer:
+//
+//   block   +0  u64 next block, null = none    +8  u32 words in use, header included    +12 u32 words of the block
+//           +16 u32 1 = committed              +20 u32 frees done                       +24 records
+//
+//   record  SAVED       u32 1 | words << 2, u64 address, the words as they were
+//           ALLOCATED   u32 2, u64 address of a block
+//           FREED       u32 3, u64 address of a block
+//
+// A record is complete before it counts ("words in use" is written last), and counts before what it tells of happens: whatever
+// instruction the writer dies at, its stores up to there are all there. Until the log is committed the next holder undoes it: it
+// writes saved words back, the latest first, and frees what was allocated. Once committed it goes on freeing what was freed.
+import type { Allocator, Region } from '../../memory/region.js'
+import { Place } from '../map/table.js'
+import { damaged } from '../problems.js'
+
+const USED = 2
+const LENGTH = 3
+const COMMITTED = 4
+const FREES = 5
+const HEADER_WORDS = 6
+const FIRST_WORDS = 256
+/** Blocks of one log: more than a heap has room for means that they lead round in circles. */
+const MAX_BLOCKS = 1 << 16
+
+const SAVED = 1
+const ALLOCATED = 2
+const FREED = 3
+
+interface Block {
+  readonly region: Region
+  readonly word: number
+  used: number
+  readonly length: number
+}
+
+/** The log whose first block the words at `at` of a region point to. Private to the holder of the lock. */
+export class UndoLog {
+  readonly #region: Region
+  readonly #at: number
+  readonly #allocator: Allocator
+  readonly #blocks: Block[] = []
+
+  constructor(region: Region, at: number, allocator: Allocator) {
+    this.#region = region
+    this.#at = at
+    this.#allocator = allocator
+    const place = new Place()
+    let from = region
+    for (let pointer = at; (from.i32[pointer]! | 0) !== 0; pointer = place.word) {
+      place.resolve(from, pointer, HEADER_WORDS)
+      const { region: home, word } = place
+      const used = home.i32[word + USED]! >>> 0
+      const length = home.i32[word + LENGTH]! >>> 0
+      if (used < HEADER_WORDS || used > length || length > home.words - (word - home.shift) || this.#blocks.length > MAX_BLOCKS) {
+        damaged('the journal of something shared is damaged')
+      }
+      this.#blocks.push({ region: home, word, used, length })
+      from = home
+    }
+  }
+
+  get isEmpty(): boolean {
+    return this.#blocks.every(({ used }) => used === HEADER_WORDS)
+  }
+
+  /** Blocks, to free with what they belong to. */
+  forEachBlock(visit: (region: Region, word: number) => void): void {
+    for (const { region, word } of this.#blocks) visit(region, word)
+  }
+
+  save(region: Region, word: number, words: number): void {
+    if (words === 0) return
+    const block = this.#room(3 + words)
+    const a = block.region.i32
+    const at = block.word + block.used
+    a[at] = SAVED | words << 2
+    a[at + 1] = region.lowOf(word)
+    a[at + 2] = region.high
+    for (let i = 0; i < words; i++) a[at + 3 + i] = region.i32[word + i]!
+    this.#count(block, 3 + words)
+  }
+
+  allocated(region: Region, word: number): void {
+    this.#note(ALLOCATED, region, word)
+  }
+
+  freed(region: Region, word: number): void {
+    this.#note(FREED, region, word)
+  }
+
+  #note(kind: number, region: Region, word: number): void {
+    const block = this.#room(3)
+    const a = block.region.i32
+    const at = block.word + block.used
+    a[at] = kind
+    a[at + 1] = region.lowOf(word)
+    a[at + 2] = region.high
+    this.#count(block, 3)
+  }
+
+  #count(block: Block, words: number): void {
+    block.used += words
+    block.region.i32[block.word + USED] = block.used
+  }
+
+  #room(words: number): Block {
+    const last = this.#blocks.at(-1)
+    if (last !== undefined && last.used + words <= last.length) return last
+    const length = Math.max(FIRST_WORDS, HEADER_WORDS + words, last === undefined ? 0 : last.length * 2)
+    const word = this.#allocator.allocate(length * 4)
+    const { region } = this.#allocator
+    const a = region.i32
+    a.fill(0, word, word + HEADER_WORDS)
+    a[word + USED] = HEADER_WORDS
+    a[word + LENGTH] = length
+    const holder = last?.region ?? this.#region
+    const at = last?.word ?? this.#at
+    // The lower half is what makes it a pointer.
+    holder.i32[at + 1] = region.high
+    holder.i32[at] = region.lowOf(word)
+    const block = { region, word, used: HEADER_WORDS, length }
+    this.#blocks.push(block)
+    return block
+  }
+
+  /** From here on the write has happened. {@link finish} does the rest. */
+  commit(): void {
+    const first = this.#blocks[0]
+    if (first !== undefined) first.region.i32[first.word + COMMITTED] = 1
+  }
+
+  /** Frees what a committed log says is free, then empties it. Also what the next holder does in the writer's place. */
+  finish(): void {
+    const first = this.#blocks[0]
+    if (first === undefined) return
+    const a = first.region.i32
+    const done = a[first.word + FREES]! >>> 0
+    let count = 0
+    this.#forEach((kind, region, word) => {
+      // Counted first: a block that was freed must not be freed again, by then it may be somebody else's.
+      if (kind !== FREED || count++ < done) return
+      a[first.word + FREES] = count
+      this.#free(region, word)
+    })
+    this.#empty(first)
+  }
+
+  /** Undoes what an uncommitted log tells of, then empties it. */
+  undo(): void {
+    const records: Array<readonly [kind: number, region: Region, word: number, saved: number, home: Region]> = []
+    this.#forEach((kind, region, word, saved, home) => records.push([kind, region, word, saved, home]))
+    const first = this.#blocks[0]
+    for (const [kind, region, word, saved, home] of records.toReversed()) {
+      if (kind !== SAVED) continue
+      const words = (home.i32[saved]! | 0) >>> 2
+      for (let i = 0; i < words; i++) region.i32[word + i] = home.i32[saved + 3 + i]!
+    }
+    if (first === undefined) return
+    // As in finish: the words are back, and nothing leads to what was allocated.
+    const done = first.region.i32[first.word + FREES]! >>> 0
+    let count = 0
+    for (const [kind, region, word] of records) {
+      if (kind !== ALLOCATED || count++ < done) continue
+      first.region.i32[first.word + FREES] = count
+      this.#free(region, word)
+    }
+    this.#empty(first)
+  }
+
+  get isCommitted(): boolean {
+    const first = this.#blocks[0]
+    return first !== undefined && first.region.i32[first.word + COMMITTED] === 1
+  }
+
+  #free(region: Region, word: number): void {
+    try {
+      this.#allocator.free(region, word)
+    } catch {
+      // A peer has freed it, or written the log: the heap's own data is the peer's to spoil.
+    }
+  }
+
+  /** The log must be empty before it stops being committed. */
+  #empty(first: Block): void {
+    const further = this.#blocks.splice(1)
+    // The latest first: should we die here, what is left of the log is its beginning, and undoing that again does no harm.
+    for (const block of [...further.toReversed(), first]) {
+      block.used = HEADER_WORDS
+      block.region.i32[block.word + USED] = HEADER_WORDS
+    }
+    const a = first.region.i32
+    a[first.word] = 0
+    a[first.word + 1] = 0
+    a[first.word + FREES] = 0
+    a[first.word + COMMITTED] = 0
+    for (const { region, word } of further) this.#free(region, word)
+  }
+
+  #forEach(visit: (kind: number, region: Region, word: number, record: number, home: Region) => void): void {
+    const place = new Place()
+    for (const { region: home, word: start, used } of this.#blocks) {
+      for (let at = HEADER_WORDS; at + 3 <= used;) {
+        const head = home.i32[start + at]! | 0
+        const kind = head & 3
+        const words = kind === SAVED ? head >>> 2 : 0
+        if (kind === 0 || at + 3 + words > used) damaged('the journal of something shared is damaged')
+        place.resolve(home, start + at + 1, Math.max(words, 2))
+        if (place.region.readOnly) damaged('the journal of something shared leads to memory that is only read here')
+        visit(kind, place.region, place.word, start + at, home)
+        at += 3 + words
+      }
+    }
+  }
+}

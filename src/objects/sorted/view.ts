@@ -1,0 +1,86 @@
+import type { Region } from '../../memory/region.js'
+import { ACCESS, KeyedValues, type KeyedAccess, type Part } from '../map/view.js'
+import type { Walk } from './walk.js'
+import { REGION, WORD } from '../view.js'
+import type { Range, SortedMapView } from '../views.js'
+
+/** What a sorted map's view asks of its codec. */
+export interface SortedAccess extends KeyedAccess {
+  walk(region: Region, p: number, range: Range<unknown>): Walk
+  endWalk(walk: Walk): void
+  readKey(walk: Walk): unknown
+  readValue(walk: Walk): unknown
+}
+
+/** The view class of all sorted maps. */
+export class SharedSortedMap extends KeyedValues<SortedAccess> implements SortedMapView<unknown, unknown> {
+  first(range: Range<unknown> = {}): [unknown, unknown] | undefined {
+    const entries = this.entries(range)
+    const { value } = entries.next() as { readonly value: [unknown, unknown] | undefined }
+    entries.return?.()
+    return value
+  }
+
+  last(range: Range<unknown> = {}): [unknown, unknown] | undefined {
+    return this.first({ ...range, reverse: range.reverse !== true })
+  }
+
+  count(range: Range<unknown> = {}): number {
+    if (Object.keys(range).length === 0) return this.size
+    const access = this[ACCESS]
+    const walk = access.walk(this[REGION], this[WORD], range)
+    let count = 0
+    while (walk.step()) count++
+    access.endWalk(walk)
+    return count
+  }
+
+  keys(range: Range<unknown> = {}): IterableIterator<unknown> {
+    return this.#steps('keys', range)
+  }
+
+  values(range: Range<unknown> = {}): IterableIterator<unknown> {
+    return this.#steps('values', range)
+  }
+
+  entries(range: Range<unknown> = {}): IterableIterator<[unknown, unknown]> {
+    return this.#steps('entries', range) as IterableIterator<[unknown, unknown]>
+  }
+
+  #steps(part: Part, range: Range<unknown>): IterableIterator<unknown> {
+    return new Steps(this[ACCESS], this[ACCESS].walk(this[REGION], this[WORD], range), part)
+  }
+}
+
+class Steps implements IterableIterator<unknown> {
+  readonly #access: SortedAccess
+  #walk: Walk | null
+  readonly #part: Part
+
+  constructor(access: SortedAccess, walk: Walk, part: Part) {
+    this.#access = access
+    this.#walk = walk
+    this.#part = part
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  next(): IteratorResult<unknown, undefined> {
+    const walk = this.#walk
+    if (walk === null) return { done: true, value: undefined }
+    if (!walk.step()) return this.return()
+    const access = this.#access
+    if (this.#part === 'values') return { done: false, value: access.readValue(walk) }
+    const key = access.readKey(walk)
+    return { done: false, value: this.#part === 'keys' ? key : [key, access.readValue(walk)] }
+  }
+
+  /** Called by `for … of` when it is left early. */
+  return(): IteratorResult<unknown, undefined> {
+    if (this.#walk !== null) this.#access.endWalk(this.#walk)
+    this.#walk = null
+    return { done: true, value: undefined }
+  }
+}
