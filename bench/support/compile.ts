@@ -26,6 +26,9 @@ export function compiledLimit(name: string): Promise<string> {
   return compiledProgram('bench/limits', name)
 }
 
+/** Compilations begun by this process: two at once write files of their own. */
+let partials = 0
+
 /**
  * The path of the compiled `folder`/`name`.c. Compiled once per content of the program and the folder's headers, flags included;
  * several processes may ask at once.
@@ -41,7 +44,7 @@ export async function compiledProgram(folder: string, name: string): Promise<str
   const target = join(directory, `${name}-${hash.digest('hex').slice(0, 16)}`)
   if (existsSync(target)) return target
   mkdirSync(directory, { recursive: true })
-  const partial = `${target}.${String(process.pid)}`
+  const partial = `${target}.${String(process.pid)}.${String(++partials)}`
   try {
     await compile(join(sources, `${name}.c`), partial)
     renameSync(partial, target)
