@@ -28,14 +28,17 @@ export interface BatchPlan {
 /**
  * Interleaves the contenders' batches, so that a slow spell of the machine falls on all of them. Each round starts with
  * the next contender, so that none always runs behind the same one.
+ * @param onWarm called when the rounds that count begin.
  */
 export async function interleave(
   contenders: readonly Contender[],
   plan: BatchPlan,
+  onWarm: () => void = () => undefined,
 ): Promise<ReadonlyMap<string, BatchSummary>> {
   const means = new Map<string, number[]>(contenders.map(({ name }) => [name, []]))
   if (means.size !== contenders.length) throw new RangeError('two contenders have one name')
   for (let round = -plan.warmupRounds; round < plan.rounds; round++) {
+    if (round === 0) onWarm()
     const first = (round + plan.warmupRounds) % contenders.length
     for (const contender of [...contenders.slice(first), ...contenders.slice(0, first)]) {
       const mean = await contender.batch()

@@ -33,6 +33,11 @@ export class EchoLoad {
     }, PERIOD_MS)
   }
 
+  /** What was recorded so far does not count: it belongs to the warm-up. */
+  forget(): void {
+    this.#count = 0
+  }
+
   pause(): void {
     clearInterval(this.#timer)
   }

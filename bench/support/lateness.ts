@@ -27,6 +27,11 @@ export class LatenessMeter {
     clearTimeout(this.#timer)
   }
 
+  /** What was recorded so far does not count: it belongs to the warm-up. */
+  forget(): void {
+    this.#count = 0
+  }
+
   /** Ends the meter. */
   stop(): LatenessFigures {
     this.pause()

@@ -82,7 +82,10 @@ export const measureLatency = program<Argument, void, LatencyFigures>(
       }),
       loopContender(netUds.name, plan.batches, oneAfterTheOther(() => socket.client.noop())),
     ]
-    const summaries = await interleave(contenders, plan.batches)
+    const summaries = await interleave(contenders, plan.batches, () => {
+      timer.forget()
+      load.forget()
+    })
     const sync_tails = tailsOfSync(() => connection.sync.noop(), plan.tails)
     load.start()
     timer.start()

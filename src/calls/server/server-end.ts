@@ -248,7 +248,7 @@ export class ServerEnd extends End {
         argument = method.argument.cell.read(this.#reading, low, high)
       }
       if (handler.takes === 'argument') result = handler.run.call(handler.self, argument)
-      else if (handler.takes === 'peer') result = handler.run.call(handler.self, argument, this.options.peer)
+      else if (handler.takes === 'peer') result = handler.run.call(handler.self, this.options.peer, argument)
       else result = handler.run.call(handler.self, argument, context!)
     } catch (error) {
       this.#answerError(slot, error, method.name, context)

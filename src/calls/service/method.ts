@@ -41,7 +41,7 @@ export interface ServerMethod {
     | { readonly takes: 'argument'; readonly self: unknown; readonly run: (this: unknown, argument: unknown) => unknown }
     | { readonly takes: 'call'; readonly self: unknown; readonly run: (this: unknown, argument: unknown, call: ServerCall) => unknown }
     /** What {@link ServerConnection.peer} holds. */
-    | { readonly takes: 'peer'; readonly self: unknown; readonly run: (this: unknown, argument: unknown, peer: unknown) => unknown }
+    | { readonly takes: 'peer'; readonly self: unknown; readonly run: (this: unknown, peer: unknown, argument: unknown) => unknown }
 }
 
 /** Options of one call. */

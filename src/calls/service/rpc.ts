@@ -211,7 +211,7 @@ export class Rpc implements AsyncDisposable {
       isolation: 'none',
       argument: passing(argument),
       result: passing(result),
-      handler: { takes: 'peer', self: undefined, run: (value, accepted) => fn(accepted as AcceptedConnection, value) },
+      handler: { takes: 'peer', self: undefined, run: fn as (accepted: unknown, value: unknown) => unknown },
     })
   }
 
