@@ -1,7 +1,8 @@
 // What a call that fails tells its caller, and what a server says of its own mistakes.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { connect, method, nothing, RpcError, serve, service, type Service, Status, type StatusName, struct, text, u32 } from '../../src/index.js'
+import { connect, json, method, nothing, RpcError, serve, service, type Service, Status, type StatusName, struct, text, u32 } from '../../src/index.js'
+import { locationOf } from '../../src/objects/index.js'
 import { Everything, everyHandler, Gates } from '../support/everything.js'
 import { errorOf, Ground } from '../support/ground.js'
 
@@ -156,4 +157,27 @@ test('any other difference between services is refused at connect, and named', a
 test('RpcError.is knows the errors of calls, and nothing else', () => {
   assert.ok(RpcError.is(new RpcError('ABORTED', 'x')))
   for (const value of [null, undefined, 1, {}, new Error('x')]) assert.ok(!RpcError.is(value))
+})
+
+test('a handler that gives back a spoiled document, or a result that cannot be looked at, ends one call and not the server', async (t) => {
+  await using ground = await Ground.open(t)
+  const Spoiled = service('spoiled', { echo: method(1, json, json), odd: method(2, nothing, u32) })
+  ground.owns(await serve(ground.channel, Spoiled, {
+    echo: (document) => document,
+    odd: () => new Proxy({}, { has: () => { throw new Error('no looking for then here') } }) as never,
+  }, { onError: () => undefined }))
+  const conn = await ground.connectTo(Spoiled)
+  const document = conn.heap.json({ inner: { a: 1, b: 2 }, c: 'long enough to lie outside of its cell' })
+  const { region, word } = locationOf(document)
+  for (let at = word; at < word + 8; at++) {
+    const kept = region.i32[at]!
+    for (const wild of [0x7fff_fff0, -16, 1]) {
+      region.i32[at] = wild
+      // A wrong value or an error, whichever it is.
+      await conn.echo(document as never).catch((error: unknown) => assert.ok(RpcError.is(error), String(error)))
+    }
+    region.i32[at] = kept
+  }
+  assert.equal((await errorOf(conn.odd())).code, 'UNKNOWN')
+  assert.equal(JSON.stringify(await conn.echo(document as never)), JSON.stringify(document))
 })

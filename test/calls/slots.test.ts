@@ -77,6 +77,19 @@ test('a queue beyond its limit is refused, and what waits is answered', async (t
   assert.equal(answered, QUEUE_MAX)
 })
 
+test('a call that waits for a slot is sent when a pipeline has given its slots back', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect({ slots: 4 })
+  const pipeline = conn.pipeline('number')
+  let sent = 0
+  while (pipeline.submit(sent)) sent++
+  const waiting = conn.number(77)
+  let answers = 0
+  while (answers < sent) answers += pipeline.poll(() => undefined)
+  assert.equal(await waiting, 77)
+})
+
 test('a sync call to oneself on the same thread is refused, and an async one works', async (t) => {
   await using ground = await Ground.open(t)
   const gates = new Gates()

@@ -32,9 +32,6 @@ export class ClientEnd extends ClientRing {
 
   #polls = 0
 
-  /** The announced slot when the doorbell last rang: another one shows that calls were made since. */
-  #nextWhenRung = -1
-
   #tick = 0
 
   #tickTimer: NodeJS.Timeout | undefined
@@ -101,6 +98,16 @@ export class ClientEnd extends ClientRing {
     return handled
   }
 
+  override finish(slot: number, method: ClientMethod): unknown {
+    if (this.#queue.length === 0) return super.finish(slot, method)
+    try {
+      return super.finish(slot, method)
+    } finally {
+      // Its slot is free for a call that somebody awaits.
+      this.#resumeQueue()
+    }
+  }
+
   /** Ends the connection on this side; calls in flight reject. Idempotent. */
   close(error: RpcError): void {
     if (this.gone !== undefined) return
@@ -122,8 +129,8 @@ export class ClientEnd extends ClientRing {
     this.awake()
     // While somebody awaits an answer, others ring too: of calls made on this thread, and of those that nobody waits for.
     const quarantined = this.quarantine.size
-    let wanted = this.next !== this.#nextWhenRung
-    this.#nextWhenRung = this.next
+    let wanted = this.calledSinceRung
+    this.calledSinceRung = false
     const handled = this.#scan()
     if (handled > 0 || quarantined > 0) this.#afterAnswers()
     wanted ||= this.quarantine.size < quarantined
@@ -315,10 +322,8 @@ export class ClientEnd extends ClientRing {
 
   #onTick(): void {
     this.#tick++
-    if (this.quarantine.size > 0) {
-      this.reclaim()
-      this.#resumeQueue()
-    }
+    if (this.quarantine.size > 0) this.reclaim()
+    this.#resumeQueue()
     if (this.outstanding === 0 && this.quarantine.size === 0) {
       clearInterval(this.#tickTimer)
       this.#tickTimer = undefined

@@ -56,6 +56,9 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
   /** For each slot of a pipelined call: what its argument was built in. */
   readonly #pipelined: (ArgumentScope | null)[]
 
+  /** A ring after it was not needless: the server may have looked before its answer was taken. */
+  protected calledSinceRung = false
+
   /** A call was made since answers were last polled for. */
   #inBatch = false
 
@@ -173,6 +176,8 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
     } finally {
       this.#building = false
     }
+    // A getter of the argument may have closed the connection.
+    if (this.gone !== undefined) throw this.goneError(method)
     if (scope === null || !scope.isEmpty) return scope
     this.#scopePool.push(scope)
     return scopeOf(value)
@@ -211,6 +216,7 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
   protected publish(slot: number, method: ClientMethod, scope: ArgumentScope | null, timeoutMs: number): void {
     const { words, cell } = this
     const at = slotWord(slot)
+    this.calledSinceRung = true
     const next = this.free.take()
     this.next = next
     let request = this.returned[slot]! | (next << Request.NEXT_SHIFT)

@@ -40,7 +40,7 @@ export class Pipeline<Argument, Result> {
     this.#end.flush()
     const inFlight = this.#inFlight
     let count = 0
-    while (inFlight.count > 0) {
+    while (inFlight.count > 0 && !this.#end.isUnmapped) {
       const slot = inFlight.first()
       if (!this.#end.isAnswered(slot)) break
       inFlight.removeFirst()

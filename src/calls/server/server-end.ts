@@ -60,6 +60,8 @@ export class ServerEnd extends End {
   #expected = 0
   #inHandlers = 0
   readonly #hotTime: HotTime
+  /** A ring after it was not needless: the client may have looked before its request was taken. */
+  #tookSinceRung = false
   /** Whether the client slept was looked at without a fence after the last answer. */
   #unfenced = false
   /** Made for the first call of a method with isolation. */
@@ -101,7 +103,7 @@ export class ServerEnd extends End {
 
   poll(): number {
     let taken = 0
-    while (taken < BATCH_MAX && this.#isHere()) {
+    while (taken < BATCH_MAX && !this.#gone && this.#isHere()) {
       this.#take(this.#expected)
       taken++
     }
@@ -111,7 +113,7 @@ export class ServerEnd extends End {
 
   /** A client that fell asleep just when the last answer was published is woken. */
   #finishBatch(): void {
-    if (!this.#unfenced) return
+    if (!this.#unfenced || this.#gone) return
     this.#unfenced = false
     this.wakePeer()
   }
@@ -131,7 +133,7 @@ export class ServerEnd extends End {
     if (this.#cancellations.areAwaited) this.#cancellations.look(this.peerCancels())
     if (!super.rest(now)) return false
     this.hotSet.leave(this)
-    if (now !== Infinity) this.#hotTime.sleeps(now)
+    this.#hotTime.sleeps(now === Infinity ? performance.now() : now)
     return true
   }
 
@@ -173,19 +175,21 @@ export class ServerEnd extends End {
   protected override rung(): boolean {
     this.awake()
     this.#hotTime.woken(performance.now())
+    const wanted = this.#tookSinceRung
+    this.#tookSinceRung = false
     let handled = this.#cancellations.look(this.peerCancels()) ? 1 : 0
     handled += this.poll()
     if (this.#gone) return true
     // Handled outside the loop, but a sign of more to come all the same: the loop starts the end's hot time by it.
     if (handled > 0) this.active = true
-    if (this.hotMs > 0 && this.hotSet.enter(this)) return handled > 0
+    if (this.hotMs > 0 && this.hotSet.enter(this)) return handled > 0 || wanted
     // No place in the hot set: answer what is there and sleep again. When requests keep coming, others get their turn.
     for (let crossings = 0; !this.#gone && !this.sleep(); handled += this.poll()) {
       if (++crossings < CROSSINGS_MAX) continue
       setImmediate(() => void (this.#gone || this.rung()))
       break
     }
-    return handled > 0
+    return handled > 0 || wanted
   }
 
   protected override peerGone(): void {
@@ -223,6 +227,7 @@ export class ServerEnd extends End {
       return
     }
     this.#expected = next
+    this.#tookSinceRung = true
     this.#hotTime.message()
     if (this.#lent[slot] === 1) {
       this.#lent[slot] = 0
@@ -238,6 +243,7 @@ export class ServerEnd extends End {
     const { handler } = method
     const context = handler.takes === 'call' ? new ServerCall(this.#host, method.name, slot, words, request) : undefined
     let result: unknown
+    let isLater: boolean
     try {
       let argument: unknown
       if (method.isolation !== 'none' && !method.argument.isImmediate) {
@@ -250,11 +256,13 @@ export class ServerEnd extends End {
       if (handler.takes === 'argument') result = handler.run.call(handler.self, argument)
       else if (handler.takes === 'peer') result = handler.run.call(handler.self, this.options.peer, argument)
       else result = handler.run.call(handler.self, argument, context!)
+      // Looking for `then` runs code of the result: a getter, or a proxy over what the client wrote.
+      isLater = typeof result === 'object' && result !== null && isPromise(result)
     } catch (error) {
       this.#answerError(slot, error, method.name, context)
       return
     }
-    if (typeof result === 'object' && result !== null && isPromise(result)) this.#finishLater(slot, method, result, context)
+    if (isLater) this.#finishLater(slot, method, result as PromiseLike<unknown>, context)
     else if (method.result.isNothing) this.#publish(slot, 0, context)
     else this.#answer(slot, method, result, context)
   }

@@ -85,7 +85,7 @@ export function messageOf(error: unknown): string {
   }
 }
 
-/** Whether a handler's result is to be awaited: any thenable. */
+/** Whether a handler's result is to be awaited: any thenable that is no view. May throw what a getter throws. */
 export function isPromise(value: object): value is PromiseLike<unknown> {
-  return value instanceof Promise || ('then' in value && typeof value.then === 'function')
+  return value instanceof Promise || (!isView(value) && 'then' in value && typeof value.then === 'function')
 }

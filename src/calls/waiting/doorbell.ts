@@ -1,6 +1,6 @@
 import { addon, watch, type Watch } from '../../sys/index.js'
 
-/** Needless bytes an honest peer may send in a second: a wake-up can be crossed by a message that was seen by polling. */
+/** Needless wake-ups an honest peer may cause in a second: a wake-up can be crossed by a message that was seen by polling. */
 const NEEDLESS_MAX = 1000
 const NEEDLESS_WINDOW_MS = 1000
 

@@ -19,8 +19,8 @@ export function closeScope(scope: CallScope): void {
  * What both ends of a connection have in common: the two lines of flags, sleeping and waking.
  *
  * The protocol of waking: who is about to sleep stores ASLEEP in its line and then looks at the ring once more; who has
- * published loads the peer's line afterwards and rings when it finds ASLEEP. Both sides store before they load, with full
- * fences between (`Atomics.store` is one), so that at least one of them sees the other.
+ * published loads the peer's line afterwards, at the latest at the end of its batch, and rings when it finds ASLEEP. Both
+ * sides store before they load, with full fences between, so that at least one of them sees the other.
  */
 export abstract class End implements Pollable {
   active = false

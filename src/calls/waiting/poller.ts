@@ -146,7 +146,7 @@ export class Poller {
       if (end === undefined) continue
       if (end.active) {
         end.active = false
-        end.stayHot(now)
+        end.stayHot(now === Infinity ? performance.now() : now)
       } else if (end.rest(now)) {
         this.remove(end)
       }
@@ -165,7 +165,8 @@ export class Poller {
   #spin(idleRounds: number, turnStart: number): void {
     const hot = this.#hot
     let idle = 0
-    for (let round = 1; idle < idleRounds && hot.length > 0; round++) {
+    let busy = 0
+    while (idle < idleRounds && hot.length > 0) {
       if (this.#pollAll() === 0) {
         if (++idle === (this.#besidePeer ? 1 : SAME_CPU_ROUNDS) && this.#waitBesidePeer()) idle = 0
         if (this.#inVain) return
@@ -173,7 +174,7 @@ export class Poller {
       }
       idle = 0
       if (this.#interrupted) return
-      if (round % CLOCK_ROUNDS === 0 && performance.now() - turnStart > TURN_MS) return
+      if (++busy % CLOCK_ROUNDS === 0 && performance.now() - turnStart > TURN_MS) return
     }
   }
 
