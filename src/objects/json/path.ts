@@ -11,7 +11,7 @@ import { Needle } from './needle.js'
 import { doubleOf, openedText, openText, textOf, valueOf } from './read.js'
 import { follow, openArray, opened } from './record.js'
 import { FIRST_SLOT, slotTable } from './shapes.js'
-import { jsonView } from './whole.js'
+import { IS_ARRAY, jsonView } from './whole.js'
 
 /** A value that a path's predicates compare with. */
 export type JsonScalar = string | number | boolean | null
@@ -64,6 +64,7 @@ function compile(keys: readonly string[], missing: string, result: string, judge
   emitter.named('BEHIND', BEHIND)
   emitter.named('REGION', REGION)
   emitter.named('WORD', WORD)
+  emitter.named('IS_ARRAY', IS_ARRAY)
   emitter.named('jsonView', jsonView)
   emitter.named('valueOf', valueOf)
   emitter.named('form', fastForm)
@@ -77,6 +78,7 @@ function compile(keys: readonly string[], missing: string, result: string, judge
 const d = document[BEHIND] ?? document
 let r = d[REGION], w = d[WORD], s, p, e, v, h
 if (r === undefined) jsonView(document)
+if (d[IS_ARRAY] === true) return ${missing}
 let a = r.i32
 ${steps.join('\n')}
 return ${result}

@@ -18,7 +18,7 @@ function at(value: unknown, keys: readonly string[]): unknown {
 test('paths select, compare, range, prefix and membership as the plain value', () => {
   const arena = new Arena(1 << 27)
   const paths = [['a'], ['b'], ['nested', 'x'], ['nested', 'a long key'], ['a', 'name'], ['7'], ['a', 'b', 'x'], ['absent']].map((keys) => ({ keys, path: jsonPath(...keys) }))
-  fc.assert(fc.property(document, scalar, fc.constantFrom(...texts), fc.integer({ min: 1, max: 4 }), (value, sought, prefix, times) => {
+  fc.assert(fc.property(fc.oneof({ weight: 5, arbitrary: document }, { weight: 1, arbitrary: fc.array(fc.oneof(scalar, inner), { maxLength: 4 }) }), scalar, fc.constantFrom(...texts), fc.integer({ min: 1, max: 4 }), (value, sought, prefix, times) => {
     let view = {}
     for (let i = 0; i < times; i++) view = buildJson(arena, value) as object
     for (const { keys, path } of paths) {
