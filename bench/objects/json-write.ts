@@ -84,15 +84,19 @@ export const jsonWrite: Section = {
     const argument = { plan: planFor(quick), documents: quick ? 2_000 : 20_000 }
     const results = await runChild(measureJsonWrite, argument, { label: 'writing json', cpu: cpus.caller })
     const built = results.map(({ build, stringify_parse }) => build.mean_ns / stringify_parse.mean_ns)
-    const parsed = results.map(({ parse, json_parse }) => parse.mean_ns / json_parse.mean_ns)
-    output.table('Documents written into shared memory', ['', 'text', 'stringify + parse', 'heap.json', '÷', 'JSON.parse(string)', 'of a buffer', 'parseJson(buffer)', '÷ string'],
+    // Both start from the same bytes, as they come from a socket or a file; a string that lies there already is another task.
+    const parsed = results.map(({ parse, json_parse_of_buffer }) => parse.mean_ns / json_parse_of_buffer.mean_ns)
+    const ofStrings = results.map(({ parse, json_parse }) => parse.mean_ns / json_parse.mean_ns)
+    const columns = ['', 'text', 'stringify + parse', 'heap.json', '÷', 'JSON.parse of a buffer', 'of a string', 'parseJson(buffer)', '÷ buffer', '÷ string']
+    output.table('Documents written into shared memory', columns,
       results.map(({ name, bytes, stringify_parse, build, json_parse, json_parse_of_buffer, parse }, i) => [
         name, `${(bytes / 1e6).toFixed(2)} MB`, formatNs(stringify_parse.mean_ns), formatNs(build.mean_ns), formatRatio(built[i]!),
-        formatNs(json_parse.mean_ns), formatNs(json_parse_of_buffer.mean_ns), formatNs(parse.mean_ns), formatRatio(parsed[i]!),
+        formatNs(json_parse_of_buffer.mean_ns), formatNs(json_parse.mean_ns), formatNs(parse.mean_ns), formatRatio(parsed[i]!), formatRatio(ofStrings[i]!),
       ]))
     return {
       json_build_over_stringify_parse: Math.max(...built),
       parse_over_json_parse: Math.max(...parsed),
+      parse_over_json_parse_of_string: Math.max(...ofStrings),
       json_write: results,
     }
   },

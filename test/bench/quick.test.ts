@@ -19,7 +19,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
     'one_core_hog.async_over_uds',
   ],
   objects: [
-    'json_read_over_plain', 'json_build_over_stringify_parse', 'parse_over_json_parse', 'memory_over_plain', 'map_get_over_plain_map',
+    'json_read_over_plain', 'json_build_over_stringify_parse', 'parse_over_json_parse', 'parse_over_json_parse_of_string', 'memory_over_plain', 'map_get_over_plain_map',
     'map_get_fresh_over_plain_map', 'copy_from_ns_per_node',
   ],
   operations: [
