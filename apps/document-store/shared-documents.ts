@@ -1,7 +1,7 @@
 // Documents in shared memory, as the store reads and changes them.
 import { type Address, jsonPath, type JsonPath, type ObjectHeap, RpcError } from 'rpcool'
 import { Document, type DocumentView } from './service.js'
-import type { Documents } from './store/documents.js'
+import type { Documents, Reader } from './store/documents.js'
 import { COMPOUND, type Found, indexOf, isScalar, type Json, parsePath, requirePlace, type Scalar } from './store/values.js'
 
 type Holder = Readonly<Record<string, unknown>>
@@ -33,15 +33,15 @@ export class SharedDocuments implements Documents<Address> {
     return this.heap.at(Document, address)
   }
 
-  reader(path: string): (address: Address) => Found {
+  body(address: Address): unknown {
+    return this.at(address).body
+  }
+
+  reader(path: string): Reader {
     const keys = parsePath(path)
     const select = keys.some((key) => indexOf(key) >= 0) ? undefined : compiled(keys)
-    if (select === undefined) return (address) => found(walk(this.at(address).body, keys))
-    return (address) => {
-      const { body } = this.at(address)
-      // An array has no keys; a compiled path expects an object.
-      return typeof body === 'object' && body !== null && !isArray(body) ? found(select(body)) : undefined
-    }
+    if (select === undefined) return (body) => found(walk(body, keys))
+    return (body) => (typeof body === 'object' && body !== null ? found(select(body)) : undefined)
   }
 
   assign(address: Address, path: string, value: Json): void {

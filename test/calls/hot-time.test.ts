@@ -29,6 +29,22 @@ test('a message that followed while it was awake, or just after it slept, gives 
   assert.equal(hot.ms, 0.05)
 })
 
+test('the pause of a client that calls again a little later is waited for, until it calls no more', () => {
+  const hot = new HotTime(0.05)
+  wake(hot, 10, 2)
+  // It fell asleep at 10.05, after 0.05 without a message.
+  wake(hot, 10.12, 3)
+  assert.ok(Math.abs(hot.ms - 0.12) < 1e-9, `${hot.ms}`)
+  wake(hot, 20, 2)
+  assert.equal(hot.ms, 0.05)
+})
+
+test('a pause that is too long is not waited for', () => {
+  const hot = new HotTime(0.05)
+  for (let i = 0; i < 6; i++) wake(hot, 10 + i * 0.5, 2)
+  assert.equal(hot.ms, 0.05)
+})
+
 test('a policy that never sleeps keeps its time', () => {
   assert.equal(new HotTime(Infinity).ms, Infinity)
 })

@@ -10,13 +10,15 @@ export interface PlainDocument {
 export const plainDocuments: Documents<PlainDocument> = {
   absent: { key: '', body: null },
 
+  body: ({ body }) => body,
+
   reader(path) {
     const keys = parsePath(path)
     const [first, second] = keys as [string, string | undefined]
     // A key that every object inherits something under.
-    if (keys.some((key) => key in Object.prototype)) return ({ body }) => found(walk(body, keys, ownMember))
-    if (second === undefined) return ({ body }) => found(member(body, first))
-    return ({ body }) => found(walk(body, keys, member))
+    if (keys.some((key) => key in Object.prototype)) return (body) => found(walk(body, keys, ownMember))
+    if (second === undefined) return (body) => found(member(body, first))
+    return (body) => found(walk(body, keys, member))
   },
 
   assign({ body }, path, value) {

@@ -1,4 +1,4 @@
-import type { Documents } from './documents.js'
+import type { Documents, Reader } from './documents.js'
 import { type Condition, fulfils } from './filter.js'
 import { HashIndex, type Index, type IndexKind, OrderedIndex } from './indexes.js'
 import { type Found, isScalar, type Json, parsePath, type Scalar } from './values.js'
@@ -37,9 +37,9 @@ export class DocumentStore<D> {
   #keys: string[] = []
   readonly #free: number[] = []
   readonly #indexes = new Map<string, Index>()
-  readonly #readers = new Map<string, (document: D) => Found>()
+  readonly #readers = new Map<string, Reader>()
   /** The same as `#indexes`, each with its reader: walked for every document. */
-  #entering: (readonly [index: Index, read: (document: D) => Found])[] = []
+  #entering: (readonly [index: Index, read: Reader])[] = []
   /** What they read of the document at hand. */
   readonly #read: Found[] = []
 
@@ -109,7 +109,9 @@ export class DocumentStore<D> {
 
   /** Before anything is changed: a document that cannot be read must leave the indexes as they were. */
   #readIndexed(document: D): void {
-    for (let i = 0; i < this.#entering.length; i++) this.#read[i] = this.#entering[i]![1](document)
+    if (this.#entering.length === 0) return
+    const body = this.#documents.body(document)
+    for (let i = 0; i < this.#entering.length; i++) this.#read[i] = this.#entering[i]![1](body)
   }
 
   /** Forgets all documents and answers them; indexes stay, empty. */
@@ -132,7 +134,7 @@ export class DocumentStore<D> {
     if (!this.#indexes.has(path) && this.#indexes.size >= INDEXES_MAX) throw new RangeError(`a store has at most ${INDEXES_MAX} indexes`)
     const read = this.#reader(path)
     const index = kind === 'hash' ? new HashIndex(path) : new OrderedIndex(path)
-    for (const [id, document] of this.#stored.entries()) if (document !== this.#absent) index.add(id, read(document))
+    for (const [id, document] of this.#stored.entries()) if (document !== this.#absent) index.add(id, read(this.#documents.body(document)))
     this.#indexes.set(path, index)
     this.#listIndexes()
   }
@@ -174,7 +176,7 @@ export class DocumentStore<D> {
     const read = this.#reader(path)
     const groups = new Map<Scalar, number>()
     this.#each(where, (document) => {
-      const value = read(document)
+      const value = read(this.#documents.body(document))
       if (isScalar(value)) groups.set(value, (groups.get(value) ?? 0) + 1)
       if (groups.size > GROUPS_MAX) throw new RangeError(`there are more than ${GROUPS_MAX} groups`)
       return true
@@ -186,10 +188,11 @@ export class DocumentStore<D> {
   join({ where, limit = Infinity }: Search, left: string, right: string): (readonly [D, D])[] {
     const read = this.#reader(left)
     const lefts = this.find({ where })
-    const partners = this.#byValue(lefts.map(read), right)
+    const values = lefts.map((document) => read(this.#documents.body(document)))
+    const partners = this.#byValue(values, right)
     const pairs: (readonly [D, D])[] = []
-    for (const document of lefts) {
-      const value = read(document)
+    for (const [i, document] of lefts.entries()) {
+      const value = values[i]
       if (!isScalar(value)) continue
       for (const partner of partners(value)) {
         if (pairs.length >= limit) return pairs
@@ -206,7 +209,7 @@ export class DocumentStore<D> {
     for (const value of values) if (isScalar(value)) wanted.set(value, [])
     const read = this.#reader(path)
     this.#each([], (document) => {
-      const value = read(document)
+      const value = read(this.#documents.body(document))
       if (isScalar(value)) wanted.get(value)?.push(document)
       return true
     })
@@ -217,14 +220,15 @@ export class DocumentStore<D> {
   #each(where: readonly Condition[], visit: (document: D) => boolean): void {
     const best = this.#choose(where)
     const tests = where.filter((condition) => condition !== best?.exact).map((condition) => [condition, this.#reader(condition.path)] as const)
-    const passes = (document: D): boolean => tests.every(([condition, read]) => fulfils(condition, read(document)))
-    if (best === undefined) {
-      for (const document of this.#stored) if (document !== this.#absent && passes(document) && !visit(document)) return
-      return
+    const passes = (document: D): boolean => {
+      const body = this.#documents.body(document)
+      return tests.every(([condition, read]) => fulfils(condition, read(body)))
     }
-    for (const id of best.ids) {
-      const document = this.#stored[id]!
-      if (document !== this.#absent && (tests.length === 0 || passes(document)) && !visit(document)) return
+    const goesOn = (document: D): boolean => document === this.#absent || (tests.length > 0 && !passes(document)) || visit(document)
+    if (best === undefined) {
+      for (const document of this.#stored) if (!goesOn(document)) return
+    } else {
+      for (const id of best.ids) if (!goesOn(this.#stored[id]!)) return
     }
   }
 
@@ -243,7 +247,7 @@ export class DocumentStore<D> {
     return { ids: index.search(condition), exact: index.hasArrays || condition.kind === 'contains' ? undefined : condition }
   }
 
-  #reader(path: string): (document: D) => Found {
+  #reader(path: string): Reader {
     let reader = this.#readers.get(path)
     if (reader === undefined) {
       parsePath(path)
