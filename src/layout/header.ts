@@ -8,7 +8,7 @@ import { RpcError } from '../base/errors.js'
  *   +8   u32 version of the layout
  *   +12  u32 fingerprint of the layout's constants
  *   +16  u32 geometry (meaning depends on the kind)
- *   +20 … +63  zero
+ *   +20 … +63  what the kind says; zero at first
  */
 export const HEADER_BYTES = 64
 export const MAGIC = 0x6f435052

@@ -4,6 +4,7 @@ import { fingerprintOf } from './header.js'
  * A heap is one memory file, cut into spans of equal size; its geometry follows from its length alone.
  *
  *   +0          header line (header.ts), geometry = log2 of the span size
+ *   +20         u32 word index of the latest shape of json made here, which names the one before it (json-layout.ts); 0 = none
  *   +64         directory: 8 bytes a span
  *                   u32 entry   owner member (bits 0-9, 0 = free) | kind (bits 10-16) | REMOTE_FREED (bit 17)
  *                   u32 aux     small spans: 1 = somebody freed blocks of it remotely; large head: spans in the run
@@ -21,6 +22,9 @@ import { fingerprintOf } from './header.js'
  * and the owner decides by its private copy alone.
  */
 export const HEAP_KIND = 0x70616568 // 'heap'
+/** Word of the header line where the list of shapes begins. */
+export const SHAPES_WORD = 5
+
 /** Where the directory starts. */
 export const enum Directory {
   BYTE = 64,
@@ -59,7 +63,7 @@ export const CLASS_BYTES: readonly number[] = [
 const LINE_WORDS = 16
 
 export const HEAP_FINGERPRINT = fingerprintOf([
-  Directory.BYTE, Entry.MEMBER_MASK, Entry.KIND_SHIFT, Entry.KIND_MASK, Kind.CHUNK, Kind.LARGE, Kind.CONTINUED, Entry.REMOTE_FREED, LINE_WORDS, ...CLASS_BYTES,
+  SHAPES_WORD, Directory.BYTE, Entry.MEMBER_MASK, Entry.KIND_SHIFT, Entry.KIND_MASK, Kind.CHUNK, Kind.LARGE, Kind.CONTINUED, Entry.REMOTE_FREED, LINE_WORDS, ...CLASS_BYTES,
 ])
 
 export interface HeapGeometry {

@@ -22,7 +22,7 @@
  *               then an index of 2^bits × u32 (entry + 1, 0 = free; open addressing; none when bits is 0)
  *   moved       +0 address lo   +4 80000000 + address bits 32-47: an object or array that outgrew its place; the target is a
  *               block of its own that starts with the record
- *   shape       +0 magic   +4 keys   +8 words of the whole   +12 0   +16 keys { text }, one after the other
+ *   shape       +0 magic   +4 keys   +8 words of the whole   +12 the shape made before it   +16 keys { text }, one after the other
  *
  * A document is a tree, in one block when it is small:
  *
@@ -60,10 +60,12 @@ export const DOCUMENT_MAGIC = 0x4a53
 
 export const SHAPE_MAGIC = 0x70616873 // 'shap'
 export const SHAPE_WORDS = 4
+/** Word of a shape that names the one made before it in its heap. */
+export const SHAPE_BEFORE = 3
 
 export const JSON_NUMBERS: readonly number[] = [
   INT, CONSTANT, NEAR_TEXT, TEXT, OBJECT, ARRAY, INLINE_TEXT, NULL, FALSE, TRUE, OWNED, INLINE_UNITS, MOVED, DICTIONARY, DICTIONARY_WORDS,
-  ENTRY_WORDS, RECORD_WORDS, DOCUMENT_WORDS, DOCUMENT_MAGIC, SHAPE_MAGIC, SHAPE_WORDS,
+  ENTRY_WORDS, RECORD_WORDS, DOCUMENT_WORDS, DOCUMENT_MAGIC, SHAPE_MAGIC, SHAPE_WORDS, SHAPE_BEFORE,
 ]
 
 /** What a service that passes json says of its layout. */

@@ -1,10 +1,11 @@
 import { RpcError } from '../base/errors.js'
 import { makeAddress } from '../base/numbers.js'
+import { SHAPES_WORD } from '../layout/heap-layout.js'
 import type { Allocator } from './allocator.js'
 import type { Heap } from './heap.js'
 import { heapDebug } from './heap-debug.js'
 import { sumStats, type HeapStats } from './heap-stats.js'
-import type { Region, RegionSpace } from './region.js'
+import type { Region, RegionSpace, ShapesPlace } from './region.js'
 
 /** Heaps of one connection; a further heap is a request to the daemon, so that this bounds what a runaway client maps. */
 export const HEAPS_MAX = 64
@@ -32,6 +33,11 @@ export class HeapSet implements Allocator, RegionSpace {
 
   get heaps(): readonly Heap[] {
     return this.#heaps
+  }
+
+  /** In the first heap: shapes that were made in others are not listed. */
+  get shapesPlace(): ShapesPlace {
+    return { region: this.#heaps[0]!.region, word: SHAPES_WORD }
   }
 
   /** Adds a further heap; allocation goes on in it when the others are full. */

@@ -38,8 +38,17 @@ export interface Allocator {
   /** What lies in it goes together and soon: nothing that is to stay, such as a shape of json, may be put there. */
   readonly transient?: boolean
 
+  /** Where the list of shapes that all members of its heap share begins. */
+  readonly shapesPlace?: ShapesPlace
+
   /** The largest block, in bytes, that is not rounded up to much more than its size. */
   readonly smallMax?: number
+}
+
+/** A word of a heap: the index of a shape in the same region, or 0. */
+export interface ShapesPlace {
+  readonly region: Region
+  readonly word: number
 }
 
 /** What the calls layer must know of a scope whose object is passed: which bytes are the argument. */

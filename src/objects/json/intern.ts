@@ -1,11 +1,12 @@
 // The shapes that this isolate makes in a heap: a private tree of keys, whose nodes name shapes in shared memory.
-import { SHAPE_MAGIC, SHAPE_WORDS } from '../../layout/json-layout.js'
+import { SHAPE_BEFORE, SHAPE_MAGIC, SHAPE_WORDS } from '../../layout/json-layout.js'
 import type { Allocator } from '../../memory/region.js'
 import { RpcError } from '../../base/errors.js'
 import { MAX_SHAPE_KEYS, MAX_SHAPE_WORDS, MAX_SHAPES_MADE, MAX_TREE_NODES } from './limits.js'
 import { needleOf, type Needle } from './needle.js'
 import type { Input } from './parse-input.js'
 import type { Shape } from './shapes.js'
+import { ShapeList } from './shape-list.js'
 
 /** Sequences of keys that were met once: 2^12. */
 const REMEMBERED = 4096
@@ -67,20 +68,26 @@ export function nextSequence(sequence: number, hash: number): number {
 }
 
 /**
- * One isolate's shapes in the heap of one allocator. The shapes' memory is the heap's for ever: documents that live on, and
- * readers, rely on it. So their number is bounded, and only keys that occur together for the second time become a shape.
+ * The shapes in the heap of one allocator, as one isolate uses them: those of other members too. The shapes' memory is the heap's
+ * for ever: documents that live on, and readers, rely on it. So their number is bounded, and only keys that occur together for
+ * the second time become a shape.
  */
 export class Intern {
   readonly root = new KeyNode(null, needleOf(''), '', 0, 0, SHAPE_WORDS)
   /** The nodes of shapes that documents were copied with. */
   readonly copies = new Map<Shape, KeyNode | null>()
   readonly #seen = new Int32Array(REMEMBERED)
+  readonly #list: ShapeList | null
   #nodes = 0
   #shapes = 0
 
-  constructor(readonly allocator: Allocator) {}
+  constructor(readonly allocator: Allocator) {
+    const { shapesPlace } = allocator
+    this.#list = shapesPlace === undefined ? null : new ShapeList(shapesPlace)
+    this.#learn()
+  }
 
-  /** How many shapes were made. */
+  /** How many shapes are known. */
   get shapes(): number {
     return this.#shapes
   }
@@ -107,7 +114,21 @@ export class Intern {
       if (next === null) return null
       node = next
     }
-    return node.shapeHi !== 0 || node === this.root || this.#makeShape(node) ? node : null
+    if (node.shapeHi !== 0 || node === this.root) return node
+    this.#learn()
+    return node.shapeHi !== 0 || this.#makeShape(node) ? node : null
+  }
+
+  /** Takes in what other members have made meanwhile. */
+  #learn(): void {
+    this.#list?.look((keys, lo, hi) => {
+      let node: KeyNode | null = this.root
+      for (const key of keys) node = node === null ? null : this.#step(node, key)
+      if (node === null || node === this.root || node.shapeHi !== 0) return
+      node.shapeLo = lo
+      node.shapeHi = hi
+      this.#shapes++
+    })
   }
 
   #step(node: KeyNode, key: string): KeyNode | null {
@@ -138,7 +159,7 @@ export class Intern {
     a[start] = SHAPE_MAGIC
     a[start + 1] = node.depth
     a[start + 2] = node.words
-    a[start + 3] = 0
+    a[start + SHAPE_BEFORE] = 0
     let end = start + node.words
     for (let key: KeyNode = node; key.parent !== null; key = key.parent) {
       end -= 1 + wordsOfKey(key.needle)
@@ -146,6 +167,7 @@ export class Intern {
     }
     node.shapeLo = region.lowOf(start)
     node.shapeHi = region.high
+    this.#list?.add(region, start)
     this.#shapes++
     return true
   }

@@ -6,7 +6,7 @@ export const MAX_JSON_LENGTH = 1 << 26
 export const MAX_SHAPE_KEYS = 128
 /** Words of a shape: longer keys are not those of a record either. */
 export const MAX_SHAPE_WORDS = 1024
-/** Shapes that one member makes in one heap, for ever: at most 8 MB, most often some 300 bytes each. Beyond, objects are dictionaries. */
+/** Shapes of one heap, for ever: at most 8 MB, most often some 300 bytes each. Beyond, objects are dictionaries. */
 export const MAX_SHAPES_MADE = 2048
 /** Keys in the tree by which a member finds its shapes again. */
 export const MAX_TREE_NODES = 1 << 15

@@ -187,7 +187,8 @@ function forget(): void {
 
 const copy = new Int32Array(MAX_SHAPE_WORDS)
 
-function readKeys(region: Region, lo: number, hi: number): string[] {
+/** The keys of the shape at an address. @throws WildPointerError when there is none. */
+export function readKeys(region: Region, lo: number, hi: number): string[] {
   const home = locate(region, hi, lo, SHAPE_WORDS)
   const k = (lo - home.low) >>> 2
   const a = home.i32
