@@ -7,7 +7,7 @@ import { sumSizes, type HeapStats, type SizeStats } from './heap-stats.js'
 import { LargeBlocks } from './large-blocks.js'
 import { Region, type Membership, type RegionSpace } from './region.js'
 import { SmallBlocks } from './small-blocks.js'
-import { entryKind, shapeOf, SpanDirectory } from './span-directory.js'
+import { type AdoptedSpan, entryKind, shapeOf, SpanDirectory } from './span-directory.js'
 
 /**
  * Dead members whose spans wait for the next lack of memory. The daemon uses a member's number again only after all the
@@ -35,6 +35,10 @@ export class Heap implements Allocator, Membership {
   readonly #smallMax: number
   readonly #spanWordShift: number
   readonly #dead = new Set<number>()
+  /** Members whose calls are over, and whether what they built for calls goes with them. */
+  readonly #silent = new Map<number, boolean>()
+  /** Whether every member that goes is heard of by {@link callsEnded} too: its spans wait for that. */
+  awaitsCalls = false
   /** Spans taken over from the dead. */
   #adopted = 0
   /** The latest that went, for whoever waits for a lock they hold. */
@@ -113,6 +117,15 @@ export class Heap implements Allocator, Membership {
     this.#gone.add(member)
     if (this.#gone.size > DEAD_MAX) this.#gone.delete(this.#gone.values().next().value!)
     if (this.#dead.size > DEAD_MAX) this.#adoptDead()
+  }
+
+  /**
+   * Nobody reads the arguments of a member's calls any more.
+   * @param crashed it did not give them back, and never will: they are freed with the adoption of its spans.
+   */
+  callsEnded(member: number, crashed: boolean): void {
+    this.#silent.set(member, crashed)
+    if (this.#silent.size > DEAD_MAX) this.#silent.delete(this.#silent.keys().next().value!)
   }
 
   isGone(member: number): boolean {
@@ -202,8 +215,8 @@ export class Heap implements Allocator, Membership {
     const entry = this.#directory.entry(span)
     const owner = entry & Entry.MEMBER_MASK
     if (owner === 0 || owner === this.member) throw this.#badFree(word)
-    if (this.#dead.has(owner)) {
-      this.#adoptDead()
+    if (this.#dead.has(owner)) this.#adoptDead()
+    if ((this.#kinds[span] ?? 0) !== 0) {
       this.#freeSlowly(word, span, chunk)
       return
     }
@@ -218,14 +231,22 @@ export class Heap implements Allocator, Membership {
   }
 
   #adoptDead(): void {
+    const tooMany = this.#dead.size > DEAD_MAX
     for (const member of this.#dead) {
-      for (const { index, kind, run } of this.#directory.adopt(member, this.member)) {
-        this.#adopted += run?.count ?? 1
-        if (run !== undefined) this.#large.enter(index, kind, run)
-        else this.#small.adopt(kind, index)
-      }
+      const crashed = this.#silent.get(member)
+      if (this.awaitsCalls && crashed === undefined && !tooMany) continue
+      this.#dead.delete(member)
+      this.#silent.delete(member)
+      for (const span of this.#directory.adopt(member, this.member)) this.#adopt(span, crashed === true)
     }
-    this.#dead.clear()
+  }
+
+  #adopt({ index, kind, run }: AdoptedSpan, dropsChunks: boolean): void {
+    this.#adopted += run?.count ?? 1
+    const drops = dropsChunks && (kind & Kind.CHUNK) !== 0
+    if (run === undefined) this.#small.adopt(kind, index, drops)
+    else this.#large.enter(index, kind, run)
+    if (run !== undefined && drops) this.#large.give(index)
   }
 
   #badFree(word: number): RpcError {

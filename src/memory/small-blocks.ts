@@ -183,14 +183,17 @@ export class SmallBlocks {
     this.#shrink(bin.kind)
   }
 
-  /** Rebuilds the private state of a span of a dead member, whose entry is ours now, from the shared bits. */
-  adopt(kind: number, span: number): void {
+  /**
+   * Rebuilds the private state of a span of a dead member, whose entry is ours now, from the shared bits.
+   * @param drops frees all blocks in it.
+   */
+  adopt(kind: number, span: number, drops: boolean): void {
     const bin = this.bins[kind]!
     const first = BITS + span * this.#rowWords
     this.#enter(bin, span)
     for (let block = bin.blockCount - 1; block >= 0; block--) {
       const at = first + (block >>> 5)
-      if ((this.#words[this.#toAllocated + at]! & (1 << block)) === 0) {
+      if (drops || (this.#words[this.#toAllocated + at]! & (1 << block)) === 0) {
         this.#push(kind, (span << this.#spanWordShift) + block * bin.blockWords, (at << 5) | (block & 31))
       } else {
         this.#table[at]! |= 1 << block
@@ -198,7 +201,10 @@ export class SmallBlocks {
       }
     }
     // Whatever a peer writes from here on, the private bits decide.
-    for (let at = first; at < first + this.#rowWords; at++) this.#words[this.#toAllocated + at] = this.#table[at]!
+    for (let at = first; at < first + this.#rowWords; at++) {
+      this.#words[this.#toAllocated + at] = this.#table[at]!
+      if (drops) this.#words[this.#toFreed + at] = 0
+    }
     if (this.#live(span) === 0) {
       this.#emptied(bin)
       return

@@ -34,6 +34,59 @@ test('blocks of a dead member stay alive and can be freed; everything else of it
   }
 })
 
+test('what a member that crashed had built for calls goes once its calls are over, and its objects stay', () => {
+  const buffer = new ArrayBuffer(4 * MIB)
+  const living = member(buffer, 1)
+  living.awaitsCalls = true
+  for (const [number, ...order] of [[2, 'calls', 'death'], [3, 'death', 'calls']] as const) {
+    const dying = member(buffer, number)
+    const objects = [16, 700, 100_000].map((size) => dying.allocate(size))
+    for (const size of [64, 64, 700, 8000, 100_000]) dying.allocateChunk(size)
+    for (const event of order) {
+      const before = living.stats()
+      living.collect()
+      assert.equal(living.stats().adoptedSpans, before.adoptedSpans, 'its spans wait for both')
+      if (event === 'death') living.memberDied(number)
+      else living.callsEnded(number, true)
+    }
+    living.collect()
+    assert.equal(living.stats().liveBlocks, objects.length)
+    for (const word of objects) living.free(living.region, word)
+    assertEmpty(living)
+    assert.equal(living.stats().freeBytes, capacity(living))
+  }
+})
+
+test('what a member that left has built for calls is its own to give back', () => {
+  const buffer = new ArrayBuffer(4 * MIB)
+  const living = member(buffer, 1)
+  living.awaitsCalls = true
+  const leaving = member(buffer, 2)
+  const chunk = leaving.allocateChunk(64)
+  living.memberDied(2)
+  living.callsEnded(2, false)
+  living.collect()
+  living.freeChunk(chunk)
+  assertEmpty(living)
+})
+
+test('a block of a dead member whose calls are not over is freed as a living one\'s', () => {
+  const buffer = new ArrayBuffer(4 * MIB)
+  const living = member(buffer, 1)
+  living.awaitsCalls = true
+  const dying = member(buffer, 2)
+  const words = [16, 700, 100_000].map((size) => dying.allocate(size))
+  living.memberDied(2)
+  for (const word of words) {
+    living.free(living.region, word)
+    assert.throws(() => living.free(living.region, word), hasCode('INVALID_ARGUMENT'))
+  }
+  living.callsEnded(2, true)
+  living.collect()
+  assertEmpty(living)
+  assert.equal(living.stats().freeBytes, capacity(living))
+})
+
 test('a member that dies with a full heap leaves it to whoever needs memory next', () => {
   const buffer = new ArrayBuffer(MIB)
   const living = member(buffer, 1)

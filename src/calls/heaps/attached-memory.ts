@@ -93,6 +93,11 @@ export class AttachedHeaps {
     for (const part of this.#parts) if (part.attachment.heap === attachment.heap) part.heap?.memberDied(gone)
   }
 
+  /** The connection of a peer that has this attachment is over, and nobody reads its arguments: see {@link Heap.callsEnded}. */
+  callsEnded(attachment: Attachment, crashed: boolean): void {
+    for (const part of this.#parts) if (part.attachment.heap === attachment.heap) part.heap?.callsEnded(attachment.member, crashed)
+  }
+
   livingMembers(attachment: Attachment, living: readonly number[]): void {
     for (const part of this.#parts) {
       if (part.attachment.heap === attachment.heap) part.heap?.onlyLiving(new Set(living))

@@ -212,6 +212,7 @@ export class Server implements AsyncDisposable {
     if (sharedHeap !== undefined) {
       this.#sharedHeaps = new AttachedHeaps(daemon, sharedHeap, hugePages)
       this.#sharedHeap = new ObjectHeap(this.#sharedHeaps.set)
+      for (const heap of this.#sharedHeaps.set.heaps) heap.awaitsCalls = true
     }
     if (publishedHeap !== undefined) {
       this.#publishedHeaps = new AttachedHeaps(daemon, publishedHeap, hugePages)
@@ -239,8 +240,9 @@ export class Server implements AsyncDisposable {
       throw error
     }
     const arriving = new ServerConnection(request, heaps)
-    const closeMemory = (): void => {
+    const closeMemory = (crashed = false): void => {
       if (!this.#connections.delete(arriving)) return
+      for (const attachment of request.sharedMembers) this.#sharedHeaps?.callsEnded(attachment, crashed)
       arriving.heap.close()
       control.unmap()
       own?.close()
@@ -253,7 +255,7 @@ export class Server implements AsyncDisposable {
         this.#check(hello)
         this.#start(arriving, fd, new Int32Array(control.buffer), heaps, slots, closeMemory)
       },
-      missed: closeMemory,
+      missed: () => closeMemory(),
     })
     return {
       events: {
@@ -282,7 +284,7 @@ export class Server implements AsyncDisposable {
     }
   }
 
-  #start(connection: ServerConnection, fd: number, words: Int32Array, heaps: AttachedHeaps, slots: number, closeMemory: () => void): void {
+  #start(connection: ServerConnection, fd: number, words: Int32Array, heaps: AttachedHeaps, slots: number, closeMemory: (crashed: boolean) => void): void {
     const welcome = Buffer.from(JSON.stringify({ ok: true }), 'utf8')
     const frame = new Uint8Array(4 + welcome.length)
     new DataView(frame.buffer).setUint32(0, welcome.length, true)
@@ -291,8 +293,8 @@ export class Server implements AsyncDisposable {
     const finish = (crashed: boolean): void => {
       // Handlers at work may still read their arguments.
       const { end } = connection
-      if (end !== undefined && end.inHandlers > 0) void end.drain().then(closeMemory)
-      else closeMemory()
+      if (end !== undefined && end.inHandlers > 0) void end.drain().then(() => closeMemory(crashed))
+      else closeMemory(crashed)
       connection.tellClosed(crashed)
     }
     const onError = this.options.onError ?? ((error: unknown, method: string): void => {

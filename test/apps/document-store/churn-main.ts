@@ -1,8 +1,9 @@
-// A client that stores, changes, finds and deletes documents until it is killed: arguments are the channel and a seed.
+// A client that stores, changes, finds and deletes documents until it is killed: arguments are the channel, a seed, and after how many
+// rounds it rests, and says that it is ready then.
 import { openStore } from '../../../apps/document-store/client.js'
 import { bodyOf, KEYS, TAGS } from './churn.js'
 
-const [channel, seed] = process.argv.slice(2) as [string, string]
+const [channel, seed, rest = 'never'] = process.argv.slice(2) as [string, string, string?]
 const client = await openStore(channel)
 let state = Number(seed) | 1
 function random(limit: number): number {
@@ -12,9 +13,10 @@ function random(limit: number): number {
   return (state >>> 0) % limit
 }
 
-process.send?.({ id: 0, result: null })
+const ready = (): void => void process.send?.({ id: 0, result: null })
+if (rest === 'never') ready()
 process.once('disconnect', () => process.exit(0))
-for (let round = 0; ; round++) {
+for (let round = 0; String(round) !== rest; round++) {
   const key = `k${random(KEYS)}`
   switch (random(8)) {
     case 0:
@@ -37,3 +39,4 @@ for (let round = 0; ; round++) {
   // The channel of messages must be read, or the parent's end would not be seen.
   if (round % 64 === 0) await new Promise((resolve) => setImmediate(resolve))
 }
+ready()
