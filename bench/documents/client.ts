@@ -9,6 +9,7 @@ import { InProcessWay, PeerWay, type Way } from './ways.js'
 
 interface Argument {
   readonly count: number
+  readonly searches: number
   readonly cpus: CpuPair
   readonly plan: MeasurePlan
 }
@@ -19,8 +20,8 @@ export interface ClientResult {
   readonly liveBytes: number
 }
 
-export const measureDocuments = program<Argument, void, ClientResult>(import.meta.url, 'measureDocuments', async ({ count, cpus, plan }) => {
-  const data = dataSet(count)
+export const measureDocuments = program<Argument, void, ClientResult>(import.meta.url, 'measureDocuments', async ({ count, searches, cpus, plan }) => {
+  const data = dataSet(count, searches)
   const ways: Way[] = []
   try {
     const trusting = await openRpcoolWay('trusting', data, cpus.answerer)

@@ -8,7 +8,6 @@ export const SPARSE = 'sparse_550'
 export const INDEXES = [['str1', 'hash'], [SPARSE, 'hash'], ['num', 'ordered']] as const
 
 const RANGE = 100
-export const SEARCHES = 1000
 
 export const KINDS = ['str1', 'sparse', 'range'] as const
 export type SearchKind = (typeof KINDS)[number]
@@ -29,11 +28,11 @@ export function keyOf(index: number): string {
 }
 
 /** The same in every process. */
-export function dataSet(count: number): DataSet {
+export function dataSet(count: number, searchCount: number): DataSet {
   const documents = [...new NoBench(count)]
   const sparse = documents.flatMap((document) => document[SPARSE] ?? [])
   if (sparse.length === 0) throw new RangeError(`none of ${count} documents has ${SPARSE}`)
-  const searches = Array.from({ length: SEARCHES }, (_, i): SearchOrder => {
+  const searches = Array.from({ length: searchCount }, (_, i): SearchOrder => {
     // Steps that share no factor with the counts: every part of the data is asked for.
     const at = (i * 7919) % count
     const kind = KINDS[i % KINDS.length]!
@@ -51,5 +50,7 @@ export function checked(str1: string, num: number, nestedNum: number): number {
 }
 
 /** In words, for the table. */
-export const MIX = `${SEARCHES} searches in turn: str1 = (hash index, 1 result), ${SPARSE} = (hash index, some 10), ` +
-  `num from … to … (ordered index, ${RANGE}); the client reads str1, num and nested_obj.num of every result`
+export function mixInWords(searchCount: number): string {
+  return `${searchCount} searches in turn: str1 = (hash index, 1 result), ${SPARSE} = (hash index, some 10), ` +
+    `num from … to … (ordered index, ${RANGE}); the client reads str1, num and nested_obj.num of every result`
+}

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { type ClientResult, measureDocuments } from '../documents/client.js'
 import { plainBytes } from '../documents/memory.js'
 import type { Figures, MeasurePlan } from '../documents/measure.js'
-import { MIX } from '../documents/mix.js'
+import { mixInWords } from '../documents/mix.js'
 import { DOCUMENT_PEERS } from '../documents/peers.js'
 import { runChild } from '../support/child.js'
 import { twoCpus } from '../support/cpus.js'
@@ -12,16 +12,19 @@ import type { Trial } from './trial.js'
 
 interface Plan {
   readonly documents: number
+  readonly searches: number
   readonly measure: MeasurePlan
 }
 
 const FULL: Plan = {
   documents: 100_000,
+  searches: 1_000,
   measure: { chunk: 5_000, timedEvery: 5, warmup: 1_000, searches: { rounds: 4, warmupRounds: 1, batchMs: 0 }, samples: 1_000 },
 }
 const QUICK: Plan = {
-  documents: 4_000,
-  measure: { chunk: 1_000, timedEvery: 2, warmup: 200, searches: { rounds: 2, warmupRounds: 1, batchMs: 0 }, samples: 300 },
+  documents: 2_000,
+  searches: 150,
+  measure: { chunk: 500, timedEvery: 2, warmup: 100, searches: { rounds: 2, warmupRounds: 1, batchMs: 0 }, samples: 150 },
 }
 
 export const documents: Trial = {
@@ -33,10 +36,11 @@ export const documents: Trial = {
     const plan = quick ? QUICK : FULL
     const cpus = twoCpus()
     const plain = await plainBytes(plan.documents, cpus.caller)
-    const measured = await runChild(measureDocuments, { count: plan.documents, cpus, plan: plan.measure }, { label: 'the client of the stores', cpu: cpus.caller })
+    const measured = await runChild(measureDocuments, { count: plan.documents, searches: plan.searches, cpus, plan: plan.measure }, { label: 'the client of the stores', cpu: cpus.caller })
     const result = resultOf(plan.documents, plain, measured)
-    print(output, plan.documents, measured, result)
-    return { trial: 'documents', quick, mix: MIX, ...result, ways: measured.figures }
+    const mix = mixInWords(plan.searches)
+    print(output, plan.documents, mix, measured, result)
+    return { trial: 'documents', quick, mix, ...result, ways: measured.figures }
   },
 }
 
@@ -63,7 +67,7 @@ function resultOf(count: number, plain: number, { figures, liveBytes }: ClientRe
   }
 }
 
-function print(output: Output, count: number, { figures }: ClientResult, result: ReturnType<typeof resultOf>): void {
+function print(output: Output, count: number, mix: string, { figures }: ClientResult, result: ReturnType<typeof resultOf>): void {
   const trusting = figures['rpcool_trusting']!
   const cells = (time: (one: Figures) => number, note: (one: Figures) => string = () => '') => (one: Figures): string[] =>
     [`${formatNs(time(one))}${note(one)}`, formatRatio(time(one) / time(trusting))]
@@ -81,7 +85,7 @@ function print(output: Output, count: number, { figures }: ClientResult, result:
       cells(({ search_many }) => search_many.mean_ns, ({ search_setting }) => inWords(search_setting)),
       cells(({ projected_many }) => projected_many.mean_ns, ({ projected_setting }) => inWords(projected_setting)),
     ])
-  output.note(`${MIX}. Indexes are there before the first document.`)
+  output.note(`${mix}. Indexes are there before the first document.`)
   output.note('search: whole documents, as in NoBench (SELECT *). projected: peers answer only the three fields that will be read')
   for (const { name, about } of DOCUMENT_PEERS) output.note(`  ${name}: ${about}`)
   output.note(`in_process: the same store and searches over plain objects in the client, no server`)
