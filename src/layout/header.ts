@@ -12,7 +12,7 @@ import { RpcError } from '../base/errors.js'
  */
 export const HEADER_BYTES = 64
 export const MAGIC = 0x6f435052
-export const LAYOUT_VERSION = 1
+export const LAYOUT_VERSION = 2
 
 export interface FileHeader {
   readonly kind: number

@@ -8,13 +8,12 @@
 //
 //   entry   +0  u32 sequence number, 0 = removed    +4  u32 id of the chunk; of a removed entry its words
 //           +8  u64 key's cell                      +16 value, in its inline form, rounded up to 8
-//           +…  the record of a text key that has one, where the cell points (text/read.ts), with the hash in its second word;
-//               a long one is a block of its own
+//           +…  units of a text key that is too long for its cell and short enough to lie here (key.ts)
 import type { Region } from '../../memory/region.js'
 import { willChange } from '../shared/journal.js'
 import { Place } from './table.js'
 import { damaged } from '../problems.js'
-import { TEXT_HEADER_WORDS, wordsOf } from '../text/read.js'
+import { wordsBeside } from './key.js'
 
 export const CHUNK_HEADER_WORDS = 8
 const NEXT = 0
@@ -27,9 +26,6 @@ const LATEST = 6
 
 /** Words of a chunk, unless a single entry needs more: with them a chunk fills a size class of every heap but the smallest. */
 export const CHUNK_WORDS = 512
-/** A key's record up to this long lies beside its entry. */
-export const INLINE_RECORD_WORDS = 64
-
 export const SEQUENCE = 0
 export const CHUNK = 1
 export const KEY = 2
@@ -50,7 +46,7 @@ export class Chunk {
   dead = 0
   latest = 0
 
-  /** @param hasText keys are texts, whose records may lie beside the entries. */
+  /** @param hasText keys are texts, whose units may lie beside the entries. */
   constructor(readonly valueWords: number, readonly hasText: boolean) {}
 
   /** Opens the chunk that the directory's place at `at` points to. */
@@ -116,20 +112,11 @@ export class Chunk {
     const a = region.i32
     let size = least
     if ((a[entry + SEQUENCE]! | 0) === 0) size = a[entry + CHUNK]! >>> 0
-    else if (this.hasText && isRecordBeside(region, entry, this.valueWords)) {
-      size = offset + least + TEXT_HEADER_WORDS > end ? Infinity : least + evenWords(TEXT_HEADER_WORDS + wordsOf(a[entry + least]! | 0))
-    }
+    else if (this.hasText) size += evenWords(wordsBeside(a[entry + KEY]! | 0))
     if (size < least || (size & 1) !== 0 || offset + size > end) damaged('a map is damaged: an entry leaves its chunk')
     return size
   }
 
-}
-
-/** Whether the record of a text key lies behind the value of its entry. */
-export function isRecordBeside(region: Region, entry: number, valueWords: number): boolean {
-  const a = region.i32
-  const lo = a[entry + KEY]! | 0
-  return (lo & 1) === 0 && lo === region.lowOf(entry + VALUE + valueWords) && a[entry + KEY + 1] === region.high
 }
 
 /** Entries start at multiples of 8 bytes. */

@@ -3,7 +3,7 @@
 import type { Region } from '../../memory/region.js'
 import type { Source } from '../graph/build.js'
 import { willChange } from '../shared/journal.js'
-import { Chunk, CHUNK, CHUNK_HEADER_WORDS, CHUNK_WORDS, evenWords, INLINE_RECORD_WORDS, isRecordBeside, KEY, SEQUENCE, VALUE } from './chunk.js'
+import { Chunk, CHUNK, CHUNK_HEADER_WORDS, CHUNK_WORDS, evenWords, KEY, SEQUENCE, VALUE } from './chunk.js'
 import type { MapIndex } from './hash-index.js'
 import type { Keys } from './key.js'
 import { CHUNKS, EPOCH, FIRST, FREE, IDS, LAST, MAX_CHUNKS, NEXT, Place, ROOM, type Drop, type Table } from './table.js'
@@ -36,10 +36,13 @@ export class MapEntries {
   word = 0
   readonly #chunk: Chunk
   readonly #other: Chunk
+  /** Words from an entry to the units of its key. */
+  readonly #unitsAt: number
   #room: Room = { directory: null, chunk: null }
 
   constructor(readonly table: Table, readonly index: MapIndex, readonly keys: Keys, readonly valueWords: number) {
     index.entries = this
+    this.#unitsAt = VALUE + valueWords
     this.#chunk = new Chunk(valueWords, keys.hasText)
     this.#other = new Chunk(valueWords, keys.hasText)
   }
@@ -49,10 +52,20 @@ export class MapEntries {
     // The header of its chunk is not looked at, which saves a line of memory: what is no entry does not have the key.
     place.follow(this.table.region, low, high, VALUE + this.valueWords)
     const { region, word } = place
-    if (!this.keys.equals(region, word + KEY)) return false
+    if (!this.keys.equals(region, word + KEY, word + this.#unitsAt)) return false
     this.region = region
     this.word = word
     return true
+  }
+
+  /** Prepares the key of the latest entry. */
+  take(keys: Keys, seed: number): void {
+    keys.take(this.region, this.word + KEY, this.word + this.#unitsAt, seed)
+  }
+
+  /** The key of the latest entry. */
+  readKey(): unknown {
+    return this.keys.read(this.region, this.word + KEY, this.word + this.#unitsAt)
   }
 
   /** The hash of the key of the entry at an address. */
@@ -77,7 +90,7 @@ export class MapEntries {
       for (let offset = CHUNK_HEADER_WORDS; offset < chunk.end;) {
         const word = chunk.word + offset
         offset += chunk.sizeAt(offset)
-        if ((region.i32[word + SEQUENCE]! | 0) === 0 || !this.keys.equals(region, word + KEY)) continue
+        if ((region.i32[word + SEQUENCE]! | 0) === 0 || !this.keys.equals(region, word + KEY, word + this.#unitsAt)) continue
         this.region = region
         this.word = word
         return true
@@ -178,12 +191,12 @@ export class MapEntries {
   }
 
   /**
-   * Allocates what {@link append} needs for an entry with a key record of so many words beside it. When it throws, nothing has
-   * changed. @param expected entries that are still to come, as far as known.
+   * Allocates what {@link append} needs for an entry with the prepared key. When it throws, nothing has changed.
+   * @param expected entries that are still to come, as far as known.
    */
-  prepare(source: Source, recordWords: number, expected: number): void {
+  prepare(source: Source, expected: number): void {
     const { table } = this
-    const words = VALUE + this.valueWords + evenWords(recordWords)
+    const words = this.#unitsAt + evenWords(this.keys.wordsBeside)
     const last = table.get(LAST)
     let capacity = FIRST_CHUNK_WORDS
     this.#room = { directory: null, chunk: null }
@@ -208,9 +221,9 @@ export class MapEntries {
   }
 
   /** Puts in an entry with the prepared key, which is then the latest; {@link prepare} came before. Its value is the caller's to write. */
-  append(hash: number, recordWords: number, drop: Drop): void {
+  append(drop: Drop): void {
     const { table, keys } = this
-    const words = VALUE + this.valueWords + evenWords(recordWords)
+    const words = this.#unitsAt + evenWords(keys.wordsBeside)
     const { directory, chunk: fresh } = this.#room
     const chunk = this.#chunk
     table.willChange()
@@ -228,7 +241,7 @@ export class MapEntries {
     const a = region.i32
     a[entry + SEQUENCE] = sequence
     a[entry + CHUNK] = chunk.id
-    keys.store(region, entry + KEY, entry + VALUE + this.valueWords, hash)
+    keys.store(region, entry + KEY, entry + this.#unitsAt)
     chunk.end += words
     chunk.live++
     chunk.latest = sequence
@@ -310,7 +323,7 @@ export class MapEntries {
   #pack(chunk: Chunk, before: Chunk | null): void {
     const { table } = this
     const kept = new Int32Array(chunk.capacity)
-    const moved: Array<{ readonly low: number, readonly to: number, readonly hash: number, readonly isBeside: boolean }> = []
+    const moved: Array<{ readonly low: number, readonly to: number, readonly hash: number }> = []
     let end = CHUNK_HEADER_WORDS
     for (const source of before === null ? [chunk] : [before, chunk]) {
       const { region, word } = source
@@ -322,23 +335,14 @@ export class MapEntries {
         if (end + size > chunk.capacity) damaged('a map is damaged: a chunk holds more than it says')
         for (let i = 0; i < size; i++) kept[end + i] = region.i32[entry + i]!
         kept[end + CHUNK] = chunk.id
-        moved.push({
-          low: region.lowOf(entry), to: chunk.word + end, hash: this.keys.hashAt(region, entry + KEY, table.seed),
-          isBeside: source.hasText && isRecordBeside(region, entry, this.valueWords),
-        })
+        moved.push({ low: region.lowOf(entry), to: chunk.word + end, hash: this.keys.hashAt(region, entry + KEY, table.seed) })
         end += size
       }
     }
     const { region, word } = chunk
     willChange(region, word, chunk.capacity)
     for (let i = CHUNK_HEADER_WORDS; i < end; i++) region.i32[word + i] = kept[i]!
-    for (const { low, to, hash, isBeside } of moved) {
-      if (isBeside) {
-        region.i32[to + KEY] = region.lowOf(to + VALUE + this.valueWords)
-        region.i32[to + KEY + 1] = region.high
-      }
-      if (table.depth >= 0) this.index.replace(hash, low, region, to)
-    }
+    if (table.depth >= 0) for (const { low, to, hash } of moved) this.index.replace(hash, low, region, to)
     chunk.end = end
     chunk.dead = 0
     chunk.live = moved.length
@@ -370,9 +374,4 @@ export class MapEntries {
     table.set(EPOCH, table.get(EPOCH) + 1)
     drop(region, word)
   }
-}
-
-/** Words of a key's record that lie beside its entry; a longer record is a block of its own. */
-export function wordsBeside(recordWords: number): number {
-  return recordWords > INLINE_RECORD_WORDS ? 0 : recordWords
 }

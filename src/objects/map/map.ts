@@ -7,10 +7,10 @@ import type { Copier } from '../graph/copier.js'
 import { pairsOf, requireElement, valuesOf } from '../sequence/elements.js'
 import { Gather } from '../graph/gather.js'
 import { willChange } from '../shared/journal.js'
-import { isRecordBeside, KEY, VALUE } from './chunk.js'
-import { MapEntries, wordsBeside, type Cursor } from './entries.js'
+import { KEY, VALUE } from './chunk.js'
+import { MapEntries, type Cursor } from './entries.js'
 import { MapIndex } from './hash-index.js'
-import { isKeyType, makeKeys, type Keys } from './key.js'
+import { isBeside, isKeyType, makeKeys, type Keys } from './key.js'
 import { CHUNKS, DEPTH, EPOCH, FIRST, FREE, IDS, INDEX, LAST, ROOM, Table, TABLE_WORDS, type Drop } from './table.js'
 import { ACCESS, SharedMap, SharedSet, type Part } from './view.js'
 import { nothing } from '../scalar/nothing.js'
@@ -89,13 +89,14 @@ export class MapCodec extends Codec {
   /** Whether there is an entry with the key, which is then the latest of the open map's entries. */
   #find(region: Region, p: number, key: unknown): boolean {
     const opened = this.#opened
-    const { keys } = opened
-    keys.prepare(key, this.type.label)
-    return opened.table.open(region, p) && this.#search(opened, keys.hash(opened.table.seed))
+    const { keys, table } = opened
+    const isThere = table.open(region, p)
+    keys.prepare(key, this.type.label, table.seed)
+    return isThere && this.#search(opened)
   }
 
-  #search({ table, index, entries }: Opened, hash: number): boolean {
-    return table.depth < 0 ? entries.scan() : index.find(hash)
+  #search({ table, index, entries, keys }: Opened): boolean {
+    return table.depth < 0 ? entries.scan() : index.find(keys.hash)
   }
 
   /** Stores a value; user code runs only before the table is touched. */
@@ -110,15 +111,14 @@ export class MapCodec extends Codec {
     building(allocator, (build) => {
       codec.write(build, staged, 0, value, where)
       build.run()
-      keys.prepare(key, where)
       const exists = table.open(region, p)
       if (!exists) makeTable(build, table, SEED)
-      const hash = keys.hash(table.seed)
-      if (exists && this.#search(opened, hash)) {
+      keys.prepare(key, where, table.seed)
+      if (exists && this.#search(opened)) {
         if (old !== null) codec.gather(old, entries.region, opened.place(entries.word))
         willChange(entries.region, entries.word + VALUE, entries.valueWords)
       } else {
-        this.#insert(build, opened, hash, 1, (home, word) => freed.push([home, word]))
+        this.#insert(build, opened, 1, (home, word) => freed.push([home, word]))
         if (!exists) point(region, p, table)
       }
       const a = entries.region.i32
@@ -133,16 +133,16 @@ export class MapCodec extends Codec {
    * Puts an entry for the prepared key, which is not there, into the open map. All memory is taken first: when that throws, the
    * map is as before. @param expected entries that are still to come, as far as known.
    */
-  #insert(source: Source, { table, index, entries, keys }: Opened, hash: number, expected: number, drop: Drop): void {
-    const record = wordsBeside(keys.recordWords())
+  #insert(source: Source, { table, index, entries, keys }: Opened, expected: number, drop: Drop): void {
     const { live } = table
-    entries.prepare(source, record, expected)
-    if (record === 0 && keys.recordWords() > 0) keys.allocateRecord(source, hash)
+    const { hash } = keys
+    entries.prepare(source, expected)
+    keys.allocateRecord(source)
     const needsIndex = table.depth < 0 && live >= UNINDEXED_MAX
     if (table.depth >= 0) index.prepare(source, hash)
     else if (needsIndex) index.create(source, Math.max(live, expected) * 2)
     if (needsIndex) entries.forEach(() => index.put(entries.hash, entries.region, entries.word, drop))
-    entries.append(hash, record, drop)
+    entries.append(drop)
     if (table.depth >= 0) index.put(hash, entries.region, entries.word, drop)
     table.setLive(live + 1)
   }
@@ -184,13 +184,13 @@ export class MapCodec extends Codec {
   /** The next entry for an iterator: its key and value, or undefined at the end. */
   step(region: Region, p: number, cursor: Cursor, part: Part): unknown {
     const opened = this.#opened
-    const { table, entries, keys, value } = opened
+    const { table, entries, value } = opened
     if (--region.budget < 0) region.spent()
     if (!table.open(region, p) || !entries.step(cursor)) return undefined
     const { region: home, word } = entries
-    if (part === 'keys') return { value: keys.read(home, word + KEY) }
+    if (part === 'keys') return { value: entries.readKey() }
     if (part === 'values') return { value: value.read(home, opened.place(word)) }
-    const key = keys.read(home, word + KEY)
+    const key = entries.readKey()
     return { value: [key, value.read(home, opened.place(word))] }
   }
 
@@ -207,8 +207,8 @@ export class MapCodec extends Codec {
     build.enter(where)
     let left = pairs.length
     for (const [key, content] of pairs) {
-      keys.prepare(key, where)
-      this.#insert(build, opened, keys.hash(SEED), left--, drop)
+      keys.prepare(key, where, SEED)
+      this.#insert(build, opened, left--, drop)
       codec.write(build, entries.region, opened.place(entries.word), content, where)
     }
     build.leave()
@@ -236,8 +236,8 @@ export class MapCodec extends Codec {
   }
 
   #gatherEntry(gather: Gather, opened: Opened, home: Region, entry: number): void {
-    const beside = opened.keys.hasText && isRecordBeside(home, entry, opened.entries.valueWords)
-    if (!beside) codecOf(this.#key).gatherCell(gather, home, home.i32[entry + KEY]! | 0, home.i32[entry + KEY + 1]! | 0)
+    const lo = home.i32[entry + KEY]! | 0
+    if (opened.keys.hasText && !isBeside(lo)) codecOf(this.#key).gatherCell(gather, home, lo, home.i32[entry + KEY + 1]! | 0)
     opened.value.gather(gather, home, opened.place(entry))
   }
 
@@ -251,7 +251,7 @@ export class MapCodec extends Codec {
 
   #copyTable(copier: Copier, source: Opened, to: Region, q: number): void {
     const target = this.#open()
-    const { keys, value: codec } = target
+    const { value: codec } = target
     const { live, seed } = source.table
     copier.spend(live)
     makeTable(copier, target.table, seed)
@@ -262,8 +262,8 @@ export class MapCodec extends Codec {
     source.entries.forEach(() => {
       const { region: from, word } = source.entries
       if (left === 0) damaged('a map has more entries than it says')
-      keys.take(from, word + KEY)
-      this.#insert(copier, target, keys.hash(seed), left--, drop)
+      source.entries.take(target.keys, seed)
+      this.#insert(copier, target, left--, drop)
       const { region: home, word: copied } = target.entries
       codec.copy(copier, from, target.place(word), home, target.place(copied))
     })

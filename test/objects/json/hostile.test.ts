@@ -58,7 +58,7 @@ function onlyRpcErrors(what: string, work: () => unknown): boolean {
   } catch (error) {
     if (RpcError.is(error)) return false
     // What a spoiled document no longer has.
-    if (error instanceof TypeError && /undefined|null|not a function|not iterable|Cannot (?:use 'in'|convert|create property)|non-object|'set' on proxy/.test(error.message)) return false
+    if (error instanceof TypeError && /undefined|null|not a function|not iterable|Cannot (?:use 'in'|convert|create property|assign to read only property 'length' of string)|non-object|'set' on proxy/.test(error.message)) return false
     throw new Error(`${what}: ${inspect(error)}`, { cause: error })
   }
 }
