@@ -4,7 +4,7 @@
  * Describe data with types (`struct`, `list`, `text` …), a service with `service` and `method`; then `serve` it in one
  * process and `connect` to it in another.
  */
-export { RpcError, type RpcErrorOptions, Status, type StatusCode, type StatusName, WildPointerError } from './base/errors.js'
+export { RpcError, type RpcErrorOptions, SealedError, Status, type StatusCode, type StatusName, WildPointerError } from './base/errors.js'
 export type { Address } from './base/numbers.js'
 export {
   addressOf, array, assign, bool, bytes, f32, f64, fast, i16, i32, i64, i8, isJson, isView, json, jsonEqual, jsonPath, list, map, nothing, numbers, optional, plain, type PlainOptions, ref, safeI64,
@@ -16,10 +16,10 @@ export type {
 } from './objects/index.js'
 export {
   AcceptedConnection, type ArgumentOf, type AsyncMethods, type CallerIdentity, type CallOptions, ClientConnection, connect, type Connection, type ConnectOptions,
-  type HandlerResult, type Handlers, method, type Method, type MethodOptions, type Methods, type ObjectHeap, type ObjectScope, type ObjectScopePool, Pipeline, type Result, type ResultOf, Rpc, RpcConnection, type RpcFunction, serve, type Server,
+  type HandlerResult, type Handlers, method, type Method, type MethodOptions, type Methods, type ObjectHeap, type ObjectScope, type ObjectScopePool, Pipeline, type Result, type ResultOf, Rpc, RpcConnection, type RpcFunction, type SealOptions, serve, type Server,
   type ServerCall, type ServerConnection, type ServerOptions, service, type Service, SharedString, type SyncMethods, type Waiting,
 } from './calls/index.js'
 export type { HeapStats, Leak, ScopePoolOptions, SizeStats } from './memory/index.js'
 export {
-  type Inside, type Isolation, prepareWasm, type ReplyArea, type Sandbox, type SandboxLimits, WasmHandlers, type WasmOptions,
+  type ConnectionSeals, type Hole, type Inside, type Isolation, prepareWasm, type ReplyArea, type Sandbox, type SandboxLimits, type SealDemand, WasmHandlers, type WasmOptions,
 } from './safety/index.js'

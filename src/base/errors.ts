@@ -78,6 +78,15 @@ export class RpcError extends Error {
   }
 }
 
+/** A write to memory that was given up under a seal: its call is in flight. */
+export class SealedError extends RpcError {
+  override readonly name = 'SealedError'
+
+  constructor(message: string, options: RpcErrorOptions = {}) {
+    super('FAILED_PRECONDITION', message, options)
+  }
+}
+
 /** A pointer read from shared memory led outside its region, or to something that is not what its type says. */
 export class WildPointerError extends RpcError {
   override readonly name = 'WildPointerError'

@@ -1,3 +1,4 @@
+export type { SealOptions } from './client/attach-seals.js'
 export { ClientConnection, type ConnectOptions } from './client/client.js'
 export type { CallOptions } from './service/method.js'
 export { ObjectHeap } from './heaps/object-heap.js'

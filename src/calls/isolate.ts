@@ -1,4 +1,5 @@
 import { DaemonClient } from '../control/index.js'
+import { SealClient } from '../safety/index.js'
 import { DoorbellListener } from './server/listener.js'
 import { HotSet } from './server/hot-set.js'
 import { type Poller, sharedPoller } from './waiting/poller.js'
@@ -34,4 +35,20 @@ export function releaseListener(): void {
   if (--listenerUsers > 0) return
   listener?.close()
   listener = undefined
+}
+
+let seals: SealClient | undefined
+let sealUsers = 0
+
+/** The isolate's link to the sealer, made on first need; it lives as long as anybody uses it. */
+export function acquireSealClient(): SealClient {
+  seals ??= SealClient.ofDirectory()
+  sealUsers++
+  return seals
+}
+
+export function releaseSealClient(): void {
+  if (--sealUsers > 0) return
+  seals?.close()
+  seals = undefined
 }

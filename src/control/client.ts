@@ -125,9 +125,12 @@ export class DaemonClient {
     })
   }
 
-  /** A further heap for both ends of a connection; the other end hears of it by `heapAdded`. The grant is the caller's. */
-  async growConnection({ id, end }: ConnectionEnd, byteLength: number): Promise<MemoryGrant> {
-    return this.#request({ type: 'grow', connection: id, end, byteLength }, undefined, (answer, fds) => {
+  /**
+   * A further heap for both ends of a connection; the other end hears of it by `heapAdded`. The grant is the caller's.
+   * The file of one that is `sealable` takes further seals, until whoever seals its pages closes it (`publishMemoryFile`).
+   */
+  async growConnection({ id, end }: ConnectionEnd, byteLength: number, kind: 'private' | 'sealable' = 'private'): Promise<MemoryGrant> {
+    return this.#request({ type: 'grow', connection: id, end, byteLength, kind }, undefined, (answer, fds) => {
       assert(answer.type === 'grown', 'a grow is answered by grown')
       const connection = this.#held.connection({ id, end })
       if (connection !== undefined) this.#held.addHeap(answer.memory, connection)

@@ -121,7 +121,7 @@ export function grow(decision: Decision, participant: ParticipantId, message: Re
   if (connection.client.heaps.length >= HEAPS_PER_OWNER_MAX || connection.server.heaps.length >= HEAPS_PER_OWNER_MAX) {
     throw new RpcError('RESOURCE_EXHAUSTED', `a connection has at most ${HEAPS_PER_OWNER_MAX} heaps`, place)
   }
-  const heap = createHeap(decision, 'private', message.byteLength, connection.channel, { for: 'grow', participant, request: message.id })
+  const heap = createHeap(decision, message.kind, message.byteLength, connection.channel, { for: 'grow', participant, request: message.id })
   const own = attach(decision, heap, participant, { id: connection.id, end })
   const theirs = attach(decision, heap, peer, { id: connection.id, end: otherEnd(end) })
   const changed = decision.updateEnd(connection, end, { heaps: [...connection[end].heaps, own] })

@@ -18,7 +18,7 @@ const heap = id<HeapId>()
 const connection = id<ConnectionId>()
 const participant = id<ParticipantId>()
 const end = oneOf('client', 'server')
-const kind = oneOf('control', 'private', 'shared', 'published')
+const kind = oneOf('control', 'private', 'shared', 'published', 'sealable')
 const member = integer(1, MEMBER_MAX)
 const memberOrNobody = integer(0, MEMBER_MAX)
 const name = text(NAME_BYTES_MAX)
@@ -59,7 +59,7 @@ const requests = {
   cancel: shape({ request: requestId }),
   accept: shape({ connection, answer: info }),
   refuse: shape({ connection, code, message }),
-  grow: shape({ id: requestId, connection, end, byteLength }),
+  grow: shape({ id: requestId, connection, end, byteLength, kind: oneOf('private', 'sealable') }),
   growChannel: shape({ id: requestId, channel: name, byteLength }),
   release: shape({ heap, member }),
   close: shape({ connection, end }),

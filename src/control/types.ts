@@ -13,9 +13,9 @@ export type End = 'client' | 'server'
 
 /**
  * What a memory file is for: the control region of a connection, a connection's own heap, a heap that a whole channel shares,
- * or one that its server alone writes and all its clients read.
+ * one that its server alone writes and all its clients read, or one that a connection's client alone writes, for arguments that are sealed.
  */
-export type HeapKind = 'control' | 'private' | 'shared' | 'published'
+export type HeapKind = 'control' | 'private' | 'shared' | 'published' | 'sealable'
 
 export interface ConnectionEnd {
   readonly id: ConnectionId

@@ -10,6 +10,7 @@ import { fingerprintOf } from './header.js'
  *                         u32 closing   1 = no more calls will come
  *                         u32 cancels   how many calls were cancelled so far
  *   +128    server line   the same words; closing: 1 = calls are refused, those in flight are answered
+ *                         u32 seals     what became of the client's seals: SealState
  *   +192    reserved line
  *   +256    slots of one line each:
  *
@@ -22,7 +23,8 @@ import { fingerprintOf } from './header.js'
  *   +24  u64 scope     address of the first byte of the argument's scope; only with HAS_SCOPE
  *   +32  u32 used      bytes of the scope that hold objects; in an answer that is OWNED, of the result's
  *                        chunk; 0 when the result leads out of it
- *   +36  u32 seal      index of the seal descriptor + 1
+ *   +36  u32 seal      index of the seal descriptor; only with HAS_SEAL. The server marks it complete before it answers,
+ *                        whatever it answers
  *   +40  u32 cancelled 2k+1 of the last request of this slot that was cancelled
  *        --- written by the server ---
  *   +44  u32 answer    bits 0-7 status; bits 8-15 flags; the client writes 0, so that an answer of 0 need not be written
@@ -46,7 +48,22 @@ export const enum Line {
   CPU = 1,
   CLOSING = 2,
   CANCELS = 3,
+  SEALS = 4,
 }
+
+/** Values of {@link Line.SEALS} in the server's line. */
+export const SealState = {
+  PENDING: 0,
+  /** The server can verify the client's seals from now on. */
+  ATTACHED: 1,
+  /** They hold against less than the server demands. */
+  TOO_WEAK: 2,
+  /** No method of the server wants seals, or it could not attach. */
+  NONE: 3,
+} as const
+
+/** The number of no method: a request with it, which is refused, only gives its seal back. */
+export const NO_METHOD = 0xffff_ffff
 
 /** Values of {@link Line.WAITING}. */
 export const enum WaitingFlag {
@@ -83,6 +100,8 @@ export const enum Request {
   HAS_SCOPE = 2,
   /** The result of this slot's previous call has been given back: its chunk is the server's again. */
   RETURNS_RESULT = 4,
+  /** The argument's scope is sealed, under the descriptor in {@link Slot.SEAL}. */
+  HAS_SEAL = 8,
   NEXT_SHIFT = 16,
 }
 
@@ -102,9 +121,9 @@ export const SLOTS_MIN = 2
 export const SLOTS_MAX = 32768
 
 export const CONTROL_FINGERPRINT = fingerprintOf([
-  ControlWord.CLIENT_LINE, ControlWord.SERVER_LINE, Line.WAITING, Line.CPU, Line.CLOSING, Line.CANCELS, ControlWord.SLOTS, SlotSize.WORDS,
+  ControlWord.CLIENT_LINE, ControlWord.SERVER_LINE, Line.WAITING, Line.CPU, Line.CLOSING, Line.CANCELS, Line.SEALS, SealState.ATTACHED, SealState.TOO_WEAK, SealState.NONE, ControlWord.SLOTS, SlotSize.WORDS,
   Slot.METHOD, Slot.REQUEST, Slot.TIMEOUT, Slot.ARGUMENT, Slot.SCOPE, Slot.USED, Slot.SEAL, Slot.CANCELLED, Slot.ANSWER,
-  Slot.RESULT, Slot.CHUNK, Request.HAS_TIMEOUT, Request.HAS_SCOPE, Request.RETURNS_RESULT, Request.NEXT_SHIFT, Answer.OWNED,
+  Slot.RESULT, Slot.CHUNK, Request.HAS_TIMEOUT, Request.HAS_SCOPE, Request.RETURNS_RESULT, Request.HAS_SEAL, Request.NEXT_SHIFT, Answer.OWNED,
 ])
 
 /** Bytes of a control region with so many slots: whole pages. */

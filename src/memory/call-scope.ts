@@ -1,5 +1,5 @@
 import type { Allocator } from './allocator.js'
-import type { HeapSet } from './heap-set.js'
+import type { ChunkSource } from './page-heap.js'
 import type { Region } from './region.js'
 
 /** A chunk of a call scope is at least this long, so that small arguments of different sizes reuse each other's. */
@@ -14,6 +14,14 @@ export interface ArgumentScope {
   readonly usedBytes: number
   /** Nothing of the argument lies elsewhere: a copy of the used bytes is a copy of the argument. */
   readonly isWhole: boolean
+}
+
+/** Where a call scope's chunks come from: the connection's heaps, or its pages for sealed arguments. */
+export interface CallMemory extends ChunkSource {
+  /** Bytes that a chunk of so many has. */
+  usableBytes(byteLength: number): number
+  /** Whether objects there may point into the region. */
+  owns(region: Region): boolean
 }
 
 interface Chunk {
@@ -41,7 +49,7 @@ export class CallScope implements Allocator, ArgumentScope {
   /** An object in it points to one elsewhere. */
   #pointsOut = false
 
-  constructor(readonly heaps: HeapSet) {
+  constructor(readonly heaps: CallMemory) {
     this.region = heaps.region
   }
 

@@ -58,6 +58,8 @@ export interface RegionScope extends Allocator {
   readonly usedBytes: number
   readonly isWhole: boolean
   readonly sealed: boolean
+  /** It is to be written again: its seal is released, or a SealedError thrown while its call is in flight. `what` says what for. */
+  unseal(what: string): void
 }
 
 /** What freed memory holds in the debug mode: no address has it as its upper half. */

@@ -1,5 +1,5 @@
 import { RpcError } from '../base/errors.js'
-import type { HeapSet } from './heap-set.js'
+import type { ChunkSource } from './page-heap.js'
 import type { Region } from './region.js'
 import { Scope, scopeBytes, SCOPE_BYTES_MAX, type ScopeOwner } from './scope.js'
 
@@ -32,7 +32,7 @@ export interface ScopePoolOptions {
  */
 export class ScopePool implements ScopeOwner {
   readonly takesSealed = true
-  readonly #heaps: HeapSet
+  readonly #heaps: ChunkSource
   readonly #home: Region
   readonly #word: number
   readonly #scopes: Scope[] = []
@@ -50,7 +50,7 @@ export class ScopePool implements ScopeOwner {
    * @param releaser releases the seals; without one no scope of the pool is ever sealed.
    * @throws RpcError RESOURCE_EXHAUSTED when the heaps have no room for it.
    */
-  constructor(heaps: HeapSet, options: ScopePoolOptions, releaser?: SealReleaser) {
+  constructor(heaps: ChunkSource, options: ScopePoolOptions, releaser?: SealReleaser) {
     const { count, releaseBatch = RELEASE_BATCH } = options
     const bytes = scopeBytes(options.scopeBytes)
     if (!Number.isInteger(count) || count < 1 || count > COUNT_MAX || count * bytes > SCOPE_BYTES_MAX) {
@@ -125,7 +125,7 @@ export class ScopePool implements ScopeOwner {
   }
 
   #ready(scope: Scope): void {
-    scope.seal = 0
+    scope.released()
     this.#free.push(scope)
   }
 

@@ -1,7 +1,7 @@
-import { RpcError } from '../base/errors.js'
+import { RpcError, SealedError } from '../base/errors.js'
 import { PAGE_BYTES, roundUp, type Address } from '../base/numbers.js'
 import type { ArgumentScope } from './call-scope.js'
-import type { HeapSet } from './heap-set.js'
+import type { ChunkSource } from './page-heap.js'
 import { Region, type RegionScope } from './region.js'
 
 /** A scope is the unit of one call's argument: what is larger belongs into a heap of its own. */
@@ -42,6 +42,8 @@ export class Scope implements ArgumentScope, RegionScope, PageRange {
   readonly region: Region
   /** Index + 1 of the descriptor of its seal, from before the seal is asked for until after its release; 0 = not sealed. */
   seal = 0
+  /** Who sealed it, and releases its seal when it is needed; null: nobody but its pool. */
+  sealer: ScopeSealer | null = null
   readonly byteLength: number
   readonly #owner: ScopeOwner
   #used = 0
@@ -100,7 +102,7 @@ export class Scope implements ArgumentScope, RegionScope, PageRange {
   }
 
   allocate(byteLength: number): number {
-    if (this.seal !== 0 || this.region.words === 0) this.#refuse('allocate in')
+    if (this.seal !== 0 || this.region.words === 0) this.unseal('allocate in')
     const bytes = (byteLength + 7) & ~7
     if (this.#freed !== null) {
       const word = this.#freed.get(bytes)?.pop()
@@ -113,7 +115,7 @@ export class Scope implements ArgumentScope, RegionScope, PageRange {
   }
 
   free(region: Region, word: number): void {
-    if (this.seal !== 0 || this.region.words === 0) this.#refuse('free in')
+    if (this.seal !== 0 || this.region.words === 0) this.unseal('free in')
     const grain = (word - this.region.shift) >> (GRAIN_SHIFT - 2)
     const bytes = this.#sizes[grain] ?? 0
     if (region !== this.region || bytes === 0 || (word & 1) !== 0) {
@@ -138,16 +140,36 @@ export class Scope implements ArgumentScope, RegionScope, PageRange {
 
   /** Loses every object in the scope, whose memory is used anew. Views of them must not be used any more. */
   reset(): void {
-    if (this.seal !== 0 || this.region.words === 0) this.#refuse('reset')
+    if (this.seal !== 0 || this.region.words === 0) this.unseal('reset')
     this.#forget()
   }
 
   /** Loses the objects and gives the pages back to whom they came from. Idempotent. */
   destroy(): void {
     if (this.region.words === 0) return
-    if (this.seal !== 0 && !this.#owner.takesSealed) this.#refuse('destroy')
+    if (this.seal !== 0 && !(this.#owner.takesSealed && this.sealer?.isInFlight(this) !== true)) this.unseal('destroy')
     this.#forget()
     this.#owner.takeBack(this)
+  }
+
+  /** @internal Its pages are given up: views of its objects refuse writes until {@link released}. */
+  sealedBy(sealer: ScopeSealer, seal: number): void {
+    this.seal = seal
+    this.sealer = sealer
+    this.region.readOnly = true
+  }
+
+  /** @internal Its pages can be written again. */
+  released(): void {
+    this.seal = 0
+    this.sealer = null
+    this.region.readOnly = false
+  }
+
+  /** Gets write access back when the call is answered. @throws SealedError while it is in flight. */
+  unseal(what: string): void {
+    if (this.seal !== 0 && this.sealer !== null && !this.sealer.isInFlight(this)) this.sealer.unseal(this)
+    else this.#refuse(what)
   }
 
   /** @internal Serves again, over other pages of the same heap and the same length. */
@@ -190,15 +212,22 @@ export class Scope implements ArgumentScope, RegionScope, PageRange {
   }
 
   #refuse(what: string): never {
-    throw new RpcError('FAILED_PRECONDITION', this.seal !== 0
-      ? `cannot ${what} a scope that is sealed: its call is in flight, or its seal not yet released`
-      : `cannot ${what} a scope that was destroyed`)
+    if (this.seal !== 0) throw new SealedError(`cannot ${what} a scope that is sealed: its call is in flight, or its seal not yet released`)
+    throw new RpcError('FAILED_PRECONDITION', `cannot ${what} a scope that was destroyed`)
   }
 
   #full(byteLength: number): never {
     throw new RpcError('RESOURCE_EXHAUSTED',
       `no room for ${byteLength} bytes in a scope of ${this.byteLength}, of which ${this.#used} are used: reset it, or create a larger one`)
   }
+}
+
+/** Who seals scopes for calls. */
+export interface ScopeSealer {
+  /** Whether the scope's call is not answered yet. */
+  isInFlight(scope: Scope): boolean
+  /** Releases its seal now. @throws RpcError when that is refused. */
+  unseal(scope: Scope): void
 }
 
 /** Where a scope's pages go back to. */
@@ -211,10 +240,10 @@ export interface ScopeOwner {
 /** The scopes that a connection's heaps lend one by one. */
 export class HeapScopes implements ScopeOwner {
   readonly takesSealed = false
-  readonly #heaps: HeapSet
+  readonly #heaps: ChunkSource
   readonly #spare: Scope[] = []
 
-  constructor(heaps: HeapSet) {
+  constructor(heaps: ChunkSource) {
     this.#heaps = heaps
   }
 

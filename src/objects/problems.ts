@@ -20,7 +20,7 @@ export function tooLarge(where: string): never {
 
 /** The allocator for what an assignment through a view needs or frees. */
 export function allocatorOf(region: Region, where: string): Allocator {
-  if (region.readOnly) refuseWrite(where)
+  if (region.readOnly) refuseWrite(where, region)
   if (region.allocator === null) {
     throw new RpcError('FAILED_PRECONDITION', `${where} cannot be assigned: this memory is a private copy or not one's own`)
   }

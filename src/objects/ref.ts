@@ -34,7 +34,7 @@ class RefCodec extends Codec {
   }
 
   override assign(region: Region, p: number, value: unknown, where: string): void {
-    if (region.readOnly) refuseWrite(where)
+    if (region.readOnly) refuseWrite(where, region)
     willChange(region, p, 2)
     const a = region.i32
     const view = asView(value)

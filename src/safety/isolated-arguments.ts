@@ -13,8 +13,11 @@ const WALK_MIN = 1 << 20
 
 /** What a copy holds until its call is answered. */
 export interface Holding {
-  /** Gives the memory back; views over it must not be used any more. Idempotent. */
-  release(): void
+  /**
+   * Gives the memory back; views over it must not be used any more. Idempotent.
+   * @returns whether the argument was kept from changing all the time.
+   */
+  release(): boolean
 }
 
 /** A cell's value, copied object by object into an arena of at most `limit` bytes, which goes with it. */
@@ -32,9 +35,10 @@ class ArenaHolding implements Holding {
     owner.arenaBytes += bytes
   }
 
-  release(): void {
+  release(): boolean {
     this.owner.arenaBytes -= this.#bytes
     this.#bytes = 0
+    return true
   }
 }
 

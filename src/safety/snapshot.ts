@@ -32,12 +32,13 @@ export class Snapshot {
   }
 
   /** Gives the memory back: views over it must not be used any more. Idempotent. */
-  release(): void {
-    if (!this.held) return
+  release(): boolean {
+    if (!this.held) return true
     this.held = false
     // A view that outlives its call reaches nothing by pointers.
     this.region.words = 0
     this.#source.give(this)
+    return true
   }
 }
 

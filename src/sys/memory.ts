@@ -83,11 +83,20 @@ export function isPublished(fd: number): boolean {
  * a peer could still add seals.
  */
 export function checkMemoryFile(fd: number, byteLength: number): void {
+  checkFile(fd, byteLength, REQUIRED_SEALS)
+}
+
+/** The same for a file that is to be published later: whoever does it adds the last seals. */
+export function checkSealableFile(fd: number, byteLength: number): void {
+  checkFile(fd, byteLength, F_SEAL_SHRINK | F_SEAL_GROW)
+}
+
+function checkFile(fd: number, byteLength: number, required: number): void {
   const seals = addon.getSeals(fd)
   const actual = addon.fileLength(fd)
-  if ((seals & REQUIRED_SEALS) !== REQUIRED_SEALS || actual !== byteLength) {
+  if ((seals & required) !== required || actual !== byteLength) {
     throw new RpcError('FAILED_PRECONDITION',
-      `a memory file has seals ${seals} and ${actual} bytes where seals ${REQUIRED_SEALS} and ${byteLength} bytes were promised`)
+      `a memory file has seals ${seals} and ${actual} bytes where seals ${required} and ${byteLength} bytes were promised`)
   }
 }
 

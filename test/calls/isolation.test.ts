@@ -153,7 +153,7 @@ test('copies of calls in flight are bounded', async (t) => {
 })
 
 test('a seal that is demanded and not there is refused, at the call and at the handshake', async (t) => {
-  const { conn } = await pair(t)
+  const { conn } = await pair(t, { client: { seals: { backend: 'none' } } })
   const error = await errorOf(conn.sealed(value(1)))
   assert.equal(error.code, 'FAILED_PRECONDITION')
   const unsealed = service('isolation', { sealed: method(8, Node, u32) })

@@ -31,7 +31,7 @@ function act(world: World, { kind, who, what }: Step): void {
     case 3: return void world.ask(participant, { type: 'unregister', channel: name })
     case 4: case 5: return void world.ask(participant, { type: 'open', channel: name, heapBytes: byteLength, controlBytes: 8192, info: '1', timeoutMs: 1 + what })
     case 6: case 7: return decide(world, participant, what)
-    case 8: return void world.ask(participant, { type: 'grow', connection: pick(participant.ends, what)?.id ?? 7, end: pick(participant.ends, what)?.end ?? 'client', byteLength })
+    case 8: return void world.ask(participant, { type: 'grow', connection: pick(participant.ends, what)?.id ?? 7, end: pick(participant.ends, what)?.end ?? 'client', byteLength, kind: (what & 1) === 0 ? 'private' : 'sealable' })
     case 9: return void world.ask(participant, { type: 'growChannel', channel: name, byteLength })
     case 10: {
       const memory = pick(participant.memory, what)

@@ -237,5 +237,5 @@ test('nobody changes what is somebody else\'s', () => {
   assert.equal(JSON.stringify([...world.store.list('connections')]), before)
   assert.equal(world.table('heaps').length, 2)
   assertError(world.ask(stranger, { type: 'unregister', channel: 'a' }), 'PERMISSION_DENIED', /only its server/)
-  assertError(world.ask(stranger, { type: 'grow', connection: id, end: 'client', byteLength: 4096 }), 'NOT_FOUND', /no connection/)
+  assertError(world.ask(stranger, { type: 'grow', connection: id, end: 'client', byteLength: 4096, kind: 'private' }), 'NOT_FOUND', /no connection/)
 })

@@ -1,8 +1,9 @@
 import { RpcError } from '../../base/errors.js'
-import { loadPublished, pause } from '../../base/ordering.js'
-import { slotWord } from '../../layout/control-layout.js'
 import type { ArgumentScope, HeapSet } from '../../memory/index.js'
-import { ClientRing, type ClientEndOptions } from './client-ring.js'
+import type { ClientEndOptions } from './client-ring.js'
+import { SyncEnd } from './sync-end.js'
+import { type SealingCall, SealingCalls } from './sealing-calls.js'
+import { type ArgumentSeals, SealedArgument } from '../../safety/index.js'
 import type { CallOptions, ClientMethod } from '../service/method.js'
 import type { Poller } from '../waiting/poller.js'
 import { InFlight } from './slots.js'
@@ -12,14 +13,12 @@ import { CallQueue, Patience, QUEUE_MAX, type QueuedCall, type Waiter } from './
 const TICK_MS = 500
 /** Every so many polls all calls in flight are looked at, not just the oldest: answers may come out of order. */
 const SCAN_POLLS = 16
-/** The longest wait that fits into a request. */
-const TIMEOUT_MS_MAX = 0x7fff_ffff
 
 /**
  * The client's end of a connection: synchronous calls, calls that are awaited, pipelines; deadlines and cancellation.
  * Owns nothing but its call scopes.
  */
-export class ClientEnd extends ClientRing {
+export class ClientEnd extends SyncEnd {
   readonly #inFlight: InFlight
 
   readonly #waiters: (Waiter | null)[]
@@ -27,6 +26,9 @@ export class ClientEnd extends ClientRing {
   readonly #ticks: Int32Array
 
   readonly #queue = new CallQueue()
+
+  /** Calls whose arguments are being sealed; null without seals. */
+  #sealing: SealingCalls | null = null
 
   #waiting = 0
 
@@ -36,43 +38,30 @@ export class ClientEnd extends ClientRing {
 
   #tickTimer: NodeJS.Timeout | undefined
 
-  /** Why a synchronous call cannot be made at all; checked once for each call. */
-  #syncRefused: boolean
-
   constructor(words: Int32Array, heaps: HeapSet, doorbellFd: number, poller: Poller, options: ClientEndOptions) {
     super(words, heaps, doorbellFd, poller, options)
     const { slots } = options
     this.#inFlight = new InFlight(slots)
     this.#waiters = Array.from({ length: slots }, () => null)
     this.#ticks = new Int32Array(slots)
-    this.#syncRefused = options.sameThread
   }
 
   /** Calls without an answer so far, and calls that wait for a slot. */
   get outstanding(): number {
-    return this.#waiting + this.#queue.length
+    return this.#waiting + this.#queue.length + (this.#sealing?.count ?? 0)
   }
 
-  /** Calls and waits on this thread. Throws the call's RpcError. */
-  callSync(method: ClientMethod, value: unknown, options?: CallOptions): unknown {
-    if (this.#syncRefused) this.#refuseSync(method)
-    const timeoutMs = options === undefined ? 0 : this.#timeout(options, method)
-    if (options?.signal?.aborted === true) throw this.error('CANCELLED', 'the signal was aborted before the call', method)
-    const scope = method.argument.isNothing ? this.noArgument(method, value) : this.encode(method, value)
-    const slot = this.free.count > 0 ? this.next : this.reclaimSlot()
-    if (slot < 0) this.#noSlot(scope, method)
-    this.publish(slot, method, scope, timeoutMs)
-    this.wakePeer()
-    const { words } = this
-    const at = slotWord(slot)
-    const expected = this.sequence[slot]!
-    let spins = this.besidePeer ? 0 : this.policy.firstSpins
-    while (spins > 0 && loadPublished(words, at) !== expected) {
-      pause()
-      spins--
-    }
-    if (spins === 0) this.#block(slot, expected, timeoutMs === 0 ? this.options.defaultTimeoutMs : timeoutMs, method, scope)
-    return this.takeAnswer(slot, method, scope, false)
+  override useSeals(seals: ArgumentSeals): void {
+    super.useSeals(seals)
+    this.#sealing = new SealingCalls(seals, {
+      free: () => this.slotsFree - this.orphans,
+      sealed: (call) => this.#sealed(call),
+      orphaned: (argument) => this.adopt(argument),
+      refused: ({ waiter }, error) => {
+        waiter.patience?.stop()
+        waiter.reject(this.located(error, waiter.method))
+      },
+    })
   }
 
   /** Calls, and resolves or rejects with the call's RpcError while the event loop goes on. */
@@ -115,6 +104,7 @@ export class ClientEnd extends ClientRing {
     this.doorbell.close()
     this.closeScopes()
     this.#fail(error)
+    this.seals?.close()
   }
 
   protected override ready(): boolean {
@@ -156,9 +146,14 @@ export class ClientEnd extends ClientRing {
       reject(this.goneError(method))
       return
     }
-    const scope = method.argument.isNothing ? this.noArgument(method, value) : this.encode(method, value)
+    const scope = this.argumentOf(method, value)
     const patience = options === undefined ? null : this.#patience(options, method, scope)
     const waiter = { resolve, reject, method, scope, patience }
+    if (method.sealing && scope instanceof SealedArgument && scope.isWanted) {
+      const call = { low: this.cell[0]!, high: this.cell[1]!, timeoutMs: patience?.timeoutMs ?? 0, tick: this.#tick, waiter, argument: scope }
+      if (this.#queue.length > 0 || !this.#sealing!.add(call)) this.#enqueue(call)
+      return
+    }
     const slot = this.free.count > 0 ? this.next : this.reclaimSlot()
     if (slot < 0) {
       this.#enqueue({ low: this.cell[0]!, high: this.cell[1]!, timeoutMs: patience?.timeoutMs ?? 0, tick: this.#tick, waiter })
@@ -173,9 +168,24 @@ export class ClientEnd extends ClientRing {
     this.#inFlight.add(slot)
     this.#waiting++
     this.#ticks[slot] = this.#tick
-    this.publish(slot, waiter.method, waiter.scope, timeoutMs)
+    const { method, scope } = waiter
+    if (method.sealing && scope instanceof SealedArgument && scope.isAsked) this.publishSealed(slot, method, scope, timeoutMs)
+    else this.publish(slot, method, scope, timeoutMs)
     if (this.hotMs > 0) this.wakeInBatch(slot)
     else this.wakePeer()
+  }
+
+  #sealed(call: SealingCall): void {
+    const slot = this.free.count > 0 ? this.next : this.reclaimSlot()
+    if (slot < 0) {
+      // Others took the slots meanwhile: it is sent when there is one.
+      this.#enqueue(call)
+      return
+    }
+    this.cell[0] = call.low
+    this.cell[1] = call.high
+    this.#send(slot, call.waiter, call.timeoutMs)
+    this.#expectAnswer()
   }
 
   #expectAnswer(): void {
@@ -204,13 +214,17 @@ export class ClientEnd extends ClientRing {
 
   #afterAnswers(): void {
     if (this.quarantine.size > 0) this.reclaim()
+    if (this.orphans > 0) this.giveSealsBack()
     if (this.#queue.length > 0) this.#sendQueued()
     if (this.#waiting === 0) this.poller.remove(this)
     this.poller.interrupt()
   }
 
   #sendQueued(): void {
-    this.#queue.takeWhile(({ low, high, timeoutMs, waiter }) => {
+    this.#queue.takeWhile((call) => {
+      const { low, high, timeoutMs, waiter } = call
+      const { scope } = waiter
+      if (scope instanceof SealedArgument && scope.isWanted && !scope.isAsked) return this.#sealing!.add({ ...call, argument: scope })
       const slot = this.free.count > 0 ? this.next : this.reclaimSlot()
       if (slot < 0) return false
       this.cell[0] = low
@@ -240,28 +254,11 @@ export class ClientEnd extends ClientRing {
     }
   }
 
-  // ---- waiting on this thread ----
-
-  #block(slot: number, expected: number, timeoutMs: number, method: ClientMethod, scope: ArgumentScope | null): void {
-    if (this.blockUntil(slotWord(slot), expected, timeoutMs)) return
-    if (this.gone !== undefined) throw this.goneError(method)
-    this.#giveUpOn(slot, scope)
-    throw this.error('DEADLINE_EXCEEDED', `no answer within ${timeoutMs} ms`, method)
-  }
-
   // ---- deadlines, cancellation, the end ----
-
-  #timeout(options: CallOptions, method: ClientMethod): number {
-    const { timeoutMs } = options
-    if (timeoutMs === undefined) return 0
-    if (!(timeoutMs > 0)) throw this.error('INVALID_ARGUMENT', `timeoutMs must be a positive number, not ${timeoutMs}`, method)
-    return Math.min(Math.ceil(timeoutMs), TIMEOUT_MS_MAX)
-  }
 
   #patience(options: CallOptions, method: ClientMethod, scope: ArgumentScope | null): Patience | null {
     try {
-      const timeoutMs = this.#timeout(options, method)
-      if (options.signal?.aborted === true) throw this.error('CANCELLED', 'the signal was aborted before the call', method)
+      const timeoutMs = this.timeoutOf(options, method)
       if (timeoutMs === 0 && options.signal === undefined) return null
       return new Patience(timeoutMs, options.signal, (patience, code) => this.#giveUp(patience, code === 'CANCELLED'
         ? this.error(code, 'the call was aborted by its signal', method, options.signal?.reason)
@@ -283,7 +280,9 @@ export class ClientEnd extends ClientRing {
 
   #dropQueued({ waiter }: QueuedCall, error: RpcError): void {
     waiter.patience?.stop()
-    this.recycle(waiter.scope)
+    // A seal in force ends by an answer only.
+    if (waiter.scope instanceof SealedArgument && waiter.scope.isAsked) this.adopt(waiter.scope)
+    else this.recycle(waiter.scope)
     waiter.reject(error)
   }
 
@@ -291,6 +290,8 @@ export class ClientEnd extends ClientRing {
     patience.stop()
     const queued = this.#queue.remove(({ waiter }) => waiter.patience === patience)
     for (const call of queued) this.#dropQueued(call, error)
+    const sealing = this.#sealing?.giveUp(patience)
+    if (sealing !== undefined) sealing.waiter.reject(error)
     const slot = this.#waiters.findIndex((waiter) => waiter?.patience === patience)
     if (slot >= 0) this.#giveUpSlot(slot, error)
   }
@@ -305,12 +306,11 @@ export class ClientEnd extends ClientRing {
     }
     this.#waiters[slot] = null
     this.#waiting--
-    this.#giveUpOn(slot, waiter.scope)
+    this.giveUpOn(slot, waiter.scope)
     waiter.reject(error)
   }
 
-  /** Leaves a slot in quarantine, and looks at it from time to time. */
-  #giveUpOn(slot: number, scope: ArgumentScope | null): void {
+  protected override giveUpOn(slot: number, scope: ArgumentScope | null): void {
     this.abandon(slot, scope)
     if (this.#tickTimer === undefined) this.#startTicks()
   }
@@ -323,8 +323,9 @@ export class ClientEnd extends ClientRing {
   #onTick(): void {
     this.#tick++
     if (this.quarantine.size > 0) this.reclaim()
+    if (this.orphans > 0) this.giveSealsBack()
     this.#resumeQueue()
-    if (this.outstanding === 0 && this.quarantine.size === 0) {
+    if (this.outstanding === 0 && this.quarantine.size === 0 && this.orphans === 0) {
       clearInterval(this.#tickTimer)
       this.#tickTimer = undefined
       return
@@ -346,10 +347,12 @@ export class ClientEnd extends ClientRing {
 
   #fail(error: RpcError): void {
     this.gone = error
-    this.#syncRefused = true
+    this.refuseSync()
     this.poller.remove(this)
     clearInterval(this.#tickTimer)
-    const waiters = [...this.#waiters, ...this.#queue.remove(() => true).map((call) => call.waiter)]
+    const unsent = [...this.#queue.remove(() => true), ...this.#sealing?.fail() ?? []]
+    const waiters = [...this.#waiters, ...unsent.map((call) => call.waiter)]
+    this.seals?.lost()
     this.#waiters.fill(null)
     this.#waiting = 0
     for (const waiter of waiters) {
@@ -357,19 +360,5 @@ export class ClientEnd extends ClientRing {
       waiter.patience?.stop()
       waiter.reject(this.goneError(waiter.method))
     }
-  }
-
-  // ---- errors ----
-
-  #refuseSync(method: ClientMethod): never {
-    if (this.gone !== undefined) throw this.goneError(method)
-    throw this.error('FAILED_PRECONDITION',
-      'the server lives on this thread and cannot answer while it waits; use "await", or a worker thread', method)
-  }
-
-  #noSlot(scope: ArgumentScope | null, method: ClientMethod): never {
-    this.recycle(scope)
-    throw this.error('RESOURCE_EXHAUSTED',
-      `all ${this.options.slots - 1} calls that the connection can carry are in flight; await some, or ask for more slots when connecting`, method)
   }
 }

@@ -1,4 +1,4 @@
-import { RpcError, statusName, WildPointerError } from '../../base/errors.js'
+import { RpcError, SealedError, statusName, WildPointerError } from '../../base/errors.js'
 import { loadPublished, publishWord } from '../../base/ordering.js'
 import { Answer, ControlWord, Line, Request, Slot, slotWord } from '../../layout/control-layout.js'
 import { type ArgumentScope, CallScope, type HeapSet, type Region } from '../../memory/index.js'
@@ -153,6 +153,11 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
     }
   }
 
+  /** What a pipelined call's argument was built in goes with its answer. */
+  protected notePipelined(slot: number, scope: ArgumentScope): void {
+    this.#pipelined[slot] = scope
+  }
+
   #takePipelined(slot: number): ArgumentScope | null {
     const scope = this.#pipelined[slot]!
     if (scope !== null) this.#pipelined[slot] = null
@@ -161,26 +166,35 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
 
   /** Writes the argument to a scope and its cell to {@link cell}. Returns the scope when it holds anything, else null. */
   protected encode(method: ClientMethod, value: unknown): ArgumentScope | null {
+    const scope = method.argument.isImmediate ? null : this.#scopePool.pop() ?? new CallScope(this.heaps)
+    try {
+      this.encodeInto(scope, method, value)
+    } catch (error) {
+      this.recycle(scope)
+      throw error
+    }
+    if (scope === null || !scope.isEmpty) return scope
+    this.#scopePool.push(scope)
+    return scopeOf(value)
+  }
+
+  /** Writes the argument to a scope, in one chunk where it is isolated, and its cell to {@link cell}. The scope stays the caller's. */
+  protected encodeInto(scope: CallScope | null, method: ClientMethod, value: unknown): void {
     const { cell } = method.argument
     if (this.#building) {
       throw this.error('FAILED_PRECONDITION', 'a getter of the argument makes another call on the same connection', method)
     }
     this.#building = true
-    const scope = cell.isImmediate ? null : this.#scopePool.pop() ?? new CallScope(this.heaps)
     try {
       cell.write(scope ?? this.heaps, value, this.cell, 0)
       if (scope !== null && !scope.isOneChunk && method.isolation !== 'none') scope.rebuild(() => cell.write(scope, value, this.cell, 0))
     } catch (error) {
-      this.recycle(scope)
       throw this.located(error, method)
     } finally {
       this.#building = false
     }
     // A getter of the argument may have closed the connection.
     if (this.gone !== undefined) throw this.goneError(method)
-    if (scope === null || !scope.isEmpty) return scope
-    this.#scopePool.push(scope)
-    return scopeOf(value)
   }
 
   /** A value where none is taken is a mistake: most often the options. */
@@ -339,12 +353,13 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
   protected located(error: unknown, method: ClientMethod): RpcError {
     const place = { channel: this.options.channel, method: method.name }
     if (error instanceof WildPointerError) return new WildPointerError(error.sentence, place)
+    if (error instanceof SealedError) return new SealedError(error.sentence, place)
     if (!RpcError.is(error)) return this.error('INTERNAL', `the library failed: ${String(error)}`, method)
     return error.method === undefined ? new RpcError(error.code, error.sentence, { ...place, cause: error.cause }) : error
   }
 }
 
 /** The scope that a view's object lies in, if any. */
-function scopeOf(value: unknown): ArgumentScope | null {
+export function scopeOf(value: unknown): ArgumentScope | null {
   return isView(value) ? locationOf(value as object).region.scope : null
 }

@@ -5,6 +5,8 @@ import type { OpenedConnection } from '../../control/index.js'
 import { addon, connectUnix, errnoCode, type Mapping, peerCredentials } from '../../sys/index.js'
 import { AttachedHeaps, attachControl } from '../heaps/attached-memory.js'
 import { ClientEnd } from './client-end.js'
+import { attachSeals, requireSealOptions, type SealOptions } from './attach-seals.js'
+import { type ConnectionSeals, describeSeals } from '../../safety/index.js'
 import { FrameSocket } from '../service/frames.js'
 import { sharedIsolate } from '../isolate.js'
 import { ObjectHeap } from '../heaps/object-heap.js'
@@ -37,12 +39,19 @@ export interface ConnectOptions {
    * `using` then, and a pointer out of a result is wild. False by default.
    */
   readonly isolateResults?: boolean
+  /**
+   * How arguments are sealed, for methods whose isolation is `seal` or `auto`. Where it is left out, a service with a method that demands
+   * seals gets them; `auto` alone copies.
+   */
+  readonly seals?: SealOptions
 }
 
 /** What a client tells about the service it expects. */
 export interface ExpectedService {
   readonly fingerprint: string
   readonly description: ServiceDescription | null
+  /** The isolations of its methods that may seal arguments. */
+  readonly sealing?: ReadonlySet<'seal' | 'auto'>
 }
 
 /** A client's connection to a channel. Owns its mapped memory; `close` (or `await using`) ends it. */
@@ -52,6 +61,7 @@ export class ClientConnection implements AsyncDisposable {
   readonly closed: Promise<RpcError | undefined>
   #resolveClosed!: (reason: RpcError | undefined) => void
   #open = true
+  #seals: ConnectionSeals | undefined
 
   private constructor(
     readonly channel: string,
@@ -78,6 +88,9 @@ export class ClientConnection implements AsyncDisposable {
     }
     requireMs('timeoutMs', options.timeoutMs)
     requireMs('connectTimeoutMs', options.connectTimeoutMs)
+    requireSealOptions(options.seals)
+    const { sealing = new Set() } = expected
+    const sealOptions = options.seals ?? (sealing.has('seal') ? {} : { backend: 'none' as const })
     const policy = waitingPolicy(options.waiting)
     const timeoutMs = options.connectTimeoutMs ?? CONNECT_MS
     const { daemon, poller } = sharedIsolate()
@@ -86,7 +99,7 @@ export class ClientConnection implements AsyncDisposable {
     const opened = await daemon.openConnection(channel, {
       heapBytes: roundUp(options.heapBytes ?? HEAP_BYTES_DEFAULT, PAGE_BYTES),
       controlBytes: controlBytes(slots),
-      info: { slots },
+      info: sealOptions.backend === 'cooperative' ? { slots, seals: 'cooperative' } : { slots },
       timeoutMs,
     }, {
       heapAdded: (grant) => heaps?.addFromPeer(grant),
@@ -111,6 +124,7 @@ export class ClientConnection implements AsyncDisposable {
         onGone: (crashed) => connection?.gone(crashed),
       })
       connection = new ClientConnection(channel, opened, end, heaps, control)
+      if (sealing.size > 0 && sealOptions.backend !== 'none') await connection.#attachSeals(sealOptions, sealing.has('auto'), timeoutMs)
       return connection
     } catch (error) {
       if (fd >= 0) addon.closeFd(fd)
@@ -122,6 +136,11 @@ export class ClientConnection implements AsyncDisposable {
       daemon.closeConnection(opened)
       throw error
     }
+  }
+
+  /** The seals of this connection's arguments, as they were verified; undefined when nothing is sealed. */
+  get seals(): ConnectionSeals | undefined {
+    return this.#seals
   }
 
   /** The process that serves the channel. */
@@ -178,6 +197,20 @@ export class ClientConnection implements AsyncDisposable {
 
   toJSON(): string {
     return `Connection to ${this.channel}`
+  }
+
+  /** A connection without seals does everything else; who demands one hears why. */
+  async #attachSeals(options: SealOptions, compares: boolean, timeoutMs: number): Promise<void> {
+    const { end, heaps, opened } = this
+    try {
+      const seals = await attachSeals({ daemon: sharedIsolate().daemon, opened, heaps, state: () => end.sealState, compares, timeoutMs }, options)
+      end.useSeals(seals)
+      this.heap.useSeals(seals)
+      this.#seals = describeSeals(seals.authority.strength)
+    } catch (error) {
+      if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
+      end.refuseSeals(RpcError.is(error) ? error.sentence : String(error))
+    }
   }
 
   /** @internal The server is gone. The heap stays readable until `close`. */

@@ -7,26 +7,29 @@ import { InFlight } from './slots.js'
  * to make small calls; the caller's code is the loop.
  */
 export class Pipeline<Argument, Result> {
-  readonly #end: ClientEnd
-  readonly #method: ClientMethod
-  readonly #inFlight: InFlight
+  /** @internal */
+  protected readonly end: ClientEnd
+  /** @internal */
+  protected readonly method: ClientMethod
+  /** @internal */
+  protected readonly slots: InFlight
 
   /** @internal */
   constructor(end: ClientEnd, method: ClientMethod) {
-    this.#end = end
-    this.#method = method
-    this.#inFlight = new InFlight(end.options.slots)
+    this.end = end
+    this.method = method
+    this.slots = new InFlight(end.options.slots)
   }
 
   get inFlight(): number {
-    return this.#inFlight.count
+    return this.slots.count
   }
 
   /** Sends a call. False when every slot is in flight: poll first. */
   submit(argument: Argument): boolean {
-    const slot = this.#end.submit(this.#method, argument)
+    const slot = this.end.submit(this.method, argument)
     if (slot < 0) return false
-    this.#inFlight.add(slot)
+    this.slots.add(slot)
     return true
   }
 
@@ -36,25 +39,25 @@ export class Pipeline<Argument, Result> {
    * @returns how many answers there were.
    */
   poll(onResult: (result: Result) => void): number {
-    if (this.#end.isUnmapped) this.#end.throwIfGone(this.#method)
-    this.#end.flush()
-    const inFlight = this.#inFlight
+    if (this.end.isUnmapped) this.end.throwIfGone(this.method)
+    this.end.flush()
+    const inFlight = this.slots
     let count = 0
-    while (inFlight.count > 0 && !this.#end.isUnmapped) {
+    while (inFlight.count > 0 && !this.end.isUnmapped) {
       const slot = inFlight.first()
-      if (!this.#end.isAnswered(slot)) break
+      if (!this.end.isAnswered(slot)) break
       inFlight.removeFirst()
       count++
-      onResult(this.#end.finish(slot, this.#method) as Result)
+      onResult(this.end.finish(slot, this.method) as Result)
     }
-    if (count === 0) this.#end.throwIfGone(this.#method)
+    if (count === 0) this.end.throwIfGone(this.method)
     return count
   }
 
   /** Blocks this thread until an answer is there. @throws RpcError DEADLINE_EXCEEDED, UNAVAILABLE */
   wait(timeoutMs?: number): void {
-    if (this.#end.isUnmapped) this.#end.throwIfGone(this.#method)
-    this.#end.flush()
-    if (this.#inFlight.count > 0) this.#end.waitFor(this.#inFlight.first(), this.#method, timeoutMs)
+    if (this.end.isUnmapped) this.end.throwIfGone(this.method)
+    this.end.flush()
+    if (this.slots.count > 0) this.end.waitFor(this.slots.first(), this.method, timeoutMs)
   }
 }

@@ -1,6 +1,6 @@
-import type { RpcError } from '../../base/errors.js'
+import { RpcError } from '../../base/errors.js'
 import type { ArgumentScope } from '../../memory/index.js'
-import type { ClientMethod } from '../service/method.js'
+import type { CallOptions, ClientMethod } from '../service/method.js'
 
 /** A call that somebody awaits. */
 export interface Waiter {
@@ -11,6 +11,16 @@ export interface Waiter {
   readonly scope: ArgumentScope | null
   /** Its own deadline and signal; null for a call without options. */
   readonly patience: Patience | null
+}
+
+/** The longest wait that fits into a request. */
+const TIMEOUT_MS_MAX = 0x7fff_ffff
+
+/** A call's own deadline in whole milliseconds, 0 for none. Throws INVALID_ARGUMENT, or CANCELLED when its signal is aborted already. */
+export function timeoutOf({ timeoutMs, signal }: CallOptions): number {
+  if (timeoutMs !== undefined && !(timeoutMs > 0)) throw new RpcError('INVALID_ARGUMENT', `timeoutMs must be a positive number, not ${timeoutMs}`)
+  if (signal?.aborted === true) throw new RpcError('CANCELLED', 'the signal was aborted before the call')
+  return timeoutMs === undefined ? 0 : Math.min(Math.ceil(timeoutMs), TIMEOUT_MS_MAX)
 }
 
 /** The deadline and the signal of one call. */

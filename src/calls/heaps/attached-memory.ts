@@ -2,8 +2,8 @@ import { attachHeader } from '../../layout/header.js'
 import { CONTROL_FINGERPRINT, CONTROL_KIND, controlBytes } from '../../layout/control-layout.js'
 import { RpcError } from '../../base/errors.js'
 import type { Attachment, DaemonClient, MemoryGrant } from '../../control/index.js'
-import { Heap, HeapSet, Region } from '../../memory/index.js'
-import { checkMemoryFile, errnoCode, hugePageBytes, Mapping, publishMemoryFile } from '../../sys/index.js'
+import { Heap, HeapSet, PageHeap, pagesOf, Region } from '../../memory/index.js'
+import { addon, checkMemoryFile, checkSealableFile, errnoCode, hugePageBytes, Mapping, publishMemoryFile } from '../../sys/index.js'
 
 /** Maps a grant and closes its descriptor. The mapping is the caller's to unmap. */
 function mapGrant(grant: MemoryGrant, writable = true): Mapping {
@@ -30,6 +30,29 @@ function mapAndPublish(grant: MemoryGrant): Mapping {
   } finally {
     grant.close()
   }
+}
+
+/** Maps pages for sealed arguments. The descriptor comes back open: it is the caller's to close, when the seals are attached. */
+function mapSealable(grant: MemoryGrant, writable: boolean): { readonly mapping: Mapping, readonly file: number } {
+  try {
+    checkSealableFile(grant.fd, grant.byteLength)
+    const file = addon.duplicateFd(grant.fd)
+    try {
+      return { mapping: Mapping.map(grant.fd, grant.address, grant.byteLength, writable), file }
+    } catch (error) {
+      addon.closeFd(file)
+      throw error
+    }
+  } finally {
+    grant.close()
+  }
+}
+
+/** Pages of a connection for arguments that are sealed, as one end has them. */
+export interface SealablePages {
+  readonly mapping: Mapping
+  /** The caller's to close, when the seals are attached. */
+  readonly file: number
 }
 
 /** The least number of pointers that a handler may follow, whatever the size of the heap. */
@@ -77,6 +100,39 @@ export class AttachedHeaps {
       this.#daemon.releaseHeap({ heap: grant.heap, member: grant.member })
       throw error
     }
+  }
+
+  /**
+   * Maps pages for sealed arguments, whose allocator, if any, is the client's own. Takes over the grant; gives it back when it throws.
+   * @param writable for the client, and for whoever shares its process.
+   */
+  addSealable(grant: MemoryGrant, writable: boolean): SealablePages {
+    try {
+      if (!this.#open) throw new RpcError('CANCELLED', 'the connection was closed before its memory for sealed arguments came')
+      const pages = mapSealable(grant, writable)
+      this.#parts.push({ mapping: pages.mapping, heap: undefined, attachment: { heap: grant.heap, member: grant.member } })
+      return pages
+    } catch (error) {
+      grant.close()
+      this.#daemon.releaseHeap({ heap: grant.heap, member: grant.member })
+      throw error
+    }
+  }
+
+  /** What the client's allocator for sealed arguments takes; pointers lead there from now on. */
+  lendPages({ mapping }: SealablePages, firstPage: number): PageHeap {
+    const heap = new PageHeap(mapping.buffer, mapping.address, this.set, firstPage)
+    this.set.lend(heap.region)
+    return heap
+  }
+
+  /** The pages as a server reads them. */
+  readPages({ mapping }: SealablePages, firstPage: number): Region {
+    const region = pagesOf(mapping.buffer, mapping.address, this.set, firstPage)
+    region.readOnly = true
+    boundWalks(region)
+    this.set.lend(region)
+    return region
   }
 
   /** Adds a heap that the peer asked for. What is wrong with it costs the peer that heap, and nobody else anything. */

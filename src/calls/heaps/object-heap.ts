@@ -2,7 +2,7 @@ import { RpcError } from '../../base/errors.js'
 import { heapDebug, HeapScopes, type HeapSet, type HeapStats, type Leak, type ScopePoolOptions } from '../../memory/index.js'
 import type { Address } from '../../base/numbers.js'
 import { type CopyLimits, isView, typeOf, viewAt, build, buildJson, copyGraph, isType, parseJson, release, type AnyType, type JsonValue, type Plain, type View } from '../../objects/index.js'
-import { Sandbox } from '../../safety/index.js'
+import { type ArgumentSeals, Sandbox } from '../../safety/index.js'
 import { ObjectScope, ObjectScopePool } from './object-scope.js'
 
 /**
@@ -14,6 +14,12 @@ export class ObjectHeap {
   readonly #scopes: HeapScopes
   #closed = false
   #sandbox: Sandbox | undefined
+  #seals: ArgumentSeals | undefined
+
+  /** @internal Scopes are made where they can be sealed from now on. */
+  useSeals(seals: ArgumentSeals): void {
+    this.#seals = seals
+  }
 
   /** @internal */
   constructor(heaps: HeapSet) {
@@ -87,17 +93,22 @@ export class ObjectHeap {
   }
 
   /**
-   * A scope of whole pages that hold at least `byteLength` bytes; the caller destroys it.
+   * A scope of whole pages that hold at least `byteLength` bytes; the caller destroys it. Where arguments are sealed it lies in the
+   * memory for them, as long as there is room.
    * @throws RpcError RESOURCE_EXHAUSTED when the heap has no room for it.
    */
   createScope(byteLength: number): ObjectScope {
     this.#open()
-    return new ObjectScope(this.#scopes.create(byteLength))
+    const seals = this.#seals
+    if (seals === undefined || seals.heap.largestRun < byteLength) return new ObjectScope(this.#scopes.create(byteLength))
+    return new ObjectScope(seals.scopes.create(byteLength))
   }
 
   /** A pool of contiguous scopes; the caller closes it. */
   createScopePool(options: ScopePoolOptions): ObjectScopePool {
-    return new ObjectScopePool(this.#open(), options)
+    const heaps = this.#open()
+    const seals = this.#seals
+    return seals === undefined ? new ObjectScopePool(heaps, options) : new ObjectScopePool(seals.heap, options, seals)
   }
 
   /** Runs functions that reach a range of this memory and nothing else: see {@link Sandbox.run}. */

@@ -1,6 +1,6 @@
 import { RpcError } from '../../base/errors.js'
 import type { Address } from '../../base/numbers.js'
-import { type HeapSet, type Region, type Scope, SCOPE_REGION, ScopePool, type ScopePoolOptions, type SealReleaser } from '../../memory/index.js'
+import { type ChunkSource, type Region, type Scope, SCOPE_REGION, ScopePool, type ScopePoolOptions, type SealReleaser } from '../../memory/index.js'
 import { type CopyLimits, build, copyGraph, isType, release, type AnyType, type Plain, type View } from '../../objects/index.js'
 
 /**
@@ -101,7 +101,7 @@ export class ObjectScopePool implements Disposable {
   readonly #pool: ScopePool
 
   /** @internal */
-  constructor(heaps: HeapSet, options: ScopePoolOptions, releaser?: SealReleaser) {
+  constructor(heaps: ChunkSource, options: ScopePoolOptions, releaser?: SealReleaser) {
     this.#pool = new ScopePool(heaps, options, releaser)
   }
 

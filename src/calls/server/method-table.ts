@@ -8,7 +8,11 @@ export class MethodTable {
   readonly #indexed: (ServerMethod | undefined)[] = []
   readonly #others = new Map<number, ServerMethod>()
 
+  /** Whether a method takes sealed arguments. */
+  takeSeals = false
+
   set(method: ServerMethod): void {
+    if (method.isolation === 'seal' || method.isolation === 'auto') this.takeSeals = true
     if (method.id < METHODS_INDEXED) this.#indexed[method.id] = method
     else this.#others.set(method.id, method)
   }

@@ -1,9 +1,9 @@
 import { RpcError, Status, WildPointerError } from '../../base/errors.js'
 import { loadPublished, publishWord } from '../../base/ordering.js'
-import { Answer, ControlWord, Request, Slot, slotWord } from '../../layout/control-layout.js'
+import { Answer, ControlWord, Line, Request, Slot, slotWord } from '../../layout/control-layout.js'
 import { CallScope, type HeapSet, type Region } from '../../memory/index.js'
 import type { Cell } from '../../objects/index.js'
-import { ArgumentGuard } from './argument-guard.js'
+import { ArgumentGuard, SEAL_BROKE } from './argument-guard.js'
 import { Cancellations } from './cancellations.js'
 import { closeScope, End } from '../waiting/end.js'
 import type { HotSet } from './hot-set.js'
@@ -47,10 +47,8 @@ export class ServerEnd extends End {
   readonly #replies: (CallScope | null)[]
   /** For each slot: whether the client holds the chunk of the last result. */
   readonly #lent: Uint8Array
-  readonly #cancellations = new Cancellations(
-    ({ slot }) => Atomics.load(this.words, slotWord(slot) + Slot.CANCELLED) === this.#sequence[slot])
-
-  /** The cell of the result that is about to be published. */
+  readonly #cancellations = new Cancellations(({ slot }) => Atomics.load(this.words, slotWord(slot) + Slot.CANCELLED) === this.#sequence[slot])
+  /** Of the result that is about to be published. */
   readonly #cell = new Int32Array(2)
   readonly #mask: number
   readonly #host: CallHost
@@ -64,7 +62,7 @@ export class ServerEnd extends End {
   #tookSinceRung = false
   /** Whether the client slept was looked at without a fence after the last answer. */
   #unfenced = false
-  /** Made for the first call of a method with isolation. */
+  /** Made for the client's seals, or for the first call of a method with isolation. */
   #guard: ArgumentGuard | null = null
   #closing = false
   #gone = false
@@ -99,6 +97,16 @@ export class ServerEnd extends End {
   /** Handlers that have not answered yet. */
   get inHandlers(): number {
     return this.#inHandlers
+  }
+
+  /** What keeps arguments from changing. */
+  get isolation(): ArgumentGuard {
+    return (this.#guard ??= new ArgumentGuard(this.heaps, this.options.slots, this.options.snapshotBytes))
+  }
+
+  /** Tells the client what became of its seals: it looks from time to time, as long as it attaches. */
+  tellSeals(state: number): void {
+    if (!this.isUnmapped) Atomics.store(this.words, this.line + Line.SEALS, state)
   }
 
   poll(): number {
@@ -235,6 +243,7 @@ export class ServerEnd extends End {
     }
     const method = this.#methods.get(id)
     if (method === undefined || this.#closing) {
+      if ((request & Request.HAS_SEAL) !== 0) this.#guard?.dismiss(words, at)
       this.#refuse(slot, method === undefined
         ? new RpcError('UNIMPLEMENTED', `the server has no method with number ${id}`)
         : new RpcError('UNAVAILABLE', 'the server is shutting down; connect again'))
@@ -246,9 +255,8 @@ export class ServerEnd extends End {
     let isLater: boolean
     try {
       let argument: unknown
-      if (method.isolation !== 'none' && !method.argument.isImmediate) {
-        this.#guard ??= new ArgumentGuard(this.heaps, this.options.slots, this.options.snapshotBytes)
-        argument = this.#guard.read(method, words, at, slot, request, low, high, context)
+      if ((method.isolation !== 'none' || (request & Request.HAS_SEAL) !== 0) && !method.argument.isImmediate) {
+        argument = this.isolation.read(method, words, at, slot, request, low, high, context)
       } else if (!method.argument.isNothing) {
         if (!method.argument.isImmediate) this.heaps.refill()
         argument = method.argument.cell.read(this.#reading, low, high)
@@ -298,7 +306,7 @@ export class ServerEnd extends End {
     try {
       const { cell, isImmediate } = method.result
       if (isImmediate) cell.write(this.heaps, value, this.#cell, 0)
-      else if (this.#writeReply(slot, cell, method.isolation === 'none' ? value : withoutPrivateView(value))) answer |= Answer.OWNED
+      else if (this.#writeReply(slot, cell, this.#guard === null ? value : withoutPrivateView(value))) answer |= Answer.OWNED
     } catch (error) {
       this.#answerError(slot, this.#resultError(error, method.name), method.name, context)
       return
@@ -347,11 +355,11 @@ export class ServerEnd extends End {
 
   #publish(slot: number, answer: number, context: ServerCall | undefined): void {
     const at = slotWord(slot)
-    if (context !== undefined) {
-      context.finish()
-      this.#cancellations.forget(context)
+    if (context !== undefined) this.#forget(context)
+    if (this.#guard !== null && !this.#guard.release(slot) && (answer & Answer.STATUS) === 0) {
+      this.#refuse(slot, SEAL_BROKE)
+      return
     }
-    if (this.#guard !== null) this.#guard.release(slot)
     // The client has written 0: one store less into a line that it polls.
     if (answer !== 0) this.words[at + Slot.ANSWER] = answer
     const sequence = this.#sequence[slot]!
@@ -359,6 +367,11 @@ export class ServerEnd extends End {
     // Pairs with the client's load of the word.
     publishWord(this.words, at, (sequence + 1) | 0)
     this.#unfenced = !this.wakeSleeper()
+  }
+
+  #forget(context: ServerCall): void {
+    context.finish()
+    this.#cancellations.forget(context)
   }
 
   #refuse(slot: number, error: RpcError): void {
@@ -373,10 +386,7 @@ export class ServerEnd extends End {
   }
 
   #answerError(slot: number, error: unknown, method: string, context: ServerCall | undefined): void {
-    if (context !== undefined) {
-      context.finish()
-      this.#cancellations.forget(context)
-    }
+    if (context !== undefined) this.#forget(context)
     // A handler that was told to stop, and fails therefore, has not failed.
     const known = RpcError.is(error) && error.status !== Status.OK ? error : context?.abortReason
     if (known !== undefined) {

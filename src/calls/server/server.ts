@@ -8,6 +8,8 @@ import { acquireListener, type Isolate, releaseListener, sharedIsolate } from '.
 import type { DoorbellListener, Hello } from './listener.js'
 import type { MethodTable } from './method-table.js'
 import { ServerEnd } from './server-end.js'
+import { ServerSeals } from './server-seals.js'
+import { type ConnectionSeals, describeSeals, requireSealDemand, type SealDemand } from '../../safety/index.js'
 import type { ServiceDescription } from '../service/service.js'
 import { ObjectHeap } from '../heaps/object-heap.js'
 import { type Waiting, type WaitingPolicy, waitingPolicy } from '../waiting/waiting.js'
@@ -31,6 +33,11 @@ export interface ServerOptions {
   readonly maxConnections?: number
   /** Bytes of private copies that one connection's calls may hold at a time (isolation); 64 MiB by default. */
   readonly snapshotBytes?: number
+  /**
+   * What the seals of arguments must hold against. A call of a method with isolation `seal` whose client's seals hold against less is
+   * refused; `auto` copies its argument then.
+   */
+  readonly seals?: SealDemand
   /** Asks for huge pages behind the heaps. Whether any were obtained is in {@link ServerConnection.hugePageBytes}. */
   readonly hugePages?: boolean
   /** Told when a handler throws something that is not an RpcError; by default such errors go to `console.error`. */
@@ -57,9 +64,11 @@ export class ServerConnection {
   /** Told when the connection has ended: closed by the client or by this server (false), or the client died (true). */
   onClose: ((crashed: boolean) => void) | undefined
   readonly #heaps: AttachedHeaps
+  readonly #seals: ServerSeals
 
   /** @internal */
-  constructor(request: IncomingConnection, heaps: AttachedHeaps) {
+  constructor(request: IncomingConnection, heaps: AttachedHeaps, seals: ServerSeals) {
+    this.#seals = seals
     this.channel = request.channel
     this.caller = { pid: request.client.pid, uid: request.client.uid, gid: request.client.gid }
     this.#heaps = heaps
@@ -71,6 +80,12 @@ export class ServerConnection {
     const { onClose } = this
     this.onClose = undefined
     onClose?.(crashed)
+  }
+
+  /** The seals of this client's arguments, as they were verified; undefined when nothing is sealed. */
+  get seals(): ConnectionSeals | undefined {
+    const { strength } = this.#seals
+    return strength === undefined ? undefined : describeSeals(strength)
   }
 
   /** Bytes of the heaps that the kernel backs with huge pages now. */
@@ -104,6 +119,7 @@ export class Server implements AsyncDisposable {
 
   private constructor(readonly channel: string, readonly served: ServedService, readonly options: ServerOptions) {
     this.#policy = waitingPolicy(options.waiting)
+    requireSealDemand(options.seals ?? {})
     this.#isolate = sharedIsolate()
     this.#listener = acquireListener()
   }
@@ -239,9 +255,11 @@ export class Server implements AsyncDisposable {
       own?.close()
       throw error
     }
-    const arriving = new ServerConnection(request, heaps)
+    const seals = new ServerSeals(request, heaps, this.options.seals ?? {}, own !== undefined && this.served.methods.takeSeals)
+    const arriving = new ServerConnection(request, heaps, seals)
     const closeMemory = (crashed = false): void => {
       if (!this.#connections.delete(arriving)) return
+      seals.close()
       for (const attachment of request.sharedMembers) this.#sharedHeaps?.callsEnded(attachment, crashed)
       arriving.heap.close()
       control.unmap()
@@ -265,7 +283,7 @@ export class Server implements AsyncDisposable {
         connectionClosed: () => {
           if (arriving.end === undefined) closeMemory()
         },
-        heapAdded: (grant) => heaps.addFromPeer(grant),
+        heapAdded: (grant) => grant.kind === 'sealable' ? void seals.attach(grant, arriving.end) : heaps.addFromPeer(grant),
         memberGone: (attachment, member) => heaps.memberGone(attachment, member),
         livingMembers: (attachment, living) => heaps.livingMembers(attachment, living),
       },

@@ -19,6 +19,15 @@ export interface ClientMethod {
   readonly isolation: Isolation
   readonly argument: Passing
   readonly result: Passing
+  /** Its argument may be sealed. */
+  readonly sealing: boolean
+}
+
+/** What a client needs to call a method of these types. */
+export function clientMethod({ id, argument, result, isolation }: { readonly id: number, readonly argument: AnyType, readonly result: AnyType, readonly isolation: Isolation }, name: string): ClientMethod {
+  const passed = passing(argument)
+  // What is read as a copy anyway needs no seal.
+  return { id, name, isolation, argument: passed, result: passing(result), sealing: (isolation === 'seal' || isolation === 'auto') && !passed.isCopy }
 }
 
 /** Kinds whose values are private copies when they are read; scalars aside, all others are views of shared memory. */

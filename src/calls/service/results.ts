@@ -44,9 +44,14 @@ export class ResultHold implements Hold {
 
 const collected = new FinalizationRegistry<ResultHold>((hold) => hold.release())
 
-/** A view of a private copy, that is of a handler's argument under isolation, is memory that the client cannot reach: what it says instead. */
+/**
+ * A view of a handler's argument under isolation is a view of a private copy, or of pages that are sealed for this call alone: no result
+ * can point there. What it says instead.
+ */
 export function withoutPrivateView(value: unknown): unknown {
-  return isView(value) && locationOf(value as object).region.isPrivate ? plain(value) : value
+  if (!isView(value)) return value
+  const { region } = locationOf(value as object)
+  return region.isPrivate || region.space === null ? plain(value) : value
 }
 
 /** How the sentence of an error travels. */

@@ -1,7 +1,7 @@
 import { RpcError } from '../../base/errors.js'
 import { isType, struct, text, type AnyType, type Plain, type View } from '../../objects/index.js'
 import { ClientConnection, type ConnectOptions } from '../client/client.js'
-import { type CallOptions, type ClientMethod, passing } from './method.js'
+import { type CallOptions, type ClientMethod, clientMethod, passing } from './method.js'
 import type { ObjectHeap } from '../heaps/object-heap.js'
 import type { Result } from './service.js'
 import { Pipeline } from '../client/pipeline.js'
@@ -106,7 +106,7 @@ export class RpcConnection implements AsyncDisposable {
     const key = `${id} ${argument.label} ${result.label}`
     let method = this.#methods.get(key)
     if (method === undefined) {
-      method = { id, name: String(id), isolation: 'none', argument: passing(argument), result: passing(result) }
+      method = clientMethod({ id, isolation: 'none', argument, result }, String(id))
       this.#methods.set(key, method)
     }
     return method

@@ -1,12 +1,13 @@
 import { RpcError } from '../../base/errors.js'
 import { describe, fingerprint, isType, type AnyType, type Plain, type TypeDescription, type View } from '../../objects/index.js'
 import type { CallOptions } from './method.js'
+import { NO_METHOD } from '../../layout/control-layout.js'
 import { type Isolation, requireIsolation } from '../../safety/index.js'
 import type { ServerCall } from '../server/server-call.js'
 
 /** Names of a connection's own members: a method cannot have them. */
-const RESERVED = new Set(['sync', 'heap', 'close', 'closed', 'pipeline', 'hugePageBytes', 'opened', 'heaps', 'control', 'end', 'gone', 'toJSON', 'channel', 'server', 'grow', 'createScope', 'createScopePool', 'then', 'constructor', 'release', 'outstanding'])
-const METHOD_ID_MAX = 0xffff_ffff
+const RESERVED = new Set(['sync', 'heap', 'close', 'closed', 'pipeline', 'hugePageBytes', 'seals', 'opened', 'heaps', 'control', 'end', 'gone', 'toJSON', 'channel', 'server', 'grow', 'createScope', 'createScopePool', 'then', 'constructor', 'release', 'outstanding'])
+const METHOD_ID_MAX = NO_METHOD - 1
 const NAME_MAX = 128
 
 /** One method: a number that both sides share, the type of its argument and of its result. */

@@ -1,10 +1,11 @@
 import { RpcError } from '../../base/errors.js'
 import { ClientConnection, type ConnectOptions } from '../client/client.js'
-import { type CallOptions, type ClientMethod, passing } from './method.js'
+import { type CallOptions, type ClientMethod, clientMethod, passing } from './method.js'
 import type { ServerCall } from '../server/server-call.js'
 import { MethodTable } from '../server/method-table.js'
 import { Server, type ServerOptions } from '../server/server.js'
 import { Pipeline } from '../client/pipeline.js'
+import { SealedPipeline } from '../client/sealed-pipeline.js'
 import { type ArgumentOf, type AsyncMethods, type Handlers, type Methods, requireService, type ResultOf, type Service, type SyncMethods } from './service.js'
 
 /** A connection to a typed service: its methods as functions, and the same under `sync`. */
@@ -58,7 +59,8 @@ export async function serve<M extends Methods>(
 /** Connects to a channel that serves a service. The connection is the caller's to close. */
 export async function connect<M extends Methods>(channel: string, service: Service<M>, options: ConnectOptions = {}): Promise<Connection<M>> {
   requireService(service)
-  const connection = await ClientConnection.open(channel, service, options)
+  const sealing = new Set(Object.values(service.methods).map(({ isolation }) => isolation).filter((one) => one === 'seal' || one === 'auto'))
+  const connection = await ClientConnection.open(channel, { fingerprint: service.fingerprint, description: service.description, sealing }, options)
   const { end } = connection
   const sync: Record<string, unknown> = {}
   const compiled = new Map<string, ClientMethod>()
@@ -67,11 +69,11 @@ export async function connect<M extends Methods>(channel: string, service: Servi
     pipeline: (name: string) => {
       const method = compiled.get(name)
       if (method === undefined) throw new RpcError('INVALID_ARGUMENT', `service "${service.name}" has no method "${name}"`)
-      return new Pipeline(end, method)
+      return method.sealing ? new SealedPipeline(end, method) : new Pipeline(end, method)
     },
   }
-  for (const [name, { id, argument, result, isolation }] of Object.entries(service.methods)) {
-    const method: ClientMethod = { id, name, isolation, argument: passing(argument), result: passing(result) }
+  for (const [name, declared] of Object.entries(service.methods)) {
+    const method = clientMethod(declared, name)
     compiled.set(name, method)
     methods[name] = (value: unknown, callOptions?: CallOptions): unknown => end.call(method, value, callOptions)
     sync[name] = (value: unknown, callOptions?: CallOptions): unknown => end.callSync(method, value, callOptions)

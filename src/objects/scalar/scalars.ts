@@ -182,7 +182,7 @@ export class ScalarCodec extends Codec {
     emitter.named('refuseWrite', refuseWrite)
     emitter.named('journal', journal)
     const word = { 1: `(${p}) >>> 2`, 2: `(${p}) >>> 1` }[this.bytes] ?? p
-    return `if (r.readOnly) refuseWrite(${where})\n${this.emitCheck(emitter, v, where)}
+    return `if (r.readOnly) refuseWrite(${where}, r)\n${this.emitCheck(emitter, v, where)}
 if (journal.current !== null) journal.current.save(r, ${word}, ${Math.max(1, this.bytes / 4)})
 ${this.emitStore(p, v)}`
   }

@@ -157,7 +157,7 @@ class ListCodec extends Codec {
     // While it may have to be undone, a list that is not only added to moves to new memory: its elements stay as they are.
     const grows = length > list.capacity || (journal.current !== null && (to < list.length || from < to))
     // A peer's pointer may lead into memory that is only read here.
-    if (!grows && list.home.readOnly) refuseWrite(this.type.label)
+    if (!grows && list.home.readOnly) refuseWrite(this.type.label, list.home)
     const capacity = grows ? Math.min(MAX_LIST_LENGTH, Math.max(length, length > list.capacity ? list.capacity * 2 : list.capacity, FIRST_CAPACITY)) : list.capacity
     let block = list.start
     let home = list.home

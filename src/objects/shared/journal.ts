@@ -12,8 +12,12 @@ export interface Journal {
 /** The journal of the write that is under way in this isolate; null outside of one. */
 export const journal: { current: Journal | null } = { current: null }
 
-/** A write through a region that is read-only. The one place that says so. */
-export function refuseWrite(where: string): never {
+/**
+ * A write through a region that is read-only. The one place that says so. Returns when it may go on: the region is a scope whose seal
+ * was still to be released, its call being answered.
+ */
+export function refuseWrite(where: string, region: Region): void {
+  if (region.scope?.sealed === true) return region.scope.unseal(`write ${where} in`)
   throw new RpcError('FAILED_PRECONDITION', `${where} cannot be written: this memory is read-only here`)
 }
 
@@ -22,6 +26,6 @@ export function refuseWrite(where: string): never {
  * writable, and a peer's pointer in it still lead to memory that is only read here.
  */
 export function willChange(region: Region, word: number, words: number): void {
-  if (region.readOnly) refuseWrite('what is pointed to')
+  if (region.readOnly) refuseWrite('what is pointed to', region)
   if (journal.current !== null) journal.current.save(region, word, words)
 }

@@ -170,7 +170,7 @@ export function writeText(source: Source, region: Region, p: number, value: unkn
 /** Replaces a text and frees the old one. */
 export function assignText(region: Region, p: number, value: unknown, where: string): void {
   if (typeof value !== 'string') mismatch(where, 'a string', value)
-  if (region.readOnly) refuseWrite(where)
+  if (region.readOnly) refuseWrite(where, region)
   const a = region.i32
   const lo = a[p]! | 0
   const hi = a[p + 1]! | 0

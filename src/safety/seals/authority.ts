@@ -37,6 +37,9 @@ export interface SealAuthority extends Disposable {
   /** Whether everything up to the ticket was dealt with. Never blocks. */
   isDone(ticket: SealTicket): boolean
 
+  /** Whether a descriptor is this sender's still: asked when its seal or release was dealt with, tells which of many was refused. */
+  isTaken(index: number): boolean
+
   /**
    * Waits until everything up to the ticket was dealt with: polling first, then asleep.
    * @throws RpcError the first refusal up to the ticket (that request changed nothing): FAILED_PRECONDITION for a release before the

@@ -45,6 +45,10 @@ export class CooperativeAuthority implements SealAuthority {
     return index
   }
 
+  isTaken(index: number): boolean {
+    return this.#state.isTaken(index)
+  }
+
   queueRelease(index: number): void {
     this.#makeRoom(RELEASE_REQUEST)
     this.#state.startRelease(index)

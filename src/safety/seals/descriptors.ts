@@ -109,6 +109,15 @@ export class SealVerifier {
     return true
   }
 
+  /** Whether a descriptor seals anything that no call has used: as {@link verify}, for a seal that is only to be completed. */
+  verifyAny(index: number): boolean {
+    if (index >= this.count) return false
+    const word = Atomics.load(this.#words, descriptorWord(index))
+    if ((word & 1) === 0 || this.#used[index] === word) return false
+    this.#used[index] = word
+    return true
+  }
+
   /**
    * Whether the seal was in force all the time since it was verified: asked after the handler, before its answer counts.
    */

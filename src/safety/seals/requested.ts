@@ -93,6 +93,10 @@ export class RequestedAuthority implements SealAuthority {
     return index
   }
 
+  isTaken(index: number): boolean {
+    return this.#state.isTaken(index)
+  }
+
   queueRelease(index: number): void {
     this.#checkRoom()
     this.#state.startRelease(index)

@@ -57,6 +57,10 @@ export class SenderState {
     this.#state[index] = RELEASING
   }
 
+  isTaken(index: number): boolean {
+    return this.#state[index] !== FREE
+  }
+
   settleSeal(number: number, index: number, outcome: number): void {
     if (outcome === SealOutcome.DONE) return
     this.#refusals.push({ number, error: refusal(outcome, 'seal', index) })

@@ -1,3 +1,5 @@
+import { RpcError } from '../../base/errors.js'
+
 /**
  * What a connection's seals do not hold against, when they hold at all. Each names a family of attacks; `attacks.ts` of the
  * hostile suite has a program for every member.
@@ -13,6 +15,7 @@ export const HOLES = {
   'same-user': 'a sender of the same user as the sealer, which could attach to it with ptrace',
 } as const
 
+/** What seals may fail to hold against: named by {@link ConnectionSeals.except}. */
 export type Hole = keyof typeof HOLES
 
 /** What seals hold against, as verified when the connection attached. */
@@ -52,6 +55,50 @@ export const COOPERATIVE: Strength = { kind: 'cooperative', except: [] }
 /** `enforced`, `enforced except [fork, remap]` or `cooperative`. */
 export function formatStrength({ kind, except }: Strength): string {
   return except.length === 0 ? kind : `${kind} except [${except.join(', ')}]`
+}
+
+/** What a server asks of its clients' seals. */
+export interface SealDemand {
+  /**
+   * `enforced`: the kernel must hold against everything but what is named in `except`. `cooperative`: seals that a client puts on itself
+   * will do, for finding mistakes. Where nothing is said the kernel must enforce them, and any hole is put up with.
+   */
+  readonly require?: 'enforced' | 'cooperative'
+  /** Attacks that the server puts up with; none by default, where `require` is said. */
+  readonly except?: readonly Hole[]
+}
+
+/** Refuses what is no demand. */
+export function requireSealDemand(demand: SealDemand): void {
+  const { require, except = [] } = demand
+  if (require !== undefined && require !== 'enforced' && require !== 'cooperative') {
+    throw new RpcError('INVALID_ARGUMENT', `seals.require is 'enforced' or 'cooperative', not ${String(require)}`)
+  }
+  const unknown = except.find((one) => !isHole(one))
+  if (unknown !== undefined) throw new RpcError('INVALID_ARGUMENT', `seals.except names "${String(unknown)}"; known are ${Object.keys(HOLES).join(', ')}`)
+}
+
+/** What a demand misses, as a clause for whoever called; undefined when it is met. */
+export function unmetDemand(strength: Strength, { require, except }: SealDemand): string | undefined {
+  if (require === 'cooperative') return undefined
+  if (strength.kind === 'cooperative') return 'the server demands seals that the kernel enforces, and the client\'s are cooperative'
+  if (require === undefined && except === undefined) return undefined
+  const open = strength.except.filter((hole) => except?.includes(hole) !== true)
+  return open.length === 0 ? undefined
+    : `the server demands seals that hold against [${open.join(', ')}], and the client's are ${formatStrength(strength)}; start the client with "rpcool run"`
+}
+
+/** A connection's seals, as its ends are told of them: what was verified when they attached. */
+export interface ConnectionSeals {
+  /** `enforced`, `enforced except [fork, remap]` or `cooperative`. */
+  readonly strength: string
+  readonly kind: Strength['kind']
+  /** What they do not hold against. */
+  readonly except: readonly Hole[]
+}
+
+export function describeSeals(strength: Strength): ConnectionSeals {
+  return { strength: formatStrength(strength), kind: strength.kind, except: [...strength.except] }
 }
 
 export function isHole(value: unknown): value is Hole {

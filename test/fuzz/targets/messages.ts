@@ -15,7 +15,7 @@ const templates: readonly Request[] = [
   { type: 'unregister', id: 3, channel: 'a/b' },
   { type: 'open', id: 4, channel: 'a/b', heapBytes: 4096, controlBytes: 4096, info: '{}', timeoutMs: 1 },
   { type: 'accept', connection: 1 as ConnectionId, answer: '{}' },
-  { type: 'grow', id: 5, connection: 1 as ConnectionId, end: 'client', byteLength: 4096 },
+  { type: 'grow', id: 5, connection: 1 as ConnectionId, end: 'client', byteLength: 4096, kind: 'private' },
   { type: 'growChannel', id: 6, channel: 'a/b', byteLength: 4096 },
   { type: 'release', heap: 1 as HeapId, member: 1 },
   { type: 'close', connection: 1 as ConnectionId, end: 'server' },
