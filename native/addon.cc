@@ -8,6 +8,7 @@ NAPI_MODULE_INIT() {
   registerFiles(env, exports);
   registerSockets(env, exports);
   registerWatch(env, exports);
+  registerBells(env, exports);
   registerThreads(env, exports);
   registerUserfaultfd(env, exports);
   registerProtection(env, exports);

@@ -62,6 +62,7 @@ void registerWindows(napi_env env, napi_value exports);
 void registerFiles(napi_env env, napi_value exports);
 void registerSockets(napi_env env, napi_value exports);
 void registerWatch(napi_env env, napi_value exports);
+void registerBells(napi_env env, napi_value exports);
 void registerThreads(napi_env env, napi_value exports);
 void registerUserfaultfd(napi_env env, napi_value exports);
 void registerProtection(napi_env env, napi_value exports);

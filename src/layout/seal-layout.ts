@@ -10,7 +10,7 @@ import { fingerprintOf, HEADER_BYTES } from './header.js'
  *   +64     sender line   u32 waiting    0 awake, 1 asleep (a byte over the socket wakes it)
  *                         u32 cpu        the CPU it last ran on, + 1; 0 = unknown
  *                         u32 posted     how many requests were made so far, modulo 2^32
- *   +128    sealer line   u32 waiting    0 polling, 1 asleep
+ *   +128    sealer line   u32 waiting    0 polling, 1 asleep, 2 waiting for the sender's bell (native/bells.cc)
  *                         u32 cpu
  *                         u32 done       how many of them were dealt with
  *   +192    requests, 16 bytes each, the n-th at n modulo their number:
@@ -38,6 +38,10 @@ export const SEAL_DESCRIPTORS_KIND = 0x73646c73 // 'slds'
 export const REQUESTS_SENDER_WORD = 16
 export const REQUESTS_SEALER_WORD = 32
 export const REQUESTS_WAITING = 0
+/** Values of `waiting`. */
+export const REQUESTS_POLLING = 0
+export const REQUESTS_ASLEEP = 1
+export const REQUESTS_AT_BELL = 2
 export const REQUESTS_CPU = 1
 /** In the sender's line `posted`, in the sealer's `done`. */
 export const REQUESTS_COUNT = 2
@@ -91,7 +95,7 @@ export const REQUESTS_DEFAULT = 4096
 export const REQUESTS_MAX = 1 << 16
 
 const LAYOUT = [
-  HEADER_BYTES, REQUESTS_SENDER_WORD, REQUESTS_SEALER_WORD, REQUESTS_WAITING, REQUESTS_CPU, REQUESTS_COUNT, REQUESTS_WORD, DESCRIPTORS_BROKEN_WORD,
+  HEADER_BYTES, REQUESTS_SENDER_WORD, REQUESTS_SEALER_WORD, REQUESTS_WAITING, REQUESTS_ASLEEP, REQUESTS_AT_BELL, REQUESTS_CPU, REQUESTS_COUNT, REQUESTS_WORD, DESCRIPTORS_BROKEN_WORD,
   DESCRIPTORS_PAGES_WORD, DESCRIPTORS_WORD, RECORD_WORDS, REQUEST_PAGE, REQUEST_PAGES, REQUEST_DESCRIPTOR, DESCRIPTOR_PAGE, DESCRIPTOR_PAGES,
   DESCRIPTOR_COMPLETED, SEAL_REQUEST, RELEASE_REQUEST, ...Object.values(SealOutcome),
 ]

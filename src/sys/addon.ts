@@ -51,6 +51,15 @@ export interface Addon {
   pollerRemove(poller: NativePoller, fd: number): void
   pollerReference(poller: NativePoller, keepAlive: boolean): void
 
+  createBell(): number
+  ringBell(bell: number): number
+  createBellWait(): number
+  createTicker(wait: number): number
+  setTicker(ticker: number, periodMs: number): number
+  addBell(wait: number, bell: number): number
+  removeBell(wait: number, bell: number): number
+  waitForBell(wait: number): number
+
   currentCpu(): number
   yieldCpu(): void
   runOnCpu(cpu: number): number

@@ -1,4 +1,5 @@
 export { addon, errnoCode, packageRoot } from './addon.js'
+export * from './bells.js'
 export * from './memory.js'
 export * from './sockets.js'
 export * from './watch.js'

@@ -11,7 +11,7 @@ import { HOLES, type Hole } from './strength.js'
 // The sealer's protocol: one JSON object a packet, descriptors beside it; a packet of one byte is a doorbell.
 
 /** Raised when an old peer would misread a message. */
-export const SEALER_VERSION = 1
+export const SEALER_VERSION = 2
 
 const id = integer(1, 0xffff_ffff)
 const token = matching(/^[0-9a-f]{32}$/, '32 hexadecimal digits')
@@ -61,11 +61,12 @@ const notices = {
   /** `device` comes along unless this sealer may not open it: then the sender's own system call must do. */
   device: shape({ id, granted: oneOf('device', 'none') }),
   done: shape({ id }),
-  /** To a sender: the files of requests and (read-only) of descriptors. */
+  /** To a sender: the files of requests and (read-only) of descriptors, and the bell. */
   sending: shape({ id, except }),
   /** To a receiver: the file of descriptors, and the life files of those who hold the seals in force. */
   receiving: shape({ id, except, descriptors: powerOfTwo(DESCRIPTORS_MAX), holders: integer(0, 2) }),
-  resumed: shape({ id, holders: integer(0, 2) }),
+  /** To a sender comes a new bell, to a receiver who holds the seals now. */
+  resumed: shape({ id, bells: integer(0, 1), holders: integer(0, 2) }),
   /** To a receiver: another process holds the seals from now on; its life file comes along. */
   holder: shape({}),
   /** The other end is gone: nothing is sealed any more. */
@@ -85,9 +86,9 @@ export const decodeSealerNotice = (bytes: Uint8Array): SealerNotice => decodeBy(
 export function noticeDescriptors(notice: SealerNotice): number {
   switch (notice.type) {
     case 'device': return notice.granted === 'device' ? 1 : 0
-    case 'sending': return 2
+    case 'sending': return 3
     case 'receiving': return 1 + notice.holders
-    case 'resumed': return notice.holders
+    case 'resumed': return notice.bells + notice.holders
     case 'holder': return 1
     case 'welcome': case 'done': case 'ended': case 'error': case 'goodbye': return 0
     default: return unreachable(notice)

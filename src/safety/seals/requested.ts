@@ -2,8 +2,8 @@ import { RpcError } from '../../base/errors.js'
 import { PAGE_BYTES, type Address } from '../../base/numbers.js'
 import { attachHeader } from '../../layout/header.js'
 import {
-  RELEASE_REQUEST, REQUEST_CODE, REQUEST_DESCRIPTOR, REQUEST_PAGE, REQUEST_PAGES, REQUESTS_COUNT, REQUESTS_CPU, REQUESTS_SEALER_WORD, REQUESTS_SENDER_WORD,
-  REQUESTS_WAITING, requestWord, SEAL_REQUEST, SEAL_REQUESTS_KIND, SEALS_FINGERPRINT,
+  RELEASE_REQUEST, REQUEST_CODE, REQUEST_DESCRIPTOR, REQUEST_PAGE, REQUEST_PAGES, REQUESTS_ASLEEP, REQUESTS_COUNT, REQUESTS_CPU, REQUESTS_POLLING,
+  REQUESTS_SEALER_WORD, REQUESTS_SENDER_WORD, REQUESTS_WAITING, requestWord, SEAL_REQUEST, SEAL_REQUESTS_KIND, SEALS_FINGERPRINT,
 } from '../../layout/seal-layout.js'
 import { addon } from '../../sys/index.js'
 import { YieldGuard } from '../../sys/yield-guard.js'
@@ -11,8 +11,6 @@ import { SEAL_TIMEOUT_MS, type SealAuthority, type SealTicket } from './authorit
 import { SenderState } from './sender-state.js'
 import type { Strength } from './strength.js'
 
-const POLLING = 0
-const ASLEEP = 1
 const DONE_WORD = REQUESTS_SEALER_WORD + REQUESTS_COUNT
 /** Looks at the sealer's word before anything else is considered: some 5 µs. */
 const FIRST_SPINS = 1000
@@ -24,8 +22,8 @@ const YIELD_BACKOFF_MS = 10
 
 /** The wire to the sealer. */
 export interface SealerBell {
-  /** Wakes the sealer. */
-  ring(): void
+  /** Wakes the sealer, which says in its line of the ring how it waits. */
+  ring(waiting: number): void
   /** Blocks until the sealer woke this side, at most so long; reads what came. False when the sealer is gone. */
   sleep(timeoutMs: number): boolean
 }
@@ -109,7 +107,8 @@ export class RequestedAuthority implements SealAuthority {
       // Pairs with the sealer's load in SenderRequests.take; after it the sealer's flag is looked at, as it looks at this word after
       // it raised the flag.
       Atomics.store(this.#words, REQUESTS_SENDER_WORD + REQUESTS_COUNT, this.#posted | 0)
-      if (Atomics.load(this.#words, REQUESTS_SEALER_WORD + REQUESTS_WAITING) === ASLEEP) this.#bell.ring()
+      const waiting = Atomics.load(this.#words, REQUESTS_SEALER_WORD + REQUESTS_WAITING)
+      if (waiting !== REQUESTS_POLLING) this.#bell.ring(waiting)
     }
     return this.#posted as SealTicket
   }
@@ -215,7 +214,7 @@ export class RequestedAuthority implements SealAuthority {
 
   #sleep(ticket: SealTicket, timeoutMs: number): void {
     const flag = REQUESTS_SENDER_WORD + REQUESTS_WAITING
-    Atomics.store(this.#words, flag, ASLEEP)
+    Atomics.store(this.#words, flag, REQUESTS_ASLEEP)
     try {
       // Once more, after the flag: the sealer looks at the flag after it answered.
       if (this.isDone(ticket)) return
@@ -223,7 +222,7 @@ export class RequestedAuthority implements SealAuthority {
         throw new RpcError('UNAVAILABLE', 'the sealer is gone; seals stay as they are, and the next one tries to reach it again')
       }
     } finally {
-      Atomics.store(this.#words, flag, POLLING)
+      Atomics.store(this.#words, flag, REQUESTS_POLLING)
     }
   }
 }

@@ -1,9 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { assert } from '../../base/assert.js'
 import { RpcError } from '../../base/errors.js'
 import { PAGE_BYTES, type Address } from '../../base/numbers.js'
 import { connectOrStart } from '../../control/launch.js'
 import { runtimeDirectory } from '../../control/runtime-directory.js'
-import { DESCRIPTORS_BROKEN_WORD, DESCRIPTORS_DEFAULT, REQUESTS_DEFAULT, sealDescriptorsBytes, sealRequestsBytes } from '../../layout/seal-layout.js'
+import { DESCRIPTORS_BROKEN_WORD, DESCRIPTORS_DEFAULT, REQUESTS_AT_BELL, REQUESTS_DEFAULT, sealDescriptorsBytes, sealRequestsBytes } from '../../layout/seal-layout.js'
 import { addon, errnoCode, Mapping, preparedHeap } from '../../sys/index.js'
 import { warmPages, type SealAuthority } from './authority.js'
 import { SealVerifier } from './descriptors.js'
@@ -53,6 +54,8 @@ interface Attached {
   readonly mappings: readonly Mapping[]
   readonly authority: RequestedAuthority | undefined
   readonly holders: LifeHolders | undefined
+  /** The sender's descriptor by which it wakes the sealer; another one after each restart of the sealer. */
+  bell: number
 }
 
 /**
@@ -90,14 +93,22 @@ export class SealClient implements Disposable {
     const { notice, fds } = await asked
     assert(notice.type === 'sending', 'a sender is answered by sending')
     const strength: Strength = { kind: 'enforced', except: notice.except }
-    const mappings = mapAll(fds, [[sealRequestsBytes(requests), true], [sealDescriptorsBytes(descriptors), false]])
+    const [ring, list, bell] = fds
+    const mappings = mapAll([ring!, list!], [[sealRequestsBytes(requests), true], [sealDescriptorsBytes(descriptors), false]])
     const words = new Int32Array(mappings[1]!.buffer)
     const authority = new RequestedAuthority({
       requests: mappings[0]!.buffer, requestCount: requests, descriptorCount: descriptors, base: address, byteLength, strength,
       isBroken: () => words[DESCRIPTORS_BROKEN_WORD] !== 0,
       closed: () => this.#detach({ token, address }, 'sender'),
-    }, { ring: () => this.#live?.ring(), sleep: (timeoutMs) => this.#live?.sleep(timeoutMs) ?? false })
-    this.#attached.set(attachedKey({ token, address }, 'sender'), { heap: { token, address, byteLength }, end: 'sender', mappings, authority, holders: undefined })
+    }, {
+      ring: (waiting) => {
+        if (waiting === REQUESTS_AT_BELL) addon.ringBell(attached.bell)
+        else this.#live?.ring()
+      },
+      sleep: (timeoutMs) => this.#live?.sleep(timeoutMs) ?? false,
+    })
+    const attached: Attached = { heap: { token, address, byteLength }, end: 'sender', mappings, authority, holders: undefined, bell: bell! }
+    this.#attached.set(attachedKey({ token, address }, 'sender'), attached)
     return authority
   }
 
@@ -111,7 +122,7 @@ export class SealClient implements Disposable {
     const holders = new LifeHolders()
     for (const life of lives) holders.add(life)
     const verifier = new SealVerifier(mappings[0]!.buffer, notice.descriptors, byteLength / PAGE_BYTES, holders)
-    const attached: Attached = { heap: { token, address, byteLength }, end: 'receiver', mappings, authority: undefined, holders }
+    const attached: Attached = { heap: { token, address, byteLength }, end: 'receiver', mappings, authority: undefined, holders, bell: -1 }
     this.#attached.set(attachedKey({ token, address }, 'receiver'), attached)
     const close = (): void => this.#detach({ token, address }, 'receiver')
     return { verifier, strength: { kind: 'enforced', except: notice.except }, close, [Symbol.dispose]: close }
@@ -174,9 +185,21 @@ export class SealClient implements Disposable {
 
   async #establish(): Promise<SealerSession> {
     const end = performance.now() + ATTACH_TIMEOUT_MS
-    const fd = await this.#connect(() => (this.#closed ? 0 : end - performance.now()))
-    if (this.#closed) addon.closeFd(fd)
-    this.#checkOpen()
+    for (;;) {
+      const fd = await this.#connect(() => (this.#closed ? 0 : end - performance.now()))
+      if (this.#closed) addon.closeFd(fd)
+      this.#checkOpen()
+      try {
+        return await this.#greet(fd)
+      } catch (error) {
+        // It was just dying: its socket outlives it by a moment.
+        if (this.#closed || !RpcError.is(error) || error.code !== 'UNAVAILABLE' || performance.now() >= end) throw error
+        await sleep(FIRST_RETURN_MS)
+      }
+    }
+  }
+
+  async #greet(fd: number): Promise<SealerSession> {
     const session = await SealerSession.start(fd, {
       news: (notice, fds) => this.#news(notice, fds),
       ended: () => this.#lost(),
@@ -219,7 +242,8 @@ export class SealClient implements Disposable {
     const { heap: { token, address }, end, holders, authority } = attached
     try {
       const { fds } = await session.ask({ type: 'resume', token, address, end }, ATTACH_TIMEOUT_MS)
-      for (const life of fds) holders?.add(life)
+      if (end === 'sender') replaceBell(attached, fds[0]!)
+      else for (const life of fds) holders?.add(life)
     } catch (error) {
       if (!RpcError.is(error) || !session.isOpen) throw error
       // Nobody kept them: they were lifted.
@@ -236,11 +260,17 @@ export class SealClient implements Disposable {
     this.#release(attached)
   }
 
-  #release({ mappings, holders, authority }: Attached): void {
-    authority?.abandon()
-    holders?.close()
-    for (const mapping of mappings) mapping.unmap()
+  #release(attached: Attached): void {
+    attached.authority?.abandon()
+    attached.holders?.close()
+    for (const mapping of attached.mappings) mapping.unmap()
+    replaceBell(attached, -1)
   }
+}
+
+function replaceBell(attached: Attached, bell: number): void {
+  if (attached.bell >= 0) addon.closeFd(attached.bell)
+  attached.bell = bell
 }
 
 function attachedKey(heap: Pick<SealableHeap, 'token' | 'address'>, end: 'sender' | 'receiver'): string {

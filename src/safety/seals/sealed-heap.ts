@@ -36,6 +36,8 @@ export interface HeapFiles {
 export class SealedHeap {
   readonly key: string
   readonly requests: SenderRequests
+  /** The sender rings it when this process waits for bells. */
+  readonly bell: number
   readonly #engine: SealEngine
   readonly #guard: UserfaultGuard
   readonly #mappings: readonly Mapping[]
@@ -92,6 +94,7 @@ export class SealedHeap {
     this.requests = new SenderRequests(requests.buffer, kept.requests)
     this.#writer = new DescriptorWriter(descriptors.buffer, kept.descriptors, pages)
     this.#engine = new SealEngine(table, this.#writer, (page, count, protect) => this.#guard.protect(page, count, protect))
+    this.bell = addon.createBell()
   }
 
   get table(): SealTable {
@@ -123,6 +126,7 @@ export class SealedHeap {
     for (const mapping of this.#mappings) mapping.unmap()
     addon.closeFd(this.files.requests)
     addon.closeFd(this.files.descriptors)
+    addon.closeFd(this.bell)
   }
 
   #except(except: readonly Hole[]): void {

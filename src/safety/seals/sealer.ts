@@ -110,6 +110,7 @@ export class Sealer {
     addon.closeFd(this.#listener)
     for (const link of this.#links) link.close()
     for (const heap of this.#heaps.values()) this.#end(heap)
+    this.#loop.close()
     this.#keeper.close()
     addon.closeFd(this.#life)
     addon.closeFd(this.#lock)
@@ -254,7 +255,7 @@ export class Sealer {
     this.#add(heap, { sender: sender.link, receiver: receiver.link })
     const { except, descriptors } = heap.kept
     const readOnly = heap.openReadOnly()
-    sender.link.send({ type: 'sending', id: sender.request.id, except }, [heap.files.requests, readOnly], () => addon.closeFd(readOnly))
+    sender.link.send({ type: 'sending', id: sender.request.id, except }, [heap.files.requests, readOnly, heap.bell], () => addon.closeFd(readOnly))
     const holders = this.#holders()
     receiver.link.send({ type: 'receiving', id: receiver.request.id, except, descriptors, holders: holders.length }, [heap.files.descriptors, ...holders])
   }
@@ -265,6 +266,7 @@ export class Sealer {
 
   #add(heap: SealedHeap, ends: Ends): void {
     this.#heaps.set(heap.key, heap)
+    this.#loop.add(heap)
     this.#ends.set(heap, ends)
     ends.sender?.sends.add(heap)
     ends.receiver?.receives.add(heap)
@@ -295,7 +297,8 @@ export class Sealer {
     ends[request.end] = link
     link[request.end === 'sender' ? 'sends' : 'receives'].add(heap)
     const holders = request.end === 'receiver' ? this.#holders() : []
-    link.send({ type: 'resumed', id: request.id, holders: holders.length }, holders)
+    const bells = request.end === 'sender' ? [heap.bell] : []
+    link.send({ type: 'resumed', id: request.id, bells: bells.length, holders: holders.length }, [...bells, ...holders])
     if (request.end === 'sender') this.#loop.wake(heap)
   }
 
@@ -334,7 +337,7 @@ export class Sealer {
 
   #end(heap: SealedHeap): void {
     const ends = this.#ends.get(heap)
-    this.#loop.remove(heap)
+    this.#loop.forget(heap)
     this.#heaps.delete(heap.key)
     this.#ends.delete(heap)
     this.#keeper.forget(heap.key)

@@ -1,7 +1,7 @@
 import { attachHeader } from '../../layout/header.js'
 import {
-  REQUEST_CODE, REQUEST_DESCRIPTOR, REQUEST_PAGE, REQUEST_PAGES, REQUESTS_COUNT, REQUESTS_CPU, REQUESTS_SEALER_WORD, REQUESTS_SENDER_WORD, REQUESTS_WAITING,
-  requestWord, SEAL_REQUESTS_KIND, SEALS_FINGERPRINT,
+  REQUEST_CODE, REQUEST_DESCRIPTOR, REQUEST_PAGE, REQUEST_PAGES, type REQUESTS_ASLEEP, type REQUESTS_AT_BELL, REQUESTS_COUNT, REQUESTS_CPU, REQUESTS_POLLING,
+  REQUESTS_SEALER_WORD, REQUESTS_SENDER_WORD, REQUESTS_WAITING, requestWord, SEAL_REQUESTS_KIND, SEALS_FINGERPRINT,
 } from '../../layout/seal-layout.js'
 import { Batch } from './engine.js'
 
@@ -36,8 +36,10 @@ export class SenderRequests {
     // Pairs with the store in RequestedAuthority.flush.
     const posted = Atomics.load(words, POSTED_WORD)
     const open = (posted - this.#done) | 0
-    if (open > this.#mask + 1) this.#done = posted
-    if (open <= 0 || open > this.#mask + 1) return false
+    if (open <= 0 || open > this.#mask + 1) {
+      this.#done = posted
+      return false
+    }
     const { batch } = this
     const { page, pages, descriptor } = batch
     const [done, mask] = [this.#done, this.#mask]
@@ -77,9 +79,9 @@ export class SenderRequests {
     return (this.#words[REQUESTS_SENDER_WORD + REQUESTS_CPU]! & 0xffff) - 1
   }
 
-  /** Tells the sender whether it must wake the sealer. False when requests came meanwhile: the sealer must not sleep. */
-  sleep(): boolean {
-    Atomics.store(this.#words, REQUESTS_SEALER_WORD + REQUESTS_WAITING, 1)
+  /** Tells the sender how it must wake the sealer. False when requests came meanwhile: the sealer must not sleep. */
+  sleep(how: typeof REQUESTS_ASLEEP | typeof REQUESTS_AT_BELL): boolean {
+    Atomics.store(this.#words, REQUESTS_SEALER_WORD + REQUESTS_WAITING, how)
     // Once more, after the flag: the sender looks at the flag after it posted.
     if (Atomics.load(this.#words, POSTED_WORD) === this.#done) return true
     this.wake()
@@ -87,7 +89,7 @@ export class SenderRequests {
   }
 
   wake(): void {
-    Atomics.store(this.#words, REQUESTS_SEALER_WORD + REQUESTS_WAITING, 0)
+    Atomics.store(this.#words, REQUESTS_SEALER_WORD + REQUESTS_WAITING, REQUESTS_POLLING)
   }
 
   publishCpu(cpu: number): void {
