@@ -1,4 +1,6 @@
-// npm run chaos [-- <minutes>]: storms for as long as one likes, each seed printed, and the stress of waking between them.
+// npm run chaos [-- <minutes>]: documents of a hundred megabytes once; then storms for as long as one likes, each seed printed, and the
+// stress of waking between them.
+import { tryLargeTexts } from '../objects/json/large-texts.js'
 import { stormShared } from '../objects/shared-storm.js'
 import { newSeed } from '../support/random.js'
 import { type Mutilation, stressWaking } from '../support/wake-stress.js'
@@ -24,6 +26,8 @@ if (!(minutes > 0)) throw new Error(`say for how many minutes, not "${process.ar
 const end = performance.now() + minutes * 60_000
 const over = (): boolean => performance.now() > end
 const say = (line: string): void => void process.stdout.write(`${line}\n`)
+
+say(`json of 100 MB: ${tryLargeTexts(100 << 20).join(', ')}`)
 
 let kills = 0
 let messages = 0
