@@ -113,6 +113,11 @@ export abstract class Codec {
     return `${emitter.constant(this, 'codec')}.assign(r, ${p}, ${v}, ${where})`
   }
 
+  /** Statements that copy a value that can hold pointers from word `p` of region `r`, words `a`, to word `q` of `t`, `b`, with copier `c`. */
+  emitCopy(emitter: Emitter, p: string, q: string): string {
+    return `${emitter.constant(this, 'codec')}.copy(c, r, ${p}, t, ${q})`
+  }
+
   /** Writes a value's cell; tells whether memory was taken for it, which {@link gatherCell} finds again. */
   writeCell(build: Build, value: unknown, out: Int32Array, index: number, where: string): boolean {
     const view = asView(value)

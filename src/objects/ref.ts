@@ -75,6 +75,12 @@ const t = k + r.shift
 return a[t] === ${header} ? new ${View}(r, t) : ${codec}.viewAt(r, t)`
   }
 
+  override emitCopy(emitter: Emitter, p: string, q: string): string {
+    return `lo = a[${p}]; hi = a[${p} + 1]
+if ((lo | hi) === 0) { b[${q}] = 0; b[${q} + 1] = 0 }
+else { w = c.copyOf(${emitter.constant(this.target, 'codec')}, r, lo, hi); b[${q}] = c.region.lowOf(w); b[${q} + 1] = c.region.high }`
+  }
+
   override writeCell(build: Build, value: unknown, out: Int32Array, index: number, where: string): boolean {
     if (value === null || value === undefined) {
       out[index] = 0

@@ -117,11 +117,7 @@ export class Copier {
     const target = this.allocate(codec.bytes)
     const number = this.#words.length
     forward.set(word, number)
-    const waiting = this.#waiting
-    waiting.push(forward.id)
-    waiting.push(word)
-    waiting.push(size)
-    waiting.push(number - 1)
+    this.#waiting.push4(forward.id, word, size, number - 1)
     return target
   }
 

@@ -80,6 +80,18 @@ export class Column {
     this.words[this.length++] = value
   }
 
+  /** Adds four numbers. */
+  push4(a: number, b: number, c: number, d: number): void {
+    const at = this.length
+    if (at + 4 > this.words.length) this.#grow()
+    const { words } = this
+    words[at] = a
+    words[at + 1] = b
+    words[at + 2] = c
+    words[at + 3] = d
+    this.length = at + 4
+  }
+
   pop(): number {
     return this.words[--this.length]!
   }

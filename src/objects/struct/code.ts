@@ -5,6 +5,7 @@
 import { heapDebug } from '../../memory/heap-debug.js'
 import type { Region } from '../../memory/region.js'
 import type { Build, Source } from '../graph/build.js'
+import type { Copier } from '../graph/copier.js'
 import type { Codec } from '../codec.js'
 import { Emitter } from '../emit.js'
 import { refuseAbsent } from '../problems.js'
@@ -85,6 +86,21 @@ function emitHeader(layout: StructLayout): string {
   const lines = [`r.i32[w] = ${layout.header}`]
   for (let i = 1; i < layout.words; i++) if (!covered.has(i)) lines.push(`r.i32[w + ${i}] = 0`)
   return lines.join('\n')
+}
+
+/** Copies an object of this very version into fresh memory. */
+export type CopyCode = (copier: Copier, from: Region, word: number, to: Region, target: number) => void
+
+export function emitCopy(layout: StructLayout): CopyCode {
+  const emitter = new Emitter()
+  const moving = layout.fields.filter(({ codec }) => !codec.immediate)
+  const isPointer = new Set(moving.flatMap(({ codec, offset }) => Array.from({ length: codec.bytes / 4 }, (_, i) => offset / 4 + i)))
+  const lines = [`b[to] = ${layout.header}`]
+  for (let i = 1; i < layout.words; i++) if (!isPointer.has(i)) lines.push(`b[to + ${i}] = a[from + ${i}]`)
+  for (const { codec, offset } of moving) lines.push(codec.emitCopy(emitter, `from + ${offset / 4}`, `to + ${offset / 4}`))
+  const compiled = emitter.compile(`(c, r, from, t, to) => { const a = r.i32, b = t.i32\nlet lo, hi, w\n${lines.join('\n')} }`)
+  compiled.link()
+  return compiled.value as CopyCode
 }
 
 /**

@@ -7,7 +7,7 @@ import type { Copier, Copyable } from '../graph/copier.js'
 import type { Gather } from '../graph/gather.js'
 import { damaged, mismatch, requireReachable } from '../problems.js'
 import { installProtocol } from '../protocol.js'
-import { emitOldView, emitStruct, type OldViewClass, type StructCode } from './code.js'
+import { emitCopy, emitOldView, emitStruct, type CopyCode, type OldViewClass, type StructCode } from './code.js'
 import { hashOfName, layOut, nameOfHash, requireFieldNames, requireName, type StructLayout } from './layout.js'
 import type { StructType } from '../types.js'
 import { asView, REGION, SIZE, TYPE, WORD, type Located } from '../view.js'
@@ -20,6 +20,7 @@ export class StructCodec extends Codec implements Copyable {
   #known: StructLayout | null = null
   #linked: StructCode | null = null
   readonly #old: () => OldViewClass
+  readonly #copyWhole: () => CopyCode
   #layingOut = false
   /** Fields that can hold pointers, and the words before them. */
   readonly #moving: () => ReadonlyArray<{ readonly codec: Codec, readonly words: number, readonly endWords: number }>
@@ -30,6 +31,7 @@ export class StructCodec extends Codec implements Copyable {
     this.#hash = hashOfName(type.name)
     this.#moving = once(() => this.layout.fields.filter(({ codec }) => !codec.immediate)
       .map(({ codec, offset, endWords }) => ({ codec, words: offset / 4, endWords })))
+    this.#copyWhole = once(() => emitCopy(this.layout))
     this.#old = once(() => this.#named(emitOldView(this.layout, this.View)))
   }
 
@@ -150,6 +152,10 @@ export class StructCodec extends Codec implements Copyable {
 
   copyObject(copier: Copier, from: Region, word: number, size: number, to: Region, target: number): void {
     const { header, words } = this.layout
+    if (size === words) {
+      this.#copyWhole()(copier, from, word, to, target)
+      return
+    }
     to.i32[target] = header
     const a = from.i32
     const b = to.i32

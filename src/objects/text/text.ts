@@ -69,6 +69,12 @@ class TextCodec extends Codec {
     return `${emitter.constant(assignText, 'assignText')}(r, ${p}, ${v}, ${where})`
   }
 
+  override emitCopy(emitter: Emitter, p: string, q: string): string {
+    return `lo = a[${p}]; hi = a[${p} + 1]
+if ((lo & 1) !== 0 || (lo | hi) === 0) { b[${q}] = lo; b[${q} + 1] = hi }
+else ${emitter.constant(this, 'codec')}.copyCell(c, r, lo, hi, t, ${q})`
+  }
+
   override writeCell(build: Build, value: unknown, out: Int32Array, index: number, where: string): boolean {
     makeText(build, value, where)
     out[index] = form.lo
