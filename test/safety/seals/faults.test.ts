@@ -2,13 +2,10 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { PAGE_BYTES } from '../../../src/base/numbers.js'
-import { runtimeDirectory } from '../../../src/control/index.js'
 import { releaseNow, sealNow, type SealAuthority } from '../../../src/safety/seals/authority.js'
 import { SealClient } from '../../../src/safety/seals/seal-client.js'
 import { refused } from '../../conformance/seal-authority.js'
@@ -17,6 +14,7 @@ import { isAlive } from '../../support/leaks.js'
 import { PlainHeap } from '../../support/plain-heap.js'
 import { writable } from '../../support/writable.js'
 import { leakCheck, openUserfaultfd } from './ground.js'
+import { serviceProcess } from './services.js'
 
 async function actor(t: TestContext): Promise<Commanded> {
   const child = await Commanded.start('seal-actor-main.js')
@@ -29,15 +27,6 @@ async function until(what: string, condition: () => boolean): Promise<void> {
     assert.ok(waited < 30_000, `waited in vain for: ${what}`)
     await sleep(10)
   }
-}
-
-/** The process of this runtime directory that runs a service of seals. */
-function serviceProcess(name: 'sealer' | 'keeper'): number {
-  const lock = readFileSync('/proc/locks', 'latin1')
-  const inode = spawnSync('stat', ['-c', '%i', join(runtimeDirectory(), `${name}.lock`)], { encoding: 'utf8' }).stdout.trim()
-  const line = lock.split('\n').find((one) => one.includes(`:${inode} `))
-  assert.ok(line !== undefined, `no ${name} runs`)
-  return Number(/^\d+: \S+\s+\S+\s+\S+\s+(\d+)/.exec(line)?.[1])
 }
 
 const seal = (authority: SealAuthority, base: number, page: number, pages = 1): number =>
