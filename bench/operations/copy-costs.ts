@@ -9,10 +9,16 @@ import type { CpuPair } from '../support/cpus.js'
 import { program } from '../support/program.js'
 import { median } from '../support/statistics.js'
 
-const PAGES = 1024
+const PAGES = 16_384
 const WORDS = PAGE_BYTES / 4
 /** Lengths of the curve, in pages: those of the curve of seals. */
-const CURVE = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+export const CURVE: readonly number[] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, PAGES]
+
+/** Long ones vary less, and take their time. */
+export function roundsOf(rounds: number, pages: number): number {
+  return Math.max(5, Math.ceil(rounds * Math.min(1, 128 / pages)))
+}
+
 const ADDRESS = makeAddress(0x4030, 0)
 
 // The page behind those that are copied: what the copier asks for, and what the writer has done.
@@ -51,7 +57,7 @@ export interface CopyPoint {
   readonly copy_ns: number
 }
 
-/** Private copies of 1 to 1024 pages that another process has just rewritten, as the server of a call makes them. */
+/** Private copies of 1 to 16384 pages that another process has just rewritten, as the server of a call makes them. */
 export const measureCopies = program<{ readonly cpus: CpuPair, readonly rounds: number }, void, readonly CopyPoint[]>(
   import.meta.url, 'measureCopies', async ({ cpus, rounds }) => {
     const fd = createMemoryFile('bench-copies', (PAGES + 1) * PAGE_BYTES)
@@ -66,7 +72,7 @@ export const measureCopies = program<{ readonly cpus: CpuPair, readonly rounds: 
     const curve: CopyPoint[] = []
     for (const pages of CURVE) {
       const samples: number[] = []
-      for (let round = -20; round < rounds; round++) {
+      for (let round = -5; round < roundsOf(rounds, pages); round++) {
         words[LENGTH] = pages
         Atomics.store(words, ASKED, ++asked)
         while (Atomics.load(words, DONE) !== asked);

@@ -4,16 +4,17 @@ import type { SealVerifier } from '../../src/safety/seals/descriptors.js'
 import { nowNs } from '../support/clock.js'
 import { program } from '../support/program.js'
 import { median } from '../support/statistics.js'
+import { CURVE, roundsOf } from './copy-costs.js'
 import { BenchPages, DOUBLES } from './sealed-heap.js'
 
 const PAGES = 1024
-/** Lengths of the curves, in pages. */
-const CURVE = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 
 export interface CurvePoint {
   readonly pages: number
   readonly seal_ns: number
   readonly release_ns: number
+  /** The sender's next first store to each page, all of them. */
+  readonly store_ns: number
 }
 
 export interface SealCosts {
@@ -28,11 +29,11 @@ export interface SealCosts {
 
 /** Both ends in this process, which waits while the sealer works, as senders do. */
 export const measureSealCosts = program<{ readonly rounds: number }, void, SealCosts>(import.meta.url, 'measureSealCosts', async ({ rounds }) => {
-  using pages = BenchPages.create(PAGES)
+  using pages = BenchPages.create(CURVE.at(-1)!)
   const [authority, receiving] = await Promise.all([pages.send(PAGES), pages.receive()])
   const cost = new CostMeter(pages, authority, receiving.verifier)
   const batched = cost.batched(rounds)
-  const curve = CURVE.map((length) => cost.scope(length, rounds))
+  const curve = CURVE.map((length) => cost.scope(length, roundsOf(rounds, length)))
   authority.close()
   receiving.close()
   return { ...batched, curve }
@@ -67,7 +68,7 @@ class CostMeter {
   }
 
   scope(length: number, rounds: number): CurvePoint {
-    const [seal, release]: [number[], number[]] = [[], []]
+    const [seal, release, store]: [number[], number[], number[]] = [[], [], []]
     for (let round = -2; round < rounds; round++) {
       this.#rewrite(length)
       const start = nowNs()
@@ -79,11 +80,14 @@ class CostMeter {
       this.authority.queueRelease(index)
       this.authority.wait(this.authority.flush())
       const released = nowNs()
+      for (let page = 0; page < length; page++) this.pages.doubles[page * DOUBLES] = round
+      const stored = nowNs()
       if (round < 0) continue
       seal.push(sealed - start)
       release.push(released - completed)
+      store.push(stored - released)
     }
-    return { pages: length, seal_ns: median(seal), release_ns: median(release) }
+    return { pages: length, seal_ns: median(seal), release_ns: median(release), store_ns: median(store) }
   }
 
   #rewrite(pages: number): void {

@@ -21,15 +21,21 @@ export const operations: Trial = {
     const cpus = twoCpus()
     const result: Record<string, unknown> = { trial: 'operations', quick }
     for (const group of GROUPS) Object.assign(result, await group.measure({ cpus, plan: planFor(quick), quick, directory, output }))
-    result['isolation_crossover_pages'] = crossover(result['copy_curve'], result['seal_curve'])
-    output.note(`sealing is cheaper than copying from ${String(result['isolation_crossover_pages'])} pages on (null: at no length that was tried)`)
+    result['isolation_crossover_pages'] = crossover(result['copy_curve'], result['seal_curve'], true)
+    result['isolation_crossover_not_rewritten_pages'] = crossover(result['copy_curve'], result['seal_curve'], false)
+    output.note(`sealing a page that is written again costs less than copying it from ${String(result['isolation_crossover_pages'])} pages on; without the ` +
+      `fault of that next store, from ${String(result['isolation_crossover_not_rewritten_pages'])} pages on (null: at no length that was tried, up to 16384)`)
     return result
   },
 }
 
-/** The first length, in pages, at which a seal and its release cost less than a private copy; null when there is none. */
-function crossover(copies: unknown, seals: unknown): number | null {
+/**
+ * The first length, in pages, at which a seal and its release cost less than a private copy; null when there is none.
+ * @param stores whether the sender's next first store to each page counts, too.
+ */
+function crossover(copies: unknown, seals: unknown, stores: boolean): number | null {
   const copyOf = new Map((copies as readonly CopyPoint[]).map(({ pages, copy_ns }) => [pages, copy_ns]))
-  const cheaper = (seals as readonly CurvePoint[]).find(({ pages, seal_ns, release_ns }) => seal_ns + release_ns < (copyOf.get(pages) ?? 0))
+  const cheaper = (seals as readonly CurvePoint[]).find(({ pages, seal_ns, release_ns, store_ns }) =>
+    seal_ns + release_ns + (stores ? store_ns : 0) < (copyOf.get(pages) ?? 0))
   return cheaper?.pages ?? null
 }

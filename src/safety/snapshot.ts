@@ -5,7 +5,7 @@ import { Region, type RegionSpace } from '../memory/index.js'
 /** Bytes of private copies that one connection's calls may hold at a time, unless the server allows more. */
 export const SNAPSHOT_BYTES = 64 << 20
 /** Bytes of buffers that a connection keeps for its next copies: fresh memory costs more than the copy. */
-const KEPT_BYTES = 4 << 20
+export const KEPT_BYTES = 4 << 20
 /** Up to here a loop over words is faster than the built-in copy, which first makes an object. */
 const LOOP_WORDS = 24
 /** Pointers that a handler may follow in a copy, whatever its size. */

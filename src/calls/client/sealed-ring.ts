@@ -96,7 +96,7 @@ export abstract class SealedRing extends ClientRing {
     return scope
   }
 
-  /** @internal */
+  /** @internal Sends the seals that were queued. */
   flushSeals(): SealTicket | undefined {
     return this.seals?.flush()
   }

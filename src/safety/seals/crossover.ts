@@ -3,13 +3,18 @@ import { PAGE_BYTES, type Address } from '../../base/numbers.js'
 import { addon, createMemoryFile, errnoCode, HEAPS_BASE, Mapping } from '../../sys/index.js'
 import { RpcError } from '../../base/errors.js'
 import { sealNow, type SealAuthority } from './authority.js'
+import { KEPT_BYTES } from '../snapshot.js'
 import type { SealClient } from './seal-client.js'
 import type { SealVerifier } from './descriptors.js'
 
+/** Up to here copies are made into memory that is kept, in pages; longer ones into fresh memory, which costs several times as much. */
+const KEPT_PAGES = KEPT_BYTES / PAGE_BYTES
 /** Lengths at which both are tried, in pages. */
 const SMALL = 1
-const LARGE = 1024
+const MIDDLE = 256
+const LARGE = 2 * KEPT_PAGES
 const ROUNDS = 5
+const LARGE_ROUNDS = 2
 /** An argument longer than this is no argument: seals never pay then. */
 const PAGES_MAX = 1 << 18
 
@@ -18,7 +23,7 @@ let known: Promise<number> | undefined
 /**
  * From how many pages on sealing an argument costs less than copying it, on this machine; Infinity when it never does. Counted is all
  * that the two cost a call whose argument is rewritten each time: seal, release and the writer's fault in each page, against the copy. Measured
- * once for the process, in some milliseconds.
+ * once for the process, in some hundredth to tenth of a second.
  * @param client of seals by a sealer; undefined for cooperative ones, which are sealed in this process at the cost of a system call: those
  *   are for finding mistakes, and seal always.
  */
@@ -43,9 +48,13 @@ async function measure(client: SealClient): Promise<number> {
     const [authority, receiving] = await Promise.all([client.attachSender(named), client.attachReceiver({ ...named, file })])
     try {
       const words = new Float64Array(mapping.buffer)
-      const seal = (pages: number): number => best(() => trySeal(authority, receiving.verifier, mapping.address, words, pages))
-      const copy = (pages: number): number => best(() => tryCopy(words, pages))
-      return crossing({ small: seal(SMALL), large: seal(LARGE) }, { small: copy(SMALL), large: copy(LARGE) })
+      const kept = new Float64Array(MIDDLE * (PAGE_BYTES / 8))
+      const seal = (pages: number): number => best(pages, () => trySeal(authority, receiving.verifier, mapping.address, words, pages))
+      const copy = (pages: number): number => best(pages, () => tryCopy(words, pages, kept))
+      const [oneSealed, oneCopied] = [seal(SMALL), copy(SMALL)]
+      const short = crossing({ small: oneSealed, large: seal(MIDDLE) }, { small: oneCopied, large: copy(MIDDLE) }, MIDDLE)
+      if (short <= KEPT_PAGES) return short
+      return Math.max(KEPT_PAGES + 1, crossing({ small: oneSealed, large: seal(LARGE) }, { small: oneCopied, large: copy(LARGE) }, LARGE))
     } finally {
       authority.close()
       receiving.close()
@@ -61,9 +70,9 @@ interface Costs {
   readonly large: number
 }
 
-/** Where two straight lines through the costs of 1 and 1024 pages meet, in pages. Exported for its test. */
-export function crossing(seal: Costs, copy: Costs): number {
-  const slope = ({ small, large }: Costs): number => (large - small) / (LARGE - SMALL)
+/** Where two straight lines through the costs of 1 and of `length` pages meet, in pages. Exported for its test. */
+export function crossing(seal: Costs, copy: Costs, length: number): number {
+  const slope = ({ small, large }: Costs): number => (large - small) / (length - SMALL)
   const gain = slope(copy) - slope(seal)
   const ahead = seal.small - copy.small
   if (ahead <= 0) return gain >= 0 ? 0 : Infinity
@@ -72,9 +81,9 @@ export function crossing(seal: Costs, copy: Costs): number {
   return pages <= PAGES_MAX ? pages : Infinity
 }
 
-function best(trial: () => number): number {
+function best(pages: number, trial: () => number): number {
   let least = Infinity
-  for (let round = 0; round < ROUNDS; round++) least = Math.min(least, trial())
+  for (let round = 0; round < (pages === LARGE ? LARGE_ROUNDS : ROUNDS); round++) least = Math.min(least, trial())
   return least
 }
 
@@ -89,16 +98,13 @@ function trySeal(authority: SealAuthority, verifier: SealVerifier, address: Addr
   return performance.now() - start
 }
 
-function tryCopy(words: Float64Array, pages: number): number {
+function tryCopy(words: Float64Array, pages: number, kept: Float64Array): number {
   const start = performance.now()
   for (let page = 0; page < pages; page++) words[page * (PAGE_BYTES / 8)] = start
-  // As the server does it: a buffer for a small copy is kept, one for a large copy is fresh.
-  const copy = pages === LARGE ? new Float64Array(pages * (PAGE_BYTES / 8)) : smallCopy
+  const copy = pages > KEPT_PAGES ? new Float64Array(pages * (PAGE_BYTES / 8)) : kept
   copy.set(words.subarray(0, pages * (PAGE_BYTES / 8)))
   return performance.now() - start
 }
-
-const smallCopy = new Float64Array(SMALL * (PAGE_BYTES / 8))
 
 /** At any address of the window that is free in this process. */
 function mapSomewhere(file: number, byteLength: number): Mapping {
