@@ -77,15 +77,22 @@ export function oneAfterTheOther(operation: () => Promise<unknown>): Loop {
 /** The unmeasured share of a batch, before its clock starts: the contender before has filled the caches with its own. */
 const RUN_IN = 0.1
 
-/** A contender whose batches hold as many operations as fill `batchMs`; the first, warm-up batch finds out how many. */
+/** From one batch to the next, at most so many times more operations: a mean of few of them says little. */
+const GROWTH_MAX = 8
+
+/** A contender whose batches hold as many operations as fill `batchMs`, by the mean of the batch before; the first one finds out how many. */
 export function loopContender(name: string, plan: BatchPlan, loop: Loop): Contender {
+  const batchNs = plan.batchMs * 1e6
   let count: number | undefined
   return {
     name,
     async batch() {
-      count ??= await calibrate(loop, plan.batchMs * 1e6)
+      count ??= await calibrate(loop, batchNs)
       await loop(Math.ceil(count * RUN_IN))
-      return (await timed(loop, count)) / count
+      const mean = (await timed(loop, count)) / count
+      // Cold code, or a hiccup while calibrating, must not make all later batches short.
+      count = Math.max(1, Math.min(Math.round(batchNs / mean), count * GROWTH_MAX))
+      return mean
     },
   }
 }

@@ -16,7 +16,7 @@ export const NO_LATENESS: LatenessFigures = { timer: tailsOf(new Float64Array(1)
 export class LatenessMeter {
   readonly #samples = new Float64Array(SAMPLES_MAX)
   #count = 0
-  #asked = 0
+  #asked = Infinity
   #timer: NodeJS.Timeout | undefined
 
   start(): void {
@@ -25,6 +25,9 @@ export class LatenessMeter {
 
   pause(): void {
     clearTimeout(this.#timer)
+    // One that is overdue counts with what it is late by now: else those that never came would be missing.
+    if (nowNs() - this.#asked > PERIOD_NS) this.#record()
+    this.#asked = Infinity
   }
 
   /** What was recorded so far does not count: it belongs to the warm-up. */
@@ -41,8 +44,12 @@ export class LatenessMeter {
   #ask(): void {
     this.#asked = nowNs()
     this.#timer = setTimeout(() => {
-      if (this.#count < SAMPLES_MAX) this.#samples[this.#count++] = Math.max(0, nowNs() - this.#asked - PERIOD_NS)
+      this.#record()
       this.#ask()
     }, 1)
+  }
+
+  #record(): void {
+    if (this.#count < SAMPLES_MAX) this.#samples[this.#count++] = Math.max(0, nowNs() - this.#asked - PERIOD_NS)
   }
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { connect, Rpc, u32 } from 'rpcool'
 import { ECHO_HANDLER } from '../peers/echo-handler.js'
 import { netUds } from '../peers/net-uds.js'
@@ -29,6 +30,8 @@ export interface LatencyFigures {
   /** While `await`ed calls go back to back. */
   readonly caller_timer_lateness: Tails
   readonly answerer_timer_lateness: Tails
+  /** Of the same timer at the caller, beside nothing but turns of the event loop: what this machine and Node.js give. */
+  readonly bare_timer_lateness: Tails
   readonly echo_beside_calls: Tails
 }
 
@@ -51,6 +54,7 @@ export const measureLatency = program<Argument, void, LatencyFigures>(
     await oneAfterTheOther(() => socket.client.noop())(plan.peerWarmupCalls)
 
     const timer = new LatenessMeter()
+    const bareTimer = new LatenessMeter()
     const load = await EchoLoad.open(echo)
     const besideOtherWork = (contender: Contender): Contender => ({
       name: contender.name,
@@ -63,6 +67,7 @@ export const measureLatency = program<Argument, void, LatencyFigures>(
         return mean
       },
     })
+    const turns = loopContender('turns', plan.batches, oneAfterTheOther(() => setImmediate()))
     const contenders = [
       pingPongLimit(cpus, plan.batches.batchMs),
       loopContender('sync', plan.batches, (count) => {
@@ -80,10 +85,20 @@ export const measureLatency = program<Argument, void, LatencyFigures>(
           await Promise.all(calls)
         }
       }),
+      {
+        name: 'turns',
+        async batch() {
+          bareTimer.start()
+          const mean = await turns.batch()
+          bareTimer.pause()
+          return mean
+        },
+      },
       loopContender(netUds.name, plan.batches, oneAfterTheOther(() => socket.client.noop())),
     ]
     const summaries = await interleave(contenders, plan.batches, () => {
       timer.forget()
+      bareTimer.forget()
       load.forget()
     })
     const sync_tails = tailsOfSync(() => connection.sync.noop(), plan.tails)
@@ -105,6 +120,7 @@ export const measureLatency = program<Argument, void, LatencyFigures>(
       async_tails,
       caller_timer_lateness: caller.timer,
       answerer_timer_lateness: answerer.timer,
+      bare_timer_lateness: bareTimer.stop().timer,
       echo_beside_calls,
     }
   },

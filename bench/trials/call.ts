@@ -64,6 +64,7 @@ function resultOf(quick: boolean, { latency, peers, sparse, oneCore, oneCoreHog,
     timer_lateness_p99_us: {
       caller: latency.caller_timer_lateness.p99_ns / 1e3,
       answerer: latency.answerer_timer_lateness.p99_ns / 1e3,
+      bare: latency.bare_timer_lateness.p99_ns / 1e3,
     },
     echo_beside_calls_us: { p50: latency.echo_beside_calls.p50_ns / 1e3, p99: latency.echo_beside_calls.p99_ns / 1e3 },
     pipelined_calls_per_s: 1e9 / latency.pipelined.mean_ns,
@@ -94,6 +95,7 @@ function resultOf(quick: boolean, { latency, peers, sparse, oneCore, oneCoreHog,
 
 function print(output: Output, parts: Parts, result: ReturnType<typeof resultOf>): void {
   const { latency, peers } = parts
+  const lateness = result.timer_lateness_p99_us
   const overC = (ns: number): string => formatRatio(ns / latency.c_limit.mean_ns)
   const tails = ({ p50_ns, p99_ns, p999_ns }: Tails): string[] => [p50_ns, p99_ns, p999_ns].map(formatNs)
   const row = (name: string, ns: number, tail: string[] = ['', '', '']): string[] => [name, formatNs(ns), overC(ns), ...tail]
@@ -114,7 +116,8 @@ function print(output: Output, parts: Parts, result: ReturnType<typeof resultOf>
     ['one core beside a hog: sync, await', `${formatNs(result.one_core_hog.sync_rtt_ns)}, ${formatNs(result.one_core_hog.async_rtt_ns)}`],
     ['idle CPU, server + daemon, 100 connections', formatPercent(result.idle_cpu_percent)],
     [`no-op with ${String(result.idle_connections)} idle connections ÷ with none`, formatRatio(result.idle_connections_cost)],
-    ['timer lateness p99, caller and answerer', `${formatNs(result.timer_lateness_p99_us.caller * 1e3)}, ${formatNs(result.timer_lateness_p99_us.answerer * 1e3)}`],
+    ['timer lateness p99: caller, answerer; beside bare turns',
+      `${formatNs(lateness.caller * 1e3)}, ${formatNs(lateness.answerer * 1e3)}; ${formatNs(lateness.bare * 1e3)}`],
     ['create a channel, connect', `${formatNs(result.channel_create_us * 1e3)}, ${formatNs(result.connect_us * 1e3)}`],
   ])
   output.note(`batch mean: median of ${String(latency.sync.batches)} interleaved batches after warm-up; tails from a pass of their own`)

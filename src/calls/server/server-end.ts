@@ -190,8 +190,10 @@ export class ServerEnd extends End {
     if (this.#gone) return true
     // Handled outside the loop, but a sign of more to come all the same: the loop starts the end's hot time by it.
     if (handled > 0) this.active = true
-    if (this.hotMs > 0 && this.hotSet.enter(this)) return handled > 0 || wanted
-    // No place in the hot set: answer what is there and sleep again. When requests keep coming, others get their turn.
+    // Calls that come alone are not worth a turn of the loop, each of which asks the kernel for events.
+    if (this.#hotTime.ms === 0 && this.hotMs > 0) this.#hotTime.sleeps(performance.now())
+    else if (this.hotMs > 0 && this.hotSet.enter(this)) return handled > 0 || wanted
+    // Neither hot nor in the hot set: answer what is there and sleep again. When requests keep coming, others get their turn.
     for (let crossings = 0; !this.#gone && !this.sleep(); handled += this.poll()) {
       if (++crossings < CROSSINGS_MAX) continue
       setImmediate(() => void (this.#gone || this.rung()))
