@@ -6,6 +6,7 @@ import { type SealingCall, SealingCalls } from './sealing-calls.js'
 import { type ArgumentSeals, SealedArgument } from '../../safety/index.js'
 import type { CallOptions, ClientMethod } from '../service/method.js'
 import type { Poller } from '../waiting/poller.js'
+import { AwakeTime } from './awake-time.js'
 import { InFlight } from './slots.js'
 import { CallQueue, Patience, QUEUE_MAX, type QueuedCall, type Waiter } from './waiters.js'
 
@@ -38,12 +39,15 @@ export class ClientEnd extends SyncEnd {
 
   #tickTimer: NodeJS.Timeout | undefined
 
+  readonly #awake: AwakeTime
+
   constructor(words: Int32Array, heaps: HeapSet, doorbellFd: number, poller: Poller, options: ClientEndOptions) {
     super(words, heaps, doorbellFd, poller, options)
     const { slots } = options
     this.#inFlight = new InFlight(slots)
     this.#waiters = Array.from({ length: slots }, () => null)
     this.#ticks = new Int32Array(slots)
+    this.#awake = new AwakeTime(this.hotMs)
   }
 
   /** Calls without an answer so far, and calls that wait for a slot. */
@@ -83,8 +87,21 @@ export class ClientEnd extends SyncEnd {
       handled++
     }
     if (++this.#polls % SCAN_POLLS === 0 && inFlight.count > 1) handled += this.#scan()
-    if (handled > 0) this.#afterAnswers()
+    if (handled > 0) {
+      this.#awake.answered()
+      this.#afterAnswers()
+    }
     return handled
+  }
+
+  override rest(now: number): boolean {
+    if (!super.rest(now)) return false
+    if (this.#waiting > 0) this.#awake.inVain(now === Infinity ? performance.now() : now)
+    return true
+  }
+
+  protected override timeToStayHot(): number {
+    return this.#awake.ms
   }
 
   override finish(slot: number, method: ClientMethod): unknown {
@@ -117,6 +134,7 @@ export class ClientEnd extends SyncEnd {
 
   protected override rung(): boolean {
     this.awake()
+    this.#awake.woken(performance.now())
     // While somebody awaits an answer, others ring too: of calls made on this thread, and of those that nobody waits for.
     const quarantined = this.quarantine.size
     let wanted = this.calledSinceRung
@@ -171,7 +189,7 @@ export class ClientEnd extends SyncEnd {
     const { method, scope } = waiter
     if (method.sealing && scope instanceof SealedArgument && scope.isAsked) this.publishSealed(slot, method, scope, timeoutMs)
     else this.publish(slot, method, scope, timeoutMs)
-    if (this.hotMs > 0) this.wakeInBatch(slot)
+    if (this.#awake.ms > 0) this.wakeInBatch(slot)
     else this.wakePeer()
   }
 
@@ -190,13 +208,16 @@ export class ClientEnd extends SyncEnd {
 
   #expectAnswer(): void {
     if (this.#tickTimer === undefined) this.#startTicks()
-    if (this.hotMs > 0) {
+    if (this.#awake.ms > 0) {
       // The time in which an answer is waited for awake begins with the call.
       this.active ||= this.#waiting === 1
       this.poller.expect(this)
     }
     // When an answer is there already, its promise is resolved after the caller's code.
-    else if (!this.asleep && !this.sleep()) this.poller.add(this)
+    else if (!this.asleep) {
+      if (this.sleep()) this.#awake.sent(performance.now())
+      else this.poller.add(this)
+    }
   }
 
   // ---- answers ----
