@@ -1,12 +1,12 @@
 import { RpcError, Status, WildPointerError } from '../../base/errors.js'
 import { loadPublished, publishWord } from '../../base/ordering.js'
 import { Answer, ControlWord, Line, Request, Slot, slotWord } from '../../layout/control-layout.js'
-import { CallScope, type HeapSet, type Region } from '../../memory/index.js'
-import type { Cell } from '../../objects/index.js'
+import type { HeapSet, Region } from '../../memory/index.js'
 import { ArgumentGuard, SEAL_BROKE } from './argument-guard.js'
 import { Cancellations } from './cancellations.js'
-import { closeScope, End } from '../waiting/end.js'
+import { End } from '../waiting/end.js'
 import type { HotSet } from './hot-set.js'
+import { Replies } from './replies.js'
 import { HotTime } from './hot-time.js'
 import type { ServerMethod } from '../service/method.js'
 import type { MethodTable } from './method-table.js'
@@ -44,9 +44,7 @@ export class ServerEnd extends End {
   /** For each slot: the word of the request that comes next, or of the one in the handler. */
   readonly #sequence: Int32Array
   readonly #state: Uint8Array
-  readonly #replies: (CallScope | null)[]
-  /** For each slot: whether the client holds the chunk of the last result. */
-  readonly #lent: Uint8Array
+  readonly #replies: Replies
   readonly #cancellations = new Cancellations(({ slot }) => Atomics.load(this.words, slotWord(slot) + Slot.CANCELLED) === this.#sequence[slot])
   /** Of the result that is about to be published. */
   readonly #cell = new Int32Array(2)
@@ -80,8 +78,7 @@ export class ServerEnd extends End {
     this.#reading = heaps.heaps[0]!.region
     this.#sequence = new Int32Array(slots).fill(1)
     this.#state = new Uint8Array(slots)
-    this.#replies = Array.from({ length: slots }, () => null)
-    this.#lent = new Uint8Array(slots)
+    this.#replies = new Replies(heaps, slots)
     this.#host = {
       channel: options.channel,
       caller: options.caller,
@@ -220,8 +217,7 @@ export class ServerEnd extends End {
     this.hotSet.leave(this)
     this.poller.remove(this)
     this.#cancellations.end(reason)
-    // In a heap that outlives the connection they would stay.
-    for (const scope of this.#replies) if (scope !== null) closeScope(scope)
+    this.#replies.close()
   }
 
   #take(slot: number): void {
@@ -239,10 +235,7 @@ export class ServerEnd extends End {
     this.#expected = next
     this.#tookSinceRung = true
     this.#hotTime.message()
-    if (this.#lent[slot] === 1) {
-      this.#lent[slot] = 0
-      if ((request & Request.RETURNS_RESULT) === 0) this.#replies[slot]!.detach()
-    }
+    this.#replies.takeBack(slot, (request & Request.RETURNS_RESULT) !== 0)
     const method = this.#methods.get(id)
     if (method === undefined || this.#closing) {
       if ((request & Request.HAS_SEAL) !== 0) this.#guard?.dismiss(words, at)
@@ -308,7 +301,7 @@ export class ServerEnd extends End {
     try {
       const { cell, isImmediate } = method.result
       if (isImmediate) cell.write(this.heaps, value, this.#cell, 0)
-      else if (this.#writeReply(slot, cell, this.#guard === null ? value : withoutPrivateView(value))) answer |= Answer.OWNED
+      else if (this.#replies.write(slot, cell, this.#guard === null ? value : withoutPrivateView(value), this.#cell)) answer |= Answer.OWNED
     } catch (error) {
       this.#answerError(slot, this.#resultError(error, method.name), method.name, context)
       return
@@ -325,26 +318,12 @@ export class ServerEnd extends End {
     return wrong
   }
 
-  /** Builds a reply in the slot's scope, in one chunk, and its cell in {@link #cell}. @returns whether it took any memory. */
-  #writeReply(slot: number, cell: Cell, value: unknown): boolean {
-    const scope = this.#replies[slot] ?? (this.#replies[slot] = new CallScope(this.heaps))
-    scope.reset()
-    cell.write(scope, value, this.#cell, 0)
-    if (scope.isEmpty) return false
-    if (!scope.isOneChunk) {
-      // The client gives a result back as one chunk: build it again where it fits.
-      scope.rebuild(() => cell.write(scope, value, this.#cell, 0))
-    }
-    this.#lent[slot] = 1
-    return true
-  }
-
   /** Answers with the result in {@link #cell}. The client polls the line: written in one go it crosses once. */
   #publishResult(slot: number, answer: number, context: ServerCall | undefined): void {
     const { words } = this
     const at = slotWord(slot)
     if ((answer & Answer.OWNED) !== 0) {
-      const scope = this.#replies[slot]!
+      const scope = this.#replies.scope(slot)
       const region = scope.firstRegion
       words[at + Slot.CHUNK] = region.lowOf(scope.firstWord)
       words[at + Slot.CHUNK + 1] = region.high
@@ -379,7 +358,7 @@ export class ServerEnd extends End {
   #refuse(slot: number, error: RpcError): void {
     let answer: number = error.status
     try {
-      if (this.#writeReply(slot, errorCell, errorSentence(error))) answer |= Answer.OWNED
+      if (this.#replies.write(slot, errorCell, errorSentence(error), this.#cell)) answer |= Answer.OWNED
     } catch {
       // No room even for the message: the status alone tells.
       this.#cell.fill(0)
