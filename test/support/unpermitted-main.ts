@@ -13,7 +13,7 @@ const server = await serve('unpermitted', Mixed, { seal: told, auto: told, snaps
 const conn = await connect(server.channel, Mixed)
 const outcome = (work: Promise<string>): Promise<string> => work.catch(String)
 const value = { value: 1, body: 'text' }
-const said = [String(conn.seals), await outcome(conn.seal(value)), await outcome(conn.auto(value)), await outcome(conn.snapshot(value))]
+const said = [conn.seals?.strength ?? 'undefined', await outcome(conn.seal(value)), await outcome(conn.auto(value)), await outcome(conn.snapshot(value))]
 writeSync(1, JSON.stringify(said))
 await conn.close()
 await server.close()
