@@ -31,7 +31,7 @@ test('memory of another kind, version, layout or geometry is refused with what d
   const damages: ReadonlyArray<readonly [word: number, value: number, sentence: RegExp]> = [
     [0, 0x1234, /not the memory of a connection/],
     [1, HEAP_KIND, /not the memory of a connection/],
-    [2, 2, /version 2.*same version of rpcool/],
+    [2, 77, /version 77.*same version of rpcool/],
     [3, CONTROL_FINGERPRINT + 1, /same version of rpcool/],
     [4, 128, /lays out a connection in another way/],
   ]
