@@ -7,7 +7,7 @@
 export { RpcError, type RpcErrorOptions, SealedError, Status, type StatusCode, type StatusName, WildPointerError } from './base/errors.js'
 export type { Address } from './base/numbers.js'
 export {
-  addressOf, array, assign, bool, bytes, f32, f64, fast, i16, i32, i64, i8, isJson, isView, json, jsonEqual, jsonPath, list, map, nothing, numbers, optional, plain, type PlainOptions, ref, safeI64,
+  addressOf, array, assign, bool, bytes, f32, f64, fast, i16, i32, i64, i8, isJson, isView, json, jsonEqual, jsonPath, list, map, nothing, numbers, optional, plain, type PlainOptions, readInto, ref, safeI64,
   safeU64, same, set, shared, sortedMap, struct, text, textField, u16, u32, u64, u8, union, unsafeBytes, unsafeNumbers,
 } from './objects/index.js'
 export type {

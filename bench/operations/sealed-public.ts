@@ -1,29 +1,37 @@
-import { bytes, connect, method, service, serve, struct, u32 } from 'rpcool'
+import { connect, f64, method, numbers, readInto, service, serve, struct, u32 } from 'rpcool'
 import { interleave, loopContender, summaryOf, type BatchSummary } from '../support/batches.js'
 import { startChild } from '../support/child.js'
 import type { CpuPair } from '../support/cpus.js'
+import { nowNs } from '../support/clock.js'
 import { program } from '../support/program.js'
+import { tailsOf, type Tails } from '../support/statistics.js'
 import type { Plan } from '../trials/plans.js'
 
 const CHANNEL = 'bench/sealed-public'
-/** With the struct (16 bytes) and the length of its bytes (8) these fill a page. */
-const DATA_BYTES = 4072
-/** Contents that follow each other, so that a page that is read too late would be seen. */
-const CONTENTS = Array.from({ length: 8 }, (_, i) => new Uint8Array(DATA_BYTES).map((_byte, at) => at === 0 ? i : at * (i + 3)))
+/** With the struct (16 bytes) and the length of its numbers (8) these fill a page. */
+const DOUBLES = 509
+/** Contents that follow each other, each of one number, so that a page that is read too late would be seen. */
+const CONTENTS = Array.from({ length: 8 }, (_, i) => new Float64Array(DOUBLES).fill(i))
 /** Calls before anything counts: three processes compile what they do, and every page of the heap is used for the first time. */
 const WARM_UP = 12_000
-/** Seals, and calls, that one poll of the pipeline sends together. */
-const SLOTS = 1024
+/** As many as there are seals and pages. */
+const SLOTS = 2048
+/** Calls whose seals go out together: while their server works on some, the next are built. */
+const GROUP = 1024
 
-const SealedPage = struct('BenchSealedPage', { data: bytes })
+const SealedPage = struct('BenchSealedPage', { data: numbers(f64) })
 const Sealed = service('bench.sealed', { page: method(1, SealedPage, u32, { isolation: 'seal' }) })
 
 /** Answers which of the contents a sealed page holds, having read and compared all of it. */
 export const sealedPageServer = program(import.meta.url, 'sealedPageServer', async (_argument: object, control) => {
+  const data = new Float64Array(DOUBLES)
   const server = await serve(CHANNEL, Sealed, {
-    page: ({ data }, call) => {
+    page: (page, call) => {
+      const count = readInto(page, 'data', data)
       const which = data[0]!
-      if (!call.isSealed || Buffer.compare(data, CONTENTS[which]!) !== 0) throw new Error('a page of mixed content, or not sealed')
+      let same = 0
+      for (let i = 0; i < count; i++) same += data[i] === which ? 1 : 0
+      if (!call.isSealed || same !== DOUBLES) throw new Error('a page of mixed content, or not sealed')
       return which
     },
   })
@@ -35,6 +43,8 @@ export const sealedPageServer = program(import.meta.url, 'sealedPageServer', asy
 export interface PublicSealFigures {
   readonly call: BatchSummary
   readonly pipelined: BatchSummary
+  /** From building to answer. */
+  readonly pipelinedTails: Tails
   readonly strength: string
   readonly window: number
 }
@@ -48,15 +58,23 @@ export const measurePublicSeals = program<{ readonly cpus: CpuPair, readonly pla
     if (connection.seals === undefined) throw new Error('the connection has no seals')
     const send = connection.sync.page
     const pipeline = connection.pipeline('page')
-    const pipelined = (count: number): void => {
+    const started = new Float64Array(SLOTS)
+    const pipelined = (count: number, latencies?: Float64Array): void => {
       let sent = 0
       let answered = 0
       const check = (which: number): void => {
-        if (which !== (answered++ & 7)) throw new Error(`the answer ${String(which)} where ${String((answered - 1) & 7)} was right`)
+        if (which !== (answered & 7)) throw new Error(`the answer ${String(which)} where ${String(answered & 7)} was right`)
+        if (latencies !== undefined) latencies[answered] = nowNs() - started[answered % SLOTS]!
+        answered++
       }
       while (answered < count) {
-        while (sent < count && pipeline.submit({ data: CONTENTS[sent & 7]! })) sent++
-        if (pipeline.poll(check) === 0) pipeline.wait()
+        const end = Math.min(count, sent + GROUP)
+        const first = sent
+        while (sent < end && pipeline.submit({ data: CONTENTS[sent & 7]! })) {
+          if (latencies !== undefined) started[sent % SLOTS] = nowNs()
+          sent++
+        }
+        if (pipeline.poll(check) === 0 && sent === first) pipeline.wait()
       }
     }
     const calls = (count: number): void => {
@@ -68,7 +86,12 @@ export const measurePublicSeals = program<{ readonly cpus: CpuPair, readonly pla
       loopContender('call', plan.batches, calls),
       loopContender('pipelined', plan.batches, pipelined),
     ], plan.batches)
+    const latencies = new Float64Array(plan.tails.samples)
+    pipelined(latencies.length, latencies)
     await server.finish()
-    return { call: summaryOf(summaries, 'call'), pipelined: summaryOf(summaries, 'pipelined'), strength: connection.seals.strength, window: SLOTS - 1 }
+    return {
+      call: summaryOf(summaries, 'call'), pipelined: summaryOf(summaries, 'pipelined'), pipelinedTails: tailsOf(latencies),
+      strength: connection.seals.strength, window: SLOTS - 1,
+    }
   },
 )

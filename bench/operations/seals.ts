@@ -18,6 +18,7 @@ export const sealGroup: OperationGroup = {
       ['round trip ÷ three C processes', formatNs(typed.call.mean_ns), formatNs(calls.limit.mean_ns), formatRatio(typed.call.mean_ns / calls.limit.mean_ns)],
       [`pipelined, ${String(typed.window)} in flight at most, each`, formatNs(typed.pipelined.mean_ns), '', ''],
       ['pipelined, calls per second', Math.round(typedPerSecond), '', ''],
+      ['pipelined, from building to answer, p99', formatNs(typed.pipelinedTails.p99_ns), '', ''],
     ])
     output.table(`The same below the calls' interface: plain pages, seals and releases by hand (strength: ${calls.strength})`, ['', 'ours', 'limit', 'ratio'], [
       ['round trip ÷ three C processes', formatNs(calls.call.mean_ns), formatNs(calls.limit.mean_ns), formatRatio(calls.call.mean_ns / calls.limit.mean_ns)],
@@ -36,6 +37,7 @@ export const sealGroup: OperationGroup = {
       sealed_rtt_over_limit: typed.call.mean_ns / calls.limit.mean_ns,
       sealed_calls_per_s: typedPerSecond,
       sealed_calls_window: typed.window,
+      sealed_calls_p99_us: typed.pipelinedTails.p99_ns / 1e3,
       sealed_authority_rtt_ns: calls.call.mean_ns,
       sealed_authority_rtt_over_limit: calls.call.mean_ns / calls.limit.mean_ns,
       sealed_authority_calls_per_s: perSecond,

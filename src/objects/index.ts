@@ -17,7 +17,7 @@ export {
   buildJson, fast, isJson, json, jsonEqual, jsonPath, type JsonArray, type JsonObject, type JsonPath, type JsonPredicate, type JsonScalar, type JsonType, type JsonValue,
   parseJson,
 } from './json/index.js'
-export { assign, build, copyGraph, release, typeOf, unsafeBytes, unsafeNumbers, viewAt } from './graph/objects.js'
+export { assign, build, copyGraph, readInto, release, typeOf, unsafeBytes, unsafeNumbers, viewAt } from './graph/objects.js'
 export type { CopyLimits } from './graph/copier.js'
 export { plain, type PlainOptions } from './graph/plain.js'
 export { addressOf, HOLD, type Hold, isView, locationOf, same } from './view.js'

@@ -157,6 +157,23 @@ for (const [backend, options] of Object.entries(backends)) {
     assert.deepEqual(got, Array.from({ length: 3000 }, (_, i) => i + 1))
   })
 
+  test(`${backend}: a pipeline with more slots than pages waits for answers instead of failing`, async () => {
+    await using ends = await pair({ ...options, client: { slots: 256, seals: { backend: backend as never, heapBytes: 16 * 4096 } } })
+    const pipeline = ends.conn.pipeline('sum')
+    const got: number[] = []
+    let most = 0
+    for (let i = 0; i < 500;) {
+      if (pipeline.submit(value(i))) i++
+      else if (pipeline.poll((one) => got.push(one)) === 0) await sleep(0)
+      most = Math.max(most, pipeline.inFlight)
+    }
+    while (pipeline.inFlight > 0) if (pipeline.poll((one) => got.push(one)) === 0) await sleep(0)
+    assert.deepEqual(got, Array.from({ length: 500 }, (_, i) => i + 1))
+    assert.ok(most > 1 && most <= 16, `${most} in flight`)
+    const tooLong = { id: 1, name: 'n'.repeat(17 * 4096), tags: [] as never, next: null } as never
+    assert.throws(() => pipeline.submit(tooLong), { code: 'RESOURCE_EXHAUSTED' })
+  })
+
   test(`${backend}: results may be the argument; errors, texts and bytes pass; a handler writes nothing`, async () => {
     await using ends = await pair(options)
     const { conn } = ends

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { build, copyGraph, f32, f64, i16, i64, list, locationOf, map, numbers, optional, plain, release, struct, text, u32, u64, u8, unsafeNumbers } from '../../src/objects/index.js'
+import { build, bytes, copyGraph, f32, f64, i16, i64, list, locationOf, map, numbers, optional, plain, readInto, release, struct, text, u32, u64, u8, unsafeNumbers } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
 
 const Series = struct('Series', { name: text, values: numbers(f64), small: numbers(u8), wide: numbers(u64), signed: numbers(i64), rows: list(numbers(f32)), byName: map(text, numbers(i16)), maybe: optional(numbers(u32)) })
@@ -51,4 +51,23 @@ test('what does not fit is refused, and damaged numbers are an error', () => {
   region.i32[record + 1] = 8
   region.i32[pointer]! += 4
   assert.throws(() => unsafeNumbers(series, 'values'), { code: 'INVALID_ARGUMENT' })
+})
+
+test('numbers and bytes are read into an array that is used again', () => {
+  const Block = struct('Block', { values: numbers(f64), raw: bytes, name: text })
+  const arena = new Arena(1 << 16)
+  const block = build(Block, arena, { values: [1, 2, 3], raw: new Uint8Array([4, 5]), name: 'n' })
+  const values = new Float64Array(4).fill(9)
+  assert.equal(readInto(block, 'values', values), 3)
+  assert.deepEqual([...values], [1, 2, 3, 9])
+  const raw = new Uint8Array(3)
+  assert.equal(readInto(block, 'raw', raw), 2)
+  assert.deepEqual([...raw], [4, 5, 0])
+  assert.equal(readInto(build(Block, arena, { values: [], raw: new Uint8Array(), name: '' }), 'raw', raw), 0)
+  const short = new Float64Array(2)
+  assert.throws(() => readInto(block, 'values', short), { code: 'INVALID_ARGUMENT' })
+  assert.deepEqual([...short], [0, 0])
+  assert.throws(() => readInto(block, 'values', new Float32Array(8) as never), { code: 'INVALID_ARGUMENT' })
+  assert.throws(() => readInto(block, 'raw', new Uint16Array(8) as never), { code: 'INVALID_ARGUMENT' })
+  assert.throws(() => readInto(block, 'name', raw as never), /is not a bytes or numbers field/)
 })

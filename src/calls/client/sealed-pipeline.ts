@@ -1,3 +1,4 @@
+import { RpcError } from '../../base/errors.js'
 import type { ArgumentScope } from '../../memory/index.js'
 import type { SealTicket } from '../../safety/index.js'
 import { Pipeline } from './pipeline.js'
@@ -35,10 +36,24 @@ export class SealedPipeline<Argument, Result> extends Pipeline<Argument, Result>
     const { end, method } = this
     if (end.isUnmapped) end.throwIfGone(method)
     if (end.slotsFree <= this.#unsent) return false
-    const scope = end.prepareSealed(method, argument)
+    const scope = this.#prepare(argument)
+    if (scope === undefined) return false
     const [low, high] = end.cellWords
     this.#asked.push({ scope, low, high })
     return true
+  }
+
+  /** Undefined when there is no room for it before others are answered: seals, or pages, may be fewer than slots. */
+  #prepare(argument: Argument): ArgumentScope | null | undefined {
+    const { end, method } = this
+    const waits = this.inFlight > 0
+    if (waits && end.sealsFree === 0) return undefined
+    try {
+      return end.prepareSealed(method, argument)
+    } catch (error) {
+      if (waits && RpcError.is(error) && error.code === 'RESOURCE_EXHAUSTED') return undefined
+      throw error
+    }
   }
 
   override poll(onResult: (result: Result) => void): number {

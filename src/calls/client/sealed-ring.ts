@@ -83,6 +83,11 @@ export abstract class SealedRing extends ClientRing {
     return this.free.count
   }
 
+  /** @internal Seals that could be made now, counting those that a release would give back. */
+  get sealsFree(): number {
+    return this.seals === null ? Infinity : this.seals.available
+  }
+
   /** @internal The cell of the argument that was built last. */
   get cellWords(): readonly [low: number, high: number] {
     return [this.cell[0]!, this.cell[1]!]

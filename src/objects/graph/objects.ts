@@ -2,10 +2,11 @@ import { RpcError } from '../../base/errors.js'
 import { addressHigh, addressLow, type Address } from '../../base/numbers.js'
 import type { Allocator, Region } from '../../memory/region.js'
 import { building } from './build.js'
-import { liveBytes } from '../sequence/bytes.js'
+import { type BlockCodec, liveBytes } from '../sequence/bytes.js'
 import { codecOf, isType, type AnyType, type Codec } from '../codec.js'
 import { Copier, type CopyLimits } from './copier.js'
-import type { NumbersCodec } from '../sequence/numbers.js'
+import { NumbersCodec } from '../sequence/numbers.js'
+import { damaged } from '../problems.js'
 import { sizeOfView, StructCodec } from '../struct/struct.js'
 import { zeroRegion } from './staging.js'
 import type { NumberArrays, Plain, View } from '../types.js'
@@ -99,12 +100,29 @@ export function unsafeNumbers<V extends object, Field extends keyof V & string>(
   return (p < 0 ? codec.read(zeroRegion(8), 0) : (codec as NumbersCodec).live(region, p)) as V[Field] & NumberArrays[keyof NumberArrays]
 }
 
-/** Where a field of a kind lies; -1 in an object of an older version, which lacks it. */
-function placeOf(view: object, field: string, kind: string): { readonly codec: Codec, readonly region: Region, readonly p: number } {
+/**
+ * Copies a field of bytes or numbers to the front of an array of the same kind that is used again and again: reading the field makes
+ * a new one each time, which costs more than the copy. Returns how many elements that were.
+ * @throws RpcError INVALID_ARGUMENT when the array is of another kind, or too short: then it is unchanged.
+ */
+export function readInto<V extends object, Field extends keyof V & string>(view: V, field: Field, target: V[Field] & (Uint8Array | NumberArrays[keyof NumberArrays])): number {
+  const { codec, region, p } = placeOf(view, field, 'bytes', 'numbers')
+  if (codec instanceof NumbersCodec ? !codec.takes(target) : !(target instanceof Uint8Array)) {
+    throw new RpcError('INVALID_ARGUMENT', `${field} cannot be read into ${typeof target}: give an array of the kind that reading it gives`)
+  }
+  if (p < 0) return 0
+  const into = target instanceof Uint8Array ? target : new Uint8Array(target.buffer, target.byteOffset, target.byteLength)
+  const length = (codec as BlockCodec).readInto(region, p, into)
+  if (length % target.BYTES_PER_ELEMENT !== 0) damaged(`${length} bytes are no whole number of elements of ${target.BYTES_PER_ELEMENT}`)
+  return length / target.BYTES_PER_ELEMENT
+}
+
+/** Where a field of one of the kinds lies; -1 in an object of an older version, which lacks it. */
+function placeOf(view: object, field: string, ...kinds: string[]): { readonly codec: Codec, readonly region: Region, readonly p: number } {
   const located = requireView(view)
   const codec = codecOf(located[TYPE] as AnyType)
   const place = codec instanceof StructCodec ? codec.layout.fields.find(({ name }) => name === field) : undefined
-  if (place === undefined || place.type.kind !== kind) throw new RpcError('INVALID_ARGUMENT', `${codec.type.label}.${field} is not a ${kind} field`)
+  if (place === undefined || !kinds.includes(place.type.kind)) throw new RpcError('INVALID_ARGUMENT', `${codec.type.label}.${field} is not a ${kinds.join(' or ')} field`)
   const isThere = sizeOfView(located, codec as StructCodec) >= place.endWords
   return { codec: place.codec, region: located[REGION], p: isThere ? located[WORD] + place.offset / 4 : -1 }
 }

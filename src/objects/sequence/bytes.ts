@@ -73,6 +73,16 @@ export abstract class BlockCodec extends Codec {
   /** The value of bytes in private memory, which become its own. */
   protected abstract fromBytes(bytes: Uint8Array): unknown
 
+  /** Copies the value's bytes at position `p` to the front of `target`; how many. @throws RpcError INVALID_ARGUMENT when they do not fit. */
+  readInto(region: Region, p: number, target: Uint8Array): number {
+    const span = spanOf(region, region.i32[p]! | 0, region.i32[p + 1]! | 0)
+    if (span === undefined) return 0
+    const { start, length } = span
+    if (length > target.length) throw new RpcError('INVALID_ARGUMENT', `${length} bytes do not fit a target of ${target.length}`)
+    target.set(span.region.u8.subarray(start, start + length))
+    return length
+  }
+
   read(region: Region, p: number): unknown {
     return this.readCell(region, region.i32[p]! | 0, region.i32[p + 1]! | 0)
   }

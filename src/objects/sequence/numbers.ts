@@ -58,6 +58,11 @@ export class NumbersCodec extends BlockCodec {
     return new this.#class(bytes.buffer, 0, bytes.length / width)
   }
 
+  /** Whether an array is of the field's kind: a Float64Array for `f64`. */
+  takes(array: unknown): array is AnyArray {
+    return array instanceof this.#class
+  }
+
   /** The numbers at position `p` themselves. */
   live(region: Region, p: number): AnyArray {
     const bytes = liveBytes(region, p)

@@ -3,10 +3,14 @@ import { PAGE_BYTES, roundUp } from '../../base/numbers.js'
 import {
   type ArgumentScope, CallScope, HeapScopes, type PageHeap, type Region, RELEASE_BATCH, Scope, type ScopeSealer, type SealReleaser,
 } from '../../memory/index.js'
-import type { SealAuthority, SealTicket } from './authority.js'
+import { type SealAuthority, type SealTicket, warmPages } from './authority.js'
 
 /** Seals whose calls are answered are released at the latest so long after, in milliseconds: whoever writes to a page waits no longer. */
 const RELEASE_MS = 20
+
+/** Fewer pages than that are not worth the search for runs, nor shorter runs a system call. */
+const WARM_MIN = 64
+const WARM_RUN_MIN = 8
 
 const enum Stage {
   /** Not asked for yet. */
@@ -84,6 +88,11 @@ export class ArgumentSeals implements ScopeSealer, SealReleaser {
   /** Seals in force, asked for, or not yet released. */
   get inFlight(): number {
     return this.authority.inFlight
+  }
+
+  /** Seals that could be made, counting those of answered calls. */
+  get available(): number {
+    return this.authority.capacity - this.authority.inFlight + this.#answered.length + (this.#releasing?.batch.length ?? 0)
   }
 
   /** Empty memory for an argument that is built from a plain value. */
@@ -253,10 +262,26 @@ export class ArgumentSeals implements ScopeSealer, SealReleaser {
     if (releasing === null || (!wait && !this.isDone(releasing.ticket))) return
     this.wait(releasing.ticket)
     this.#releasing = null
+    this.#warm(releasing.batch)
     // One that its receiver did not mark complete stays sealed, and is tried again only when its scope is needed.
     for (const argument of releasing.batch) {
       if (this.authority.isTaken(argument.index)) argument.stage = Stage.ANSWERED
       else this.#ended(argument)
+    }
+  }
+
+  /** Pages of plain values are written again soon: those that lie together are made writable in one go, not by a fault each. */
+  #warm(batch: readonly SealedArgument[]): void {
+    if (batch.length < WARM_MIN) return
+    const pages: number[] = []
+    for (const { scope, index } of batch) {
+      if (scope instanceof CallScope && scope.usedBytes <= PAGE_BYTES && !this.authority.isTaken(index)) pages.push(scope.firstRegion.addressOf(scope.firstWord))
+    }
+    const sorted = Float64Array.from(pages).sort()
+    for (let i = 0, start = 0; i < sorted.length; i++) {
+      if (sorted[i + 1] === sorted[i]! + PAGE_BYTES) continue
+      if (i - start >= WARM_RUN_MIN - 1) warmPages(sorted[start]!, (i - start + 1) * PAGE_BYTES)
+      start = i + 1
     }
   }
 
