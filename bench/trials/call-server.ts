@@ -51,7 +51,11 @@ export const callServer = program<ServerArgument, ServerReady, LatenessFigures>(
 )
 
 async function echoOn(path: string): Promise<NetServer> {
-  const server = createServer((socket) => socket.pipe(socket)).listen(path)
+  const server = createServer((socket) => {
+    // A client that leaves while an echo is on its way resets the connection.
+    socket.on('error', () => socket.destroy())
+    socket.pipe(socket)
+  }).listen(path)
   await once(server, 'listening')
   return server
 }
