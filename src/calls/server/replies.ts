@@ -1,3 +1,4 @@
+import { Slot } from '../../layout/control-layout.js'
 import { CallScope, type HeapSet } from '../../memory/index.js'
 import type { Cell } from '../../objects/index.js'
 import { closeScope } from '../waiting/end.js'
@@ -34,9 +35,13 @@ export class Replies {
     return true
   }
 
-  /** The scope of a reply that took memory. */
-  scope(slot: number): CallScope {
-    return this.#scopes[slot]!
+  /** Names the memory of a reply, which took some, to the client: in the slot's line at word `at`. */
+  name(slot: number, words: Int32Array, at: number): void {
+    const scope = this.#scopes[slot]!
+    const region = scope.firstRegion
+    words[at + Slot.CHUNK] = region.lowOf(scope.firstWord)
+    words[at + Slot.CHUNK + 1] = region.high
+    words[at + Slot.USED] = scope.isWhole ? scope.usedBytes : 0
   }
 
   /** In a heap that outlives the connection they would stay. */

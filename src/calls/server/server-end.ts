@@ -322,13 +322,7 @@ export class ServerEnd extends End {
   #publishResult(slot: number, answer: number, context: ServerCall | undefined): void {
     const { words } = this
     const at = slotWord(slot)
-    if ((answer & Answer.OWNED) !== 0) {
-      const scope = this.#replies.scope(slot)
-      const region = scope.firstRegion
-      words[at + Slot.CHUNK] = region.lowOf(scope.firstWord)
-      words[at + Slot.CHUNK + 1] = region.high
-      words[at + Slot.USED] = scope.isWhole ? scope.usedBytes : 0
-    }
+    if ((answer & Answer.OWNED) !== 0) this.#replies.name(slot, words, at)
     words[at + Slot.RESULT] = this.#cell[0]!
     words[at + Slot.RESULT + 1] = this.#cell[1]!
     this.#publish(slot, answer, context)
@@ -337,10 +331,7 @@ export class ServerEnd extends End {
   #publish(slot: number, answer: number, context: ServerCall | undefined): void {
     const at = slotWord(slot)
     if (context !== undefined) this.#forget(context)
-    if (this.#guard !== null && !this.#guard.release(slot) && (answer & Answer.STATUS) === 0) {
-      this.#refuse(slot, SEAL_BROKE)
-      return
-    }
+    if (this.#guard !== null && this.#endIsolation(this.#guard, slot, answer)) return
     // The client has written 0: one store less into a line that it polls.
     if (answer !== 0) this.words[at + Slot.ANSWER] = answer
     const sequence = this.#sequence[slot]!
@@ -348,6 +339,13 @@ export class ServerEnd extends End {
     // Pairs with the client's load of the word.
     publishWord(this.words, at, (sequence + 1) | 0)
     this.#unfenced = !this.wakeSleeper()
+  }
+
+  /** Whether another answer was given in place of this one: its argument could have changed under its handler. */
+  #endIsolation(guard: ArgumentGuard, slot: number, answer: number): boolean {
+    if (guard.release(slot) || (answer & Answer.STATUS) !== 0) return false
+    this.#refuse(slot, SEAL_BROKE)
+    return true
   }
 
   #forget(context: ServerCall): void {
