@@ -119,6 +119,7 @@ export class SealingLoop {
 
   #poll(): boolean {
     let worked = false
+    let end = 0
     for (let i = 0; i < POLLS; i++) {
       let now = false
       for (const heap of this.#hot) {
@@ -129,6 +130,10 @@ export class SealingLoop {
       }
       if (!now) break
       worked = true
+      // Who asks for many pages without a pause must not keep the event loop from those who come.
+      const time = performance.now()
+      if (end === 0) end = time + TURN_MS
+      else if (time > end) break
     }
     if (worked) this.#follow()
     return worked

@@ -1,12 +1,18 @@
 import { attachHeader } from '../../layout/header.js'
 import {
   REQUEST_CODE, REQUEST_DESCRIPTOR, REQUEST_PAGE, REQUEST_PAGES, type REQUESTS_ASLEEP, type REQUESTS_AT_BELL, REQUESTS_COUNT, REQUESTS_CPU, REQUESTS_POLLING,
-  REQUESTS_SEALER_WORD, REQUESTS_SENDER_WORD, REQUESTS_WAITING, requestWord, SEAL_REQUESTS_KIND, SEALS_FINGERPRINT,
+  REQUESTS_SEALER_WORD, REQUESTS_SENDER_WORD, REQUESTS_WAITING, requestWord, SEAL_REQUEST, SEAL_REQUESTS_KIND, SEALS_FINGERPRINT,
 } from '../../layout/seal-layout.js'
 import { Batch } from './engine.js'
 
 const POSTED_WORD = REQUESTS_SENDER_WORD + REQUESTS_COUNT
 const DONE_WORD = REQUESTS_SEALER_WORD + REQUESTS_COUNT
+
+/**
+ * Pages that the seals of one batch name together, unless one alone names more: some 20 µs of looking at the table, and a millisecond of the
+ * kernel's. A longer batch would keep the sealer from its other senders.
+ */
+export const BATCH_PAGES_MAX = 1 << 14
 
 /**
  * The sealer's side of a sender's ring. The sender may write any word at any time: each is read once into a private batch.
@@ -44,12 +50,16 @@ export class SenderRequests {
     const { page, pages, descriptor } = batch
     const [done, mask] = [this.#done, this.#mask]
     const code = words[requestWord(done & mask) + REQUEST_CODE]!
+    // A release names no pages: they were counted when they were sealed.
+    let pagesLeft = code === SEAL_REQUEST ? BATCH_PAGES_MAX : Infinity
     let taken = 0
     for (; taken < open; taken++) {
       const at = requestWord((done + taken) & mask)
       if (taken > 0 && words[at + REQUEST_CODE] !== code) break
+      const named = words[at + REQUEST_PAGES]! >>> 0
+      if ((pagesLeft -= named) < 0 && taken > 0) break
       page[taken] = words[at + REQUEST_PAGE]!
-      pages[taken] = words[at + REQUEST_PAGES]!
+      pages[taken] = named
       descriptor[taken] = words[at + REQUEST_DESCRIPTOR]!
     }
     batch.clear(code)

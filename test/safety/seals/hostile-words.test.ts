@@ -6,7 +6,7 @@ import { DESCRIPTORS_WORD, RELEASE_REQUEST, REQUESTS_WORD, SEAL_REQUEST, sealDes
 import { DescriptorWriter, SealVerifier } from '../../../src/safety/seals/descriptors.js'
 import { SealEngine } from '../../../src/safety/seals/engine.js'
 import { SealTable } from '../../../src/safety/seals/seal-table.js'
-import { SenderRequests } from '../../../src/safety/seals/sender-requests.js'
+import { BATCH_PAGES_MAX, SenderRequests } from '../../../src/safety/seals/sender-requests.js'
 import { Random } from '../../support/random.js'
 
 const PAGES = 40
@@ -68,6 +68,28 @@ for (const seed of [1, 2, 3, 4]) {
     assert.ok(world.protectedPages.every((one) => one === 0))
   })
 }
+
+test('a sender that asks for all of its heap again and again keeps the sealer from others for a moment at a time', () => {
+  const [pages, count] = [1 << 20, 1 << 12]
+  const requests = new Int32Array(sealRequestsBytes(count) / 4)
+  const sender = new SenderRequests(requests.buffer, count)
+  const table = new SealTable(pages, 2)
+  table.seal(0, pages - 1, 1)
+  const engine = new SealEngine(table, new DescriptorWriter(new ArrayBuffer(sealDescriptorsBytes(2)), 2, pages), () => 0)
+  for (let i = 0; i < count; i++) requests.set([SEAL_REQUEST, 0, i % 4 === 0 ? 0xffff_ffff : pages, 1], REQUESTS_WORD + i * 4)
+  requests[18] = count
+  let [batches, looked] = [0, 0]
+  while (sender.take()) {
+    const { batch } = sender
+    const sum = batch.pages.subarray(0, batch.length).reduce((total, one) => total + one, 0)
+    assert.ok(batch.length === 1 || sum <= BATCH_PAGES_MAX, `${batch.length} requests of ${sum} pages in one batch`)
+    batches++
+    looked += batch.length
+    if (batches < 100) engine.carryOut(batch)
+    sender.answer()
+  }
+  assert.equal(looked, count, 'none is lost')
+})
 
 test('a receiver that is lied to by an index, a page or a length verifies nothing', () => {
   const world = new World()
