@@ -1,12 +1,13 @@
 // A document from a plain value, with JSON.stringify's rules for what is written and how.
 import { types } from 'node:util'
 import { RpcError } from '../../base/errors.js'
-import { FALSE, NULL, TRUE } from '../../layout/json-layout.js'
+import { FALSE, INT, NULL, TRUE } from '../../layout/json-layout.js'
 import type { Allocator } from '../../memory/region.js'
 import type { Source } from '../graph/build.js'
 import { type Built, JsonBuilder } from './builder.js'
 import { MAX_JSON_DEPTH } from './limits.js'
-import { KeyTrack } from './objects.js'
+import type { KeyNode } from './intern.js'
+import { closeTracked, KeyTrack } from './objects.js'
 
 // One builder is kept; another is made when user code that runs meanwhile (toJSON, a getter) builds a document too.
 let spare: JsonBuilder | null = null
@@ -60,7 +61,8 @@ function pushValue(builder: JsonBuilder, value: unknown, key: string, depth: num
 
 function pushFinite(builder: JsonBuilder, value: number): void {
   // JSON has no minus zero, as JSON.stringify writes it.
-  if (Number.isFinite(value)) builder.pushNumber(value === 0 ? 0 : value)
+  if ((value | 0) === value) builder.push(value | 0, INT << 16)
+  else if (Number.isFinite(value)) builder.pushNumber(value)
   else builder.pushConstant(NULL)
 }
 
@@ -121,15 +123,28 @@ function pushRecord(builder: JsonBuilder, object: Readonly<Record<string, unknow
     pushListed(builder, object, Object.keys(object), depth)
     return
   }
-  const track = new KeyTrack(builder)
+  const start = builder.sp
+  let node = builder.intern === null ? null : builder.intern.root
+  // Most objects need none: all of their keys lead on in the tree.
+  let track = node === null ? new KeyTrack(builder) : null
   for (const key in object) {
     const value = object[key]
     if (value === undefined) continue
-    track.enter(key)
+    if (node !== null) {
+      const next: KeyNode | null = node.next
+      const child = next !== null && next.key === key ? next : node.child(key)
+      if (child === null) track = new KeyTrack(builder, start, node)
+      node = child
+    }
+    if (track !== null) track.enter(key)
     if (typeof value === 'string') builder.pushString(value)
-    else if (!pushValue(builder, value, key, depth)) track.leaveOut()
+    else if (!pushValue(builder, value, key, depth)) {
+      if (track !== null) track.leaveOut()
+      else node = node!.parent
+    }
   }
-  track.close()
+  if (track !== null) track.close()
+  else closeTracked(builder, start, node!)
 }
 
 function pushListed(builder: JsonBuilder, object: Readonly<Record<string, unknown>>, keys: readonly string[], depth: number): void {

@@ -14,6 +14,8 @@ const REMEMBERED = 4096
 /** A list of keys on the way from the tree's root. */
 export class KeyNode {
   readonly children = new Map<number, KeyNode>()
+  /** The same by their keys, for a writer that has no hash yet. */
+  readonly byKey = new Map<string, KeyNode>()
   /** The child that was taken last: most often the one that is taken next. */
   next: KeyNode | null = null
   /** Address of the shape with exactly these keys; 0 = none. */
@@ -54,9 +56,11 @@ export class KeyNode {
   }
 
   /** The node with one key more, or null. */
-  child(key: string, hash: number): KeyNode | null {
-    const child = this.children.get(hash)
-    if (child === undefined || child.key !== key) return null
+  child(key: string): KeyNode | null {
+    const { next } = this
+    if (next !== null && next.key === key) return next
+    const child = this.byKey.get(key)
+    if (child === undefined) return null
     this.next = child
     return child
   }
@@ -132,13 +136,14 @@ export class Intern {
   }
 
   #step(node: KeyNode, key: string): KeyNode | null {
-    const needle = needleOf(key)
-    const child = node.child(key, needle.hash)
+    const child = node.child(key)
     if (child !== null) return child
+    const needle = needleOf(key)
     const words = node.words + 1 + wordsOfKey(needle)
     if (words > MAX_SHAPE_WORDS || this.isFull || node.children.has(needle.hash)) return null
     const made = new KeyNode(node, needle, asPropertyKey(key), node.depth + 1, nextSequence(node.sequence, needle.hash), words)
     node.children.set(needle.hash, made)
+    node.byKey.set(made.key, made)
     node.next = made
     this.#nodes++
     return made

@@ -2,7 +2,6 @@
 import type { JsonBuilder } from './builder.js'
 import { type Intern, type KeyNode, nextSequence } from './intern.js'
 import { MAX_SHAPE_KEYS } from './limits.js'
-import { needleOf } from './needle.js'
 import { stagedText } from './read.js'
 import { cell, isStaged } from './staging.js'
 
@@ -55,23 +54,19 @@ export class KeyTrack {
   #node: KeyNode | null
   #sequence = 0
 
-  constructor(builder: JsonBuilder) {
+  /** @param node the keys so far, whose values are on the stack from `start`. */
+  constructor(builder: JsonBuilder, start = builder.sp, node = builder.intern === null ? null : builder.intern.root) {
     this.#builder = builder
-    this.#start = builder.sp
+    this.#start = start
     this.#keyStart = builder.kp
-    this.#node = builder.intern === null ? null : builder.intern.root
+    this.#node = node
   }
 
   /** A key whose value is pushed next. */
   enter(key: string): void {
     const node = this.#node
     if (node !== null) {
-      const { next } = node
-      if (next !== null && next.key === key) {
-        this.#node = next
-        return
-      }
-      this.#node = node.child(key, needleOf(key).hash)
+      this.#node = node.child(key)
       if (this.#node !== null) return
       this.#sequence = leaveTree(this.#builder, node)
     }

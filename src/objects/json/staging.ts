@@ -3,7 +3,7 @@ import { RpcError } from '../../base/errors.js'
 import { CONSTANT, INLINE_TEXT, INLINE_UNITS, INT, NEAR_TEXT, RELATIVE, TEXT } from '../../layout/json-layout.js'
 import { MAX_TEXT_UNITS } from '../limits.js'
 import { TWO_BYTE } from '../text/read.js'
-import { hashEnd, hashInline, hashStep, hashWords, inlineHigh, inlineLow, type Needle, nearHigh } from './needle.js'
+import { hashEnd, hashInline, hashStep, hashWords, type Needle, nearHigh } from './needle.js'
 
 /** Kept for the next document; what a large one needed is given up. */
 const KEPT_WORDS = 1 << 18
@@ -179,11 +179,26 @@ export abstract class Staging {
     cell.hi = nearHigh(hash)
   }
 
+  /** Leaves its cell in {@link cell}; false when the text does not fit into one. */
   #writeInline(text: string, units: number): boolean {
-    for (let i = 0; i < units; i++) if (text.charCodeAt(i) > 0xff) return false
-    cell.lo = inlineLow(text, units)
-    cell.hi = inlineHigh(text, units)
-    cell.hash = hashInline(cell.lo, cell.hi)
+    let all = 0
+    let lo = 0
+    const low = units < 4 ? units : 4
+    for (let i = 0; i < low; i++) {
+      const unit = text.charCodeAt(i)
+      all |= unit
+      lo |= unit << i * 8
+    }
+    let hi = INLINE_TEXT << 16 | units << 8
+    if (units > 4) {
+      const fifth = text.charCodeAt(4)
+      all |= fifth
+      hi |= fifth
+    }
+    if (all > 0xff) return false
+    cell.lo = lo
+    cell.hi = hi
+    cell.hash = hashInline(lo, hi)
     return true
   }
 
