@@ -21,9 +21,13 @@ export class KeyNode {
   /** Address of the shape with exactly these keys; 0 = none. */
   shapeLo = 0
   shapeHi = 0
+  // The key and its closing quote as they most often stand in a text, in plain ASCII without escapes; none when not so. The first
+  // words lie here, because an array costs the checks of an array.
   readonly #quoted: Buffer
-  readonly #words: Int32Array
   readonly #length: number
+  readonly #first: number
+  readonly #second: number
+  readonly #words: Int32Array
   /** Its last four bytes, which may overlap the words before. */
   readonly #last: number
 
@@ -33,11 +37,12 @@ export class KeyNode {
     /** Words that the keys take in a shape. */
     readonly words: number,
   ) {
-    // As it most often stands in a text: plain ASCII without escapes.
     const plain = /^[ !#-[\]-~]*$/.test(key)
     this.#quoted = plain ? Buffer.from(`${key}"`, 'latin1') : Buffer.alloc(0)
     this.#length = this.#quoted.length
     this.#words = Int32Array.from({ length: Math.max(0, this.#length - 1) >>> 2 }, (_, i) => this.#quoted.readInt32LE(i * 4))
+    this.#first = this.#words[0] ?? 0
+    this.#second = this.#words[1] ?? 0
     this.#last = this.#length < 4 ? 0 : this.#quoted.readInt32LE(this.#length - 4)
   }
 
@@ -49,10 +54,17 @@ export class KeyNode {
       for (let i = 0; i < length; i++) if (bytes[pos + i] !== this.#quoted[i]) return 0
       return length
     }
-    const words = this.#words
     const start = offset + pos
-    for (let i = 0; i < words.length; i++) if (view.getInt32(start + i * 4, true) !== words[i]) return 0
-    return view.getInt32(start + length - 4, true) === this.#last ? length : 0
+    if (view.getInt32(start + length - 4, true) !== this.#last) return 0
+    if (length > 4 && view.getInt32(start, true) !== this.#first) return 0
+    if (length > 8 && view.getInt32(start + 4, true) !== this.#second) return 0
+    return length <= 12 || this.#restMatches(view, start) ? length : 0
+  }
+
+  #restMatches(view: DataView, start: number): boolean {
+    const words = this.#words
+    for (let i = 2; i < words.length; i++) if (view.getInt32(start + i * 4, true) !== words[i]) return false
+    return true
   }
 
   /** The node with one key more, or null. */

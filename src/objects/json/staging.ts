@@ -158,12 +158,12 @@ export abstract class Staging {
       hash = hashStep(hash, word)
     }
     if (units > whole) {
-      let word = 0
-      for (let i = whole; i < units; i++) {
-        const unit = text.charCodeAt(i)
-        all |= unit
-        word |= unit << (i & 3) * 8
-      }
+      // The last four units, of which some were taken already: a loop over one to three would be guessed wrong most often.
+      const b = text.charCodeAt(units - 3)
+      const c = text.charCodeAt(units - 2)
+      const d = text.charCodeAt(units - 1)
+      all |= b | c | d
+      const word = (b << 8 | c << 16 | d << 24) >>> (4 - units + whole) * 8
       words[to++] = word
       hash = hashStep(hash, word)
     }
