@@ -114,6 +114,22 @@ test('long strings, many elements, and documents of many blocks', () => {
   }
 })
 
+test('long strings with anything in them, and with an error', () => {
+  const arena = new Arena(1 << 24)
+  const pieces = ['plain', 'é', 'κλειδί', '😀', '\\n', '\\u00e9', '\\ud83d', '\\ude00', '\\"', '\\x', '\\u12g4', '\n', '\u007f', '\\\\']
+  for (const length of [200, 252, 253, 254, 255, 256, 257, 300, 3000]) {
+    for (const piece of pieces) {
+      for (const text of [`"${'a'.repeat(length)}${piece}"`, `"${piece.padEnd(length, 'b')}"`, `["${piece.repeat(length)}",1]`, `{"${piece}${'k'.repeat(length)}":1}`]) {
+        assertSame(arena, text)
+        assertSame(arena, text.slice(0, -1))
+      }
+    }
+  }
+  for (const bytes of [[0xff], [0xc3], [0xe2, 0x82], [0xed, 0xa0, 0x80], [0xf0, 0x9f, 0x98], [0xf5, 0x80]]) {
+    assertSame(arena, Buffer.concat([Buffer.from(`["${'a'.repeat(400)}`), Buffer.from(bytes), Buffer.from('z\\n"]')]))
+  }
+})
+
 test('depth is limited, with a sentence that says where', () => {
   const arena = new Arena(1 << 22)
   const nested = (depth: number): string => '[{"a":'.repeat(depth / 2) + '1' + '}]'.repeat(depth / 2)

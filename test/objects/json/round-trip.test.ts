@@ -54,6 +54,27 @@ test('generated values read as JSON.parse(JSON.stringify(…)) gives them', () =
   }), { numRuns: 300 })
 })
 
+test('texts of every length, with a unit of two bytes anywhere, and keys that are left out', () => {
+  const arena = new Arena(big)
+  for (let length = 0; length <= 60; length++) {
+    const text = String.fromCharCode(...Array.from({ length }, (_, i) => 0x21 + i * 3 % 0xdf))
+    const texts = [text, ...Array.from({ length }, (_, i) => `${text.slice(0, i)}\u0141${text.slice(i + 1)}`)]
+    const view = buildJson(arena, texts)
+    assert.deepStrictEqual(plain(view as object), texts)
+    release(arena, view as object)
+  }
+  // As a dictionary, as a shape, and where the tree of shapes is left and met again.
+  const nothing = (): void => undefined
+  const objects = [{ a: 1, b: 2, c: 3 }, { a: 1, b: nothing, c: 3 }, { a: nothing, b: 2, c: { a: 1, b: nothing } }, { a: 1, b: 2, d: nothing }, { a: 1, d: 4, b: nothing, e: 5 }]
+  for (let times = 0; times < 4; times++) {
+    for (const object of objects) {
+      const view = buildJson(arena, object)
+      assertReadsAs(view, throughText(object))
+      release(arena, view as object)
+    }
+  }
+})
+
 test('any value is converted as JSON.stringify converts it', () => {
   const arena = new Arena(big)
   fc.assert(fc.property(fc.anything({ withDate: true, withBoxedValues: true, withNullPrototype: true, withSparseArray: true, withTypedArray: true }), (value) => {
