@@ -68,7 +68,7 @@ async function main(): Promise<void> {
     process.stdout.write(HELP)
     return
   }
-  if (command === undefined) throw new CommandError('say what to do')
+  if (command === undefined) throw new CommandError('usage: main.js serve | shell | import FILE | COMMAND …')
   if (command === 'serve') {
     await serveUntilInterrupted(values)
     return
@@ -87,6 +87,6 @@ try {
   await main()
 } catch (error) {
   if (!isExpected(error)) throw error
-  process.stderr.write(`${error.message}\n${error instanceof CommandError ? '--help says what there is to say\n' : ''}`)
+  process.stderr.write(`${error.message}\n${error instanceof CommandError ? '--help tells more\n' : ''}`)
   process.exitCode = error instanceof CommandError ? 2 : 1
 }

@@ -252,7 +252,7 @@ export class Heap implements Allocator, Membership {
   #badFree(word: number): RpcError {
     return new RpcError('INVALID_ARGUMENT',
       `free of 0x${this.region.addressOf(word).toString(16)}, which is not the start of a live block: freed before, ` +
-      `inside another object, or never allocated here`)
+      `inside another object, or never allocated here; a run with RPCOOL_DEBUG=heap names what it was and who freed it`)
   }
 
   #full(byteLength: number): RpcError {

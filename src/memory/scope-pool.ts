@@ -51,6 +51,9 @@ export class ScopePool implements ScopeOwner {
    * @throws RpcError RESOURCE_EXHAUSTED when the heaps have no room for it.
    */
   constructor(heaps: ChunkSource, options: ScopePoolOptions, releaser?: SealReleaser) {
+    for (const name of ['scopeBytes', 'count'] as const) {
+      if ((options as Partial<ScopePoolOptions> | undefined)?.[name] === undefined) throw new RpcError('INVALID_ARGUMENT', `a scope pool needs ${name}: createScopePool({ scopeBytes: 4096, count: 16 })`)
+    }
     const { count, releaseBatch = RELEASE_BATCH } = options
     const bytes = scopeBytes(options.scopeBytes)
     if (!Number.isInteger(count) || count < 1 || count > COUNT_MAX || count * bytes > SCOPE_BYTES_MAX) {

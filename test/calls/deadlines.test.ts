@@ -21,6 +21,10 @@ test('a call is given up after its timeoutMs, or the default of its connection',
     assert.equal((await errorOf(conn.nothing(undefined, { timeoutMs }))).code, 'INVALID_ARGUMENT')
     assert.equal((await errorOf(() => conn.sync.nothing(undefined, { timeoutMs }))).code, 'INVALID_ARGUMENT')
   }
+  // A misspelt option would mean no deadline at all.
+  const misspelt = { timeout: 5 } as never
+  assert.match((await errorOf(conn.nothing(undefined, misspelt))).message, /no option "timeout"/)
+  assert.match((await errorOf(() => conn.sync.nothing(undefined, misspelt))).message, /no option "timeout"/)
   assert.equal(await conn.sleep(5, { timeoutMs: Infinity }), 5)
   for (const key of 'abcd') conn.sync.free(key)
 })

@@ -26,6 +26,9 @@ test('the command line is understood, or refused with how it should be', () => {
   for (const words of [[], ['run'], ['run', 'ls'], ['run', '--'], ['run', '--user', '--', 'ls'], ['run', '--user', '-1', '--', 'ls'], ['run', '--heap', '0', '--', 'ls'], ['run', '--what', '1', '--', 'ls'], ['walk', '--', 'ls']]) {
     refused(() => parseRun(words), 'INVALID_ARGUMENT', /usage: rpcool run/)
   }
+  const help = rpcool('--help')
+  assert.equal(help.status, 0)
+  assert.match(help.stdout, /--user NUMBER.*--heap BYTES/s)
   assert.match(findProgram('sh'), /^\/.*\/sh$/)
   refused(() => findProgram('no-such-program'), 'NOT_FOUND', /no program/)
 })

@@ -210,3 +210,10 @@ test('a pool is not closed while a call with one of its scopes is in flight; a f
   pool.close()
   assertAllEmpty(set)
 })
+
+test('a pool that lacks a size or a count says which', () => {
+  const set = heapsOf()
+  for (const [options, missing] of [[{ count: 4 }, /needs scopeBytes/], [{ scopeBytes: 4096 }, /needs count/], [undefined, /needs scopeBytes/], [4096, /needs scopeBytes/]] as const) {
+    assert.throws(() => new ScopePool(set, options as never), missing)
+  }
+})

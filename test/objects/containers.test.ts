@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { array, build, f64, list, map, nothing, optional, plain, ref, release, same, struct, text, u16, u32, u8, union, type AnyType } from '../../src/objects/index.js'
+import { array, build, f64, list, map, nothing, optional, plain, ref, release, same, struct, text, u16, u32, u8, union, type AnyType, type Plain } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
 
 const Item = struct('Item', { id: u32, name: text })
@@ -147,6 +147,9 @@ test('unions, optionals and fixed arrays', () => {
     setAny(value)
     assert.deepEqual(plain(box.any), value)
   }
+  const empty: Plain<typeof Box>['any'] = { kind: 'empty' }
+  setAny(empty as never)
+  assert.deepEqual(plain(box.any), { kind: 'empty', value: undefined })
   assert.throws(() => setAny({ kind: 'number', value: 'x' }), /Box\.any \(number\): expected a number/)
   assert.equal(box.maybe, undefined)
   box.maybe = 5

@@ -133,7 +133,7 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
 export async function runCommand(client: StoreClient, line: string, print: (line: string) => void): Promise<void> {
   const [name = '', rest = ''] = split(line, 2)
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
-  if (command === undefined) throw new CommandError(`there is no command "${name}"; there are ${Object.keys(COMMANDS).join(', ')}`)
+  if (command === undefined) throw new CommandError(`there is no command "${name}"; there are ${Object.keys(COMMANDS).join(', ')}, help and exit`)
   await command.run(client, rest, print)
 }
 

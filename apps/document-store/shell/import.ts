@@ -1,5 +1,5 @@
 // NDJSON into a store: one JSON value a line.
-import { createReadStream, statSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { SingleBar } from 'cli-progress'
 import type { StoreClient } from '../client.js'
@@ -25,7 +25,17 @@ export class ImportError extends Error {
  * store then.
  */
 export async function importFile(client: StoreClient, path: string, { keyField, progress = false }: ImportOptions = {}): Promise<number> {
-  const input = createReadStream(path)
+  // A file that cannot be read is told of here; a stream would tell it as an event.
+  const file = await open(path)
+  const { size } = await file.stat()
+  const input = file.createReadStream()
+  const lines = createInterface({ input, crlfDelay: Infinity })
+  // It passes on what goes wrong with its input as an event, and ends.
+  let broken: Error | undefined
+  lines.on('error', (error: Error) => {
+    broken = error
+    lines.close()
+  })
   const bar = progress ? new SingleBar({ format: '{bar} {percentage}% | {documents} documents | {eta_formatted} left', hideCursor: true }) : undefined
   const chunk: (readonly [string, Json])[] = []
   let count = 0
@@ -36,19 +46,21 @@ export async function importFile(client: StoreClient, path: string, { keyField, 
     chunk.length = 0
     bar?.update(input.bytesRead, { documents: count.toLocaleString('en') })
   }
-  bar?.start(statSync(path).size, 0, { documents: '0' })
+  bar?.start(size, 0, { documents: '0' })
   try {
-    for await (const text of createInterface({ input, crlfDelay: Infinity })) {
+    for await (const text of lines) {
       line++
       if (text.trim() === '') continue
       chunk.push(entryOf(text, line, path, keyField))
       if (chunk.length >= CHUNK) flush()
     }
+    if (broken !== undefined) throw new ImportError(`${path}: ${broken.message}`)
     flush()
     return count
   } catch (error) {
-    if (error instanceof ImportError && chunk.length > 0) flush()
-    throw error
+    if (!(error instanceof ImportError)) throw error
+    if (chunk.length > 0) flush()
+    throw new ImportError(`${error.message} (${count.toLocaleString('en')} ${count === 1 ? 'document' : 'documents'} before it ${count === 1 ? 'is' : 'are'} stored)`)
   } finally {
     bar?.stop()
     input.destroy()

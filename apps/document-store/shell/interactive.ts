@@ -25,7 +25,7 @@ export async function runShell(client: StoreClient): Promise<void> {
   process.stdout.write(`${client.mode} store; "help" lists the commands, Tab completes, Ctrl-D ends\n`)
   terminal.prompt()
   for await (const line of terminal) {
-    if (line.trim() === 'exit') break
+    if (line.trim() === 'exit' || line.trim() === 'quit') break
     await carryOut(client, line.trim())
     terminal.prompt()
   }

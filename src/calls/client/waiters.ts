@@ -17,7 +17,12 @@ export interface Waiter {
 const TIMEOUT_MS_MAX = 0x7fff_ffff
 
 /** A call's own deadline in whole milliseconds, 0 for none. Throws INVALID_ARGUMENT, or CANCELLED when its signal is aborted already. */
-export function timeoutOf({ timeoutMs, signal }: CallOptions): number {
+export function timeoutOf(options: CallOptions): number {
+  for (const name in options) {
+    // A misspelt deadline would wait for ever.
+    if (name !== 'timeoutMs' && name !== 'signal') throw new RpcError('INVALID_ARGUMENT', `a call has no option "${name}": there are timeoutMs and signal`)
+  }
+  const { timeoutMs, signal } = options
   if (timeoutMs !== undefined && !(timeoutMs > 0)) throw new RpcError('INVALID_ARGUMENT', `timeoutMs must be a positive number, not ${timeoutMs}`)
   if (signal?.aborted === true) throw new RpcError('CANCELLED', 'the signal was aborted before the call')
   return timeoutMs === undefined ? 0 : Math.min(Math.ceil(timeoutMs), TIMEOUT_MS_MAX)
