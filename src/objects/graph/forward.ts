@@ -4,14 +4,20 @@ import type { Region } from '../../memory/region.js'
 const PAGE_SHIFT = 14
 const FEW = 100
 const PAGE_ENTRIES = 1 << PAGE_SHIFT - 1
+/** There are no more pages than one for so many objects: else a peer whose objects lie far apart makes us take 32 KiB for each. */
+const OBJECTS_PER_PAGE = 64
 
 /**
  * From the place of an object in one region to the number of its copy. A page of numbers for each 64 KiB of memory that objects
  * lie in: where objects lie side by side, so do their numbers, which a hash table would scatter. Takes at most half the memory
- * it covers.
+ * it covers, and at most some 600 bytes for each object.
  */
 export class Forward<Kind> {
   readonly #pages: Array<Int32Array | undefined> = []
+  #count = 0
+  #pageCount = 0
+  /** In the place of pages that are not worth their memory yet. */
+  readonly #sparse = new Map<number, Map<number, number>>()
   /** The first few: most graphs are small, and a page is not. */
   #few: Map<number, number> | null = new Map()
 
@@ -22,7 +28,7 @@ export class Forward<Kind> {
   get(word: number): number {
     if (this.#few !== null) return this.#few.get(word) ?? 0
     const page = this.#pages[word >>> PAGE_SHIFT]
-    return page === undefined ? 0 : page[word >>> 1 & PAGE_ENTRIES - 1]!
+    return page === undefined ? this.#sparse.get(word >>> PAGE_SHIFT)?.get(word) ?? 0 : page[word >>> 1 & PAGE_ENTRIES - 1]!
   }
 
   set(word: number, number: number): void {
@@ -38,8 +44,26 @@ export class Forward<Kind> {
   }
 
   #store(word: number, number: number): void {
-    const page = this.#pages[word >>> PAGE_SHIFT] ??= new Int32Array(PAGE_ENTRIES)
-    page[word >>> 1 & PAGE_ENTRIES - 1] = number
+    this.#count++
+    const index = word >>> PAGE_SHIFT
+    const page = this.#pages[index] ?? this.#makePage(index)
+    if (page !== null) page[word >>> 1 & PAGE_ENTRIES - 1] = number
+    else this.#storeSparse(index, word, number)
+  }
+
+  #makePage(index: number): Int32Array | null {
+    if (this.#pageCount * OBJECTS_PER_PAGE > this.#count) return null
+    this.#pageCount++
+    const page = this.#pages[index] = new Int32Array(PAGE_ENTRIES)
+    for (const [known, earlier] of this.#sparse.get(index) ?? []) page[known >>> 1 & PAGE_ENTRIES - 1] = earlier
+    this.#sparse.delete(index)
+    return page
+  }
+
+  #storeSparse(index: number, word: number, number: number): void {
+    const few = this.#sparse.get(index)
+    if (few === undefined) this.#sparse.set(index, new Map([[word, number]]))
+    else few.set(word, number)
   }
 }
 
