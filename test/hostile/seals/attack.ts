@@ -112,6 +112,8 @@ function attackerOf(child: ChildProcess, heap: PlainHeap): Attacker {
       if (child.connected) child.disconnect()
       else child.kill('SIGKILL')
       await ended
+      // What an attack left behind may hold the other end: nobody waits for it.
+      child.stdout!.destroy()
       heap[Symbol.dispose]()
     },
   }

@@ -126,6 +126,8 @@ static void start_accomplice(void) {
   if (pipe(accomplice_pipe) != 0) fail("pipe");
   accomplice = fork();
   if (accomplice != 0) return;
+  /* Its parent's end alone: when that is killed the read ends, and with it this process, which holds the test's pipes too. */
+  close(accomplice_pipe[1]);
   char go;
   unsigned char *own = mmap(NULL, victim.length, PROT_READ | PROT_WRITE, MAP_SHARED, victim.heap_fd, 0);
   if (own == MAP_FAILED) _exit(1);

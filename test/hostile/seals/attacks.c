@@ -93,6 +93,8 @@ static void fork_before(victim_t *v) {
   if (pipe(pipe_fds) != 0) return;
   child = fork();
   if (child != 0) return;
+  /* As for the accomplice in attacker.c: it must not outlive its parent. */
+  close(pipe_fds[1]);
   char go;
   if (read(pipe_fds[0], &go, 1) == 1) *(volatile unsigned char *)v->page = 0xEE;
   _exit(0);
