@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { PAGE_BYTES, roundUp } from '../base/numbers.js'
 import { RpcError } from '../base/errors.js'
-import { launchConfined, PREPARED_ADDRESS } from '../safety/seals/launcher.js'
+import { launchConfined, PREPARED_ADDRESS } from '../safety/seals/confined/launcher.js'
 import { SealClient } from '../safety/seals/seal-client.js'
 import { addon, watch } from '../sys/index.js'
 

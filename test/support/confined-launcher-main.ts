@@ -1,6 +1,6 @@
 // Launches a program confined, on its own standard streams, and says by which descriptor its heap can be joined.
 import type { Address } from '../../src/base/numbers.js'
-import { launchConfined } from '../../src/safety/seals/launcher.js'
+import { launchConfined } from '../../src/safety/seals/confined/launcher.js'
 import { SealClient } from '../../src/safety/seals/seal-client.js'
 
 const [user = '', address = '', heapBytes = '', program = '', ...args] = process.argv.slice(2)

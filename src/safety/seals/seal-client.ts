@@ -10,9 +10,9 @@ import { warmPages, type SealAuthority } from './authority.js'
 import { SealVerifier } from './descriptors.js'
 import { LifeHolders } from './life.js'
 import { heapKey, type SealerNotice } from './messages.js'
-import { RequestedAuthority } from './requested.js'
+import { RequestedAuthority } from './sender/requested.js'
 import { SealerSession } from './sealer-session.js'
-import { SEALER } from './sealer-service.js'
+import { SEALER } from './sealer/sealer-service.js'
 import type { Strength } from './strength.js'
 
 /** How long attaching may take: the other end must attach too. */

@@ -1,7 +1,7 @@
 // Where sealing becomes cheaper than copying.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { crossing, crossoverPages } from '../../../src/safety/seals/crossover.js'
+import { crossing, crossoverPages } from '../../../src/safety/seals/sender/crossover.js'
 import { SealClient } from '../../../src/safety/seals/seal-client.js'
 
 test('two lines meet where they meet, or nowhere', () => {

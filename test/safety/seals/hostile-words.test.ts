@@ -4,9 +4,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DESCRIPTORS_WORD, RELEASE_REQUEST, REQUESTS_WORD, SEAL_REQUEST, sealDescriptorsBytes, sealRequestsBytes } from '../../../src/layout/seal-layout.js'
 import { DescriptorWriter, SealVerifier } from '../../../src/safety/seals/descriptors.js'
-import { SealEngine } from '../../../src/safety/seals/engine.js'
-import { SealTable } from '../../../src/safety/seals/seal-table.js'
-import { BATCH_PAGES_MAX, SenderRequests } from '../../../src/safety/seals/sender-requests.js'
+import { SealEngine } from '../../../src/safety/seals/sealer/engine.js'
+import { SealTable } from '../../../src/safety/seals/sealer/seal-table.js'
+import { BATCH_PAGES_MAX, SenderRequests } from '../../../src/safety/seals/sealer/sender-requests.js'
 import { Random } from '../../support/random.js'
 
 const PAGES = 40

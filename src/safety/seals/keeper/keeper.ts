@@ -1,11 +1,11 @@
 import { unlinkSync } from 'node:fs'
-import { RpcError } from '../../base/errors.js'
-import { encodeMessage } from '../../control/messages.js'
-import { PacketSocket } from '../../control/packet-socket.js'
-import { keeperLock, keeperSocket, openRuntimeDirectory } from '../../control/runtime-directory.js'
-import { acceptUnix, addon, listenUnix, peerCredentials, watch, type Packet, type Watch } from '../../sys/index.js'
-import { Life } from './life.js'
-import { decodeKeeperMessage, type KeeperMessage } from './messages.js'
+import { RpcError } from '../../../base/errors.js'
+import { encodeMessage } from '../../../control/messages.js'
+import { PacketSocket } from '../../../control/packet-socket.js'
+import { keeperLock, keeperSocket, openRuntimeDirectory } from '../../../control/runtime-directory.js'
+import { acceptUnix, addon, listenUnix, peerCredentials, watch, type Packet, type Watch } from '../../../sys/index.js'
+import { Life } from '../life.js'
+import { decodeKeeperMessage, type KeeperMessage } from '../messages.js'
 
 /** Sealed heaps at one keeper, three descriptors each: below the usual limit on descriptors. */
 const KEPT_MAX = 65_536

@@ -1,10 +1,10 @@
-import { RpcError } from '../../base/errors.js'
-import { failureOf } from '../../control/errors.js'
-import { HELLO_TIMEOUT_MS } from '../../control/limits.js'
-import { encodeMessage } from '../../control/messages.js'
-import { PacketSocket } from '../../control/packet-socket.js'
-import { addon, peerCredentials, type Packet, type PeerCredentials } from '../../sys/index.js'
-import { decodeSealerRequest, SEALER_VERSION, type SealerNotice, type SealerRequest } from './messages.js'
+import { RpcError } from '../../../base/errors.js'
+import { failureOf } from '../../../control/errors.js'
+import { HELLO_TIMEOUT_MS } from '../../../control/limits.js'
+import { encodeMessage } from '../../../control/messages.js'
+import { PacketSocket } from '../../../control/packet-socket.js'
+import { addon, peerCredentials, type Packet, type PeerCredentials } from '../../../sys/index.js'
+import { decodeSealerRequest, SEALER_VERSION, type SealerNotice, type SealerRequest } from '../messages.js'
 import type { SealedHeap } from './sealed-heap.js'
 
 export interface SealerLinkHandlers {

@@ -1,8 +1,8 @@
-import { RpcError } from '../../base/errors.js'
-import { makeAddress, type Address } from '../../base/numbers.js'
-import { addon, createMemoryFile, errnoCode, PREPARED_HEAP_VARIABLE } from '../../sys/index.js'
+import { RpcError } from '../../../base/errors.js'
+import { makeAddress, type Address } from '../../../base/numbers.js'
+import { addon, createMemoryFile, errnoCode, PREPARED_HEAP_VARIABLE } from '../../../sys/index.js'
 import { confinementFilter } from './confinement.js'
-import type { SealClient } from './seal-client.js'
+import type { SealClient } from '../seal-client.js'
 
 // System calls of x86-64, and what they are given. Source: asm/unistd_64.h and the manual page of each.
 const CALL = { mmap: 9, close: 3, ioctl: 16, madvise: 28, munmap: 11, prctl: 157, mseal: 462 } as const

@@ -1,5 +1,5 @@
 import { Sealer } from './sealer.js'
-import { runService } from './service-main.js'
+import { runService } from '../service-main.js'
 
 // The sealer's process. Started by the first participant that seals.
 

@@ -1,6 +1,6 @@
-import { RpcError } from '../../base/errors.js'
-import { PAGE_BYTES, type Address } from '../../base/numbers.js'
-import { addon, errnoCode, watch, type Watch } from '../../sys/index.js'
+import { RpcError } from '../../../base/errors.js'
+import { PAGE_BYTES, type Address } from '../../../base/numbers.js'
+import { addon, errnoCode, watch, type Watch } from '../../../sys/index.js'
 
 // Source: userfaultfd(2), ioctl_userfaultfd(2), linux/userfaultfd.h.
 const FEATURE_WP = 1

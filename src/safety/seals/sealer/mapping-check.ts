@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
-import { RpcError } from '../../base/errors.js'
-import { PAGE_BYTES } from '../../base/numbers.js'
+import { RpcError } from '../../../base/errors.js'
+import { PAGE_BYTES } from '../../../base/numbers.js'
 
 /** One mapping of a process. Source: proc_pid_smaps(5). */
 interface MappedArea {

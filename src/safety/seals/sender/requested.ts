@@ -1,15 +1,15 @@
-import { RpcError } from '../../base/errors.js'
-import { PAGE_BYTES, type Address } from '../../base/numbers.js'
-import { attachHeader } from '../../layout/header.js'
+import { RpcError } from '../../../base/errors.js'
+import { PAGE_BYTES, type Address } from '../../../base/numbers.js'
+import { attachHeader } from '../../../layout/header.js'
 import {
   RELEASE_REQUEST, REQUEST_CODE, REQUEST_DESCRIPTOR, REQUEST_PAGE, REQUEST_PAGES, REQUESTS_ASLEEP, REQUESTS_COUNT, REQUESTS_CPU, REQUESTS_POLLING,
   REQUESTS_SEALER_WORD, REQUESTS_SENDER_WORD, REQUESTS_WAITING, requestWord, SEAL_REQUEST, SEAL_REQUESTS_KIND, SEALS_FINGERPRINT,
-} from '../../layout/seal-layout.js'
-import { addon } from '../../sys/index.js'
-import { YieldGuard } from '../../sys/yield-guard.js'
-import { SEAL_TIMEOUT_MS, type SealAuthority, type SealTicket } from './authority.js'
+} from '../../../layout/seal-layout.js'
+import { addon } from '../../../sys/index.js'
+import { YieldGuard } from '../../../sys/yield-guard.js'
+import { SEAL_TIMEOUT_MS, type SealAuthority, type SealTicket } from '../authority.js'
 import { SenderState } from './sender-state.js'
-import type { Strength } from './strength.js'
+import type { Strength } from '../strength.js'
 
 const DONE_WORD = REQUESTS_SEALER_WORD + REQUESTS_COUNT
 /** Looks at the sealer's word before anything else is considered: some 5 µs. */

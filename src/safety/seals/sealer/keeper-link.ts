@@ -1,10 +1,10 @@
-import { RpcError } from '../../base/errors.js'
-import { encodeMessage } from '../../control/messages.js'
-import { connectOrStart } from '../../control/launch.js'
-import { PacketSocket } from '../../control/packet-socket.js'
-import { addon, type Packet } from '../../sys/index.js'
-import { KEEPER } from './keeper-service.js'
-import { decodeKeeperMessage, decodeKept, type KeeperMessage, type KeptHeap } from './messages.js'
+import { RpcError } from '../../../base/errors.js'
+import { encodeMessage } from '../../../control/messages.js'
+import { connectOrStart } from '../../../control/launch.js'
+import { PacketSocket } from '../../../control/packet-socket.js'
+import { addon, type Packet } from '../../../sys/index.js'
+import { KEEPER } from '../keeper/keeper-service.js'
+import { decodeKeeperMessage, decodeKept, type KeeperMessage, type KeptHeap } from '../messages.js'
 import type { HeapFiles } from './sealed-heap.js'
 
 const START_TIMEOUT_MS = 10_000

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { PAGE_BYTES, type Address } from '../../base/numbers.js'
-import { addon, createMemoryFile, errnoCode, HEAPS_BASE, Mapping } from '../../sys/index.js'
-import { RpcError } from '../../base/errors.js'
-import { sealNow, type SealAuthority } from './authority.js'
-import { KEPT_BYTES } from '../snapshot.js'
-import type { SealClient } from './seal-client.js'
-import type { SealVerifier } from './descriptors.js'
+import { PAGE_BYTES, type Address } from '../../../base/numbers.js'
+import { addon, createMemoryFile, errnoCode, HEAPS_BASE, Mapping } from '../../../sys/index.js'
+import { RpcError } from '../../../base/errors.js'
+import { sealNow, type SealAuthority } from '../authority.js'
+import { KEPT_BYTES } from '../../snapshot.js'
+import type { SealClient } from '../seal-client.js'
+import type { SealVerifier } from '../descriptors.js'
 
 /** Up to here copies are made into memory that is kept, in pages; longer ones into fresh memory, which costs several times as much. */
 const KEPT_PAGES = KEPT_BYTES / PAGE_BYTES

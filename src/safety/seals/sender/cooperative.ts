@@ -1,13 +1,13 @@
-import { RpcError } from '../../base/errors.js'
-import { PAGE_BYTES, type Address } from '../../base/numbers.js'
-import { RELEASE_REQUEST, REQUESTS_DEFAULT, SEAL_REQUEST } from '../../layout/seal-layout.js'
-import { addon } from '../../sys/index.js'
-import type { SealAuthority, SealTicket } from './authority.js'
-import { DescriptorWriter } from './descriptors.js'
-import { Batch, SealEngine } from './engine.js'
-import { SealTable } from './seal-table.js'
+import { RpcError } from '../../../base/errors.js'
+import { PAGE_BYTES, type Address } from '../../../base/numbers.js'
+import { RELEASE_REQUEST, REQUESTS_DEFAULT, SEAL_REQUEST } from '../../../layout/seal-layout.js'
+import { addon } from '../../../sys/index.js'
+import type { SealAuthority, SealTicket } from '../authority.js'
+import { DescriptorWriter } from '../descriptors.js'
+import { Batch, SealEngine } from '../sealer/engine.js'
+import { SealTable } from '../sealer/seal-table.js'
 import { SenderState } from './sender-state.js'
-import { COOPERATIVE } from './strength.js'
+import { COOPERATIVE } from '../strength.js'
 
 /**
  * The sender protects its own pages with mprotect(2). Catches a program that writes to what it has sent; a hostile one

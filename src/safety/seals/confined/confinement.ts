@@ -1,5 +1,5 @@
-import { HEAPS_BASE, WINDOW_END } from '../../sys/index.js'
-import { addressHigh } from '../../base/numbers.js'
+import { HEAPS_BASE, WINDOW_END } from '../../../sys/index.js'
+import { addressHigh } from '../../../base/numbers.js'
 
 /*
  * The filter of system calls under which a confined sender runs (seccomp(2), classic BPF): what the kernel would write to a sealed page,

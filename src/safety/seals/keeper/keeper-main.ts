@@ -1,5 +1,5 @@
 import { Keeper } from './keeper.js'
-import { runService } from './service-main.js'
+import { runService } from '../service-main.js'
 
 // The keeper's process. Started by the sealer.
 

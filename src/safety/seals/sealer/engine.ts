@@ -1,5 +1,5 @@
-import { RELEASE_REQUEST, SEAL_REQUEST, SealOutcome } from '../../layout/seal-layout.js'
-import type { DescriptorWriter } from './descriptors.js'
+import { RELEASE_REQUEST, SEAL_REQUEST, SealOutcome } from '../../../layout/seal-layout.js'
+import type { DescriptorWriter } from '../descriptors.js'
 import { PageRuns, type SealTable } from './seal-table.js'
 
 /** Makes pages of the sender unwritable, or writable again. Returns an errno; the range may then be half done. */

@@ -1,9 +1,9 @@
-import { RpcError } from '../../base/errors.js'
-import { PAGE_BYTES } from '../../base/numbers.js'
-import { Region } from '../../memory/index.js'
-import type { Holding } from '../isolated-arguments.js'
-import type { SealVerifier } from './descriptors.js'
-import { formatStrength, type Strength } from './strength.js'
+import { RpcError } from '../../../base/errors.js'
+import { PAGE_BYTES } from '../../../base/numbers.js'
+import { Region } from '../../../memory/index.js'
+import type { Holding } from '../../isolated-arguments.js'
+import type { SealVerifier } from '../descriptors.js'
+import { formatStrength, type Strength } from '../strength.js'
 
 /** Pointers that a handler may follow in a sealed argument, whatever its size. */
 const WALK_MIN = 1 << 20

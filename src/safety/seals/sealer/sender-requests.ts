@@ -1,8 +1,8 @@
-import { attachHeader } from '../../layout/header.js'
+import { attachHeader } from '../../../layout/header.js'
 import {
   REQUEST_CODE, REQUEST_DESCRIPTOR, REQUEST_PAGE, REQUEST_PAGES, type REQUESTS_ASLEEP, type REQUESTS_AT_BELL, REQUESTS_COUNT, REQUESTS_CPU, REQUESTS_POLLING,
   REQUESTS_SEALER_WORD, REQUESTS_SENDER_WORD, REQUESTS_WAITING, requestWord, SEAL_REQUEST, SEAL_REQUESTS_KIND, SEALS_FINGERPRINT,
-} from '../../layout/seal-layout.js'
+} from '../../../layout/seal-layout.js'
 import { Batch } from './engine.js'
 
 const POSTED_WORD = REQUESTS_SENDER_WORD + REQUESTS_COUNT

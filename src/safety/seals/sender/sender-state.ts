@@ -1,8 +1,8 @@
-import { assert } from '../../base/assert.js'
-import { RpcError } from '../../base/errors.js'
-import { PAGE_BYTES, type Address } from '../../base/numbers.js'
-import { SealOutcome } from '../../layout/seal-layout.js'
-import { refusal } from './authority.js'
+import { assert } from '../../../base/assert.js'
+import { RpcError } from '../../../base/errors.js'
+import { PAGE_BYTES, type Address } from '../../../base/numbers.js'
+import { SealOutcome } from '../../../layout/seal-layout.js'
+import { refusal } from '../authority.js'
 
 /** A queued request, by its number; kept until its outcome is known. */
 const RELEASING = 2

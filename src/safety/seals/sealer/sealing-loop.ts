@@ -1,5 +1,5 @@
-import { REQUESTS_ASLEEP, REQUESTS_AT_BELL } from '../../layout/seal-layout.js'
-import { addon, BellWait, HEARD_LOOP, HEARD_TICK } from '../../sys/index.js'
+import { REQUESTS_ASLEEP, REQUESTS_AT_BELL } from '../../../layout/seal-layout.js'
+import { addon, BellWait, HEARD_LOOP, HEARD_TICK } from '../../../sys/index.js'
 import type { SealedHeap } from './sealed-heap.js'
 
 /** How long the loop polls after the last request: about what a wake-up costs. */

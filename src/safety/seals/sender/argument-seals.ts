@@ -1,9 +1,9 @@
-import { RpcError, SealedError } from '../../base/errors.js'
-import { PAGE_BYTES, roundUp } from '../../base/numbers.js'
+import { RpcError, SealedError } from '../../../base/errors.js'
+import { PAGE_BYTES, roundUp } from '../../../base/numbers.js'
 import {
   type ArgumentScope, CallScope, HeapScopes, type PageHeap, type Region, RELEASE_BATCH, Scope, type ScopeSealer, type SealReleaser,
-} from '../../memory/index.js'
-import { type SealAuthority, type SealTicket, warmPages } from './authority.js'
+} from '../../../memory/index.js'
+import { type SealAuthority, type SealTicket, warmPages } from '../authority.js'
 
 /** Seals whose calls are answered are released at the latest so long after, in milliseconds: whoever writes to a page waits no longer. */
 const RELEASE_MS = 20

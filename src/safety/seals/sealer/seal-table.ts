@@ -1,5 +1,5 @@
-import { assert } from '../../base/assert.js'
-import { SealOutcome } from '../../layout/seal-layout.js'
+import { assert } from '../../../base/assert.js'
+import { SealOutcome } from '../../../layout/seal-layout.js'
 
 /** What became of a request, one of {@link SealOutcome}. */
 export type Outcome = (typeof SealOutcome)[keyof typeof SealOutcome]

@@ -1,0 +1,7 @@
+import type { Service } from '../../../control/launch.js'
+import { keeperSocket, keeperStarterLock } from '../../../control/runtime-directory.js'
+
+export const KEEPER: Service = {
+  name: 'keeper of seals', socket: keeperSocket, starterLock: keeperStarterLock,
+  main: new URL('./keeper-main.js', import.meta.url), packaged: ['safety', 'seals', 'keeper', 'keeper-main.js'],
+}
