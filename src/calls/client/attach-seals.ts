@@ -5,7 +5,7 @@ import type { DaemonClient, OpenedConnection } from '../../control/index.js'
 import { SealState } from '../../layout/control-layout.js'
 import { DESCRIPTORS_DEFAULT, sealDescriptorsBytes } from '../../layout/seal-layout.js'
 import { ArgumentSeals, CooperativeAuthority, crossoverPages, formatStrength, type SealAuthority } from '../../safety/index.js'
-import { addon } from '../../sys/index.js'
+import { addon, preparedHeap } from '../../sys/index.js'
 import type { AttachedHeaps, SealablePages } from '../heaps/attached-memory.js'
 import { acquireSealClient, releaseSealClient } from '../isolate.js'
 
@@ -83,7 +83,8 @@ async function attachSender(token: string, { mapping }: SealablePages): Promise<
     return releasing(authority)
   } catch (error) {
     releaseSealClient()
-    throw error
+    if (preparedHeap() === undefined || !RpcError.is(error)) throw error
+    throw new RpcError(error.code, `${error.sentence}. This program was started by "rpcool run": connections get no seals there yet; start it without`, { cause: error })
   }
 }
 
@@ -105,7 +106,7 @@ async function untilAttached(state: () => number, authority: SealAuthority, time
   for (let now = state(); now !== SealState.ATTACHED; now = state()) {
     if (now === SealState.TOO_WEAK) {
       throw new RpcError('FAILED_PRECONDITION', `the server demands stronger seals than this client's, which are ${formatStrength(authority.strength)}; ` +
-        'start this program with "rpcool run", or have the server ask for less (serve\'s option seals)')
+        'have the server ask for less (serve\'s option seals.except)')
     }
     if (now === SealState.NONE) throw new RpcError('FAILED_PRECONDITION', 'the server takes no seals: none of its methods demands any, or it could not attach')
     if (performance.now() > end) throw new RpcError('DEADLINE_EXCEEDED', `the server did not attach to the seals within ${timeoutMs} ms`)

@@ -12,6 +12,6 @@ test('under a filter of system calls that forbids userfaultfd: snapshot and auto
   assert.notEqual(stdout, '', stderr)
   const [seals, seal, auto, snapshot] = JSON.parse(stdout) as string[]
   assert.equal(seals, 'undefined')
-  assert.match(seal!, /FAILED_PRECONDITION.*userfaultfd is not permitted here.*snapshot isolation/)
+  assert.match(seal!, /FAILED_PRECONDITION.*userfaultfd is not permitted here.*snapshot isolation.*started by "rpcool run".*start it without/)
   assert.deepEqual([auto, snapshot], ['snapshot', 'snapshot'])
 })
