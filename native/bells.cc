@@ -44,18 +44,21 @@ napi_value ringBell(napi_env env, napi_callback_info info) {
   return makeNumber(env, write(fd, &one, sizeof one) == sizeof one ? 0 : errno);
 }
 
+// The new descriptor, when what was added to the epoll with it could be; else it is closed.
+napi_value keep(napi_env env, int fd, int added, const char* what) {
+  if (added == 0) return makeNumber(env, trackFd(env, fd));
+  int error = errno;
+  close(fd);
+  return throwErrno(env, error, "epoll_ctl", what);
+}
+
 // createBellWait(): what waitForBell waits with; it hears this environment's event loop too. -1 where that is not libuv's.
 napi_value createBellWait(napi_env env, napi_callback_info) {
   uv_loop_s* loop = nullptr;
   if (uv_backend_fd == nullptr || napi_get_uv_event_loop(env, &loop) != napi_ok) return makeNumber(env, -1);
   int epoll = epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0) return throwErrno(env, errno, "epoll_create1", "bells");
-  if (add(epoll, uv_backend_fd(loop), EPOLLIN, kLoop) != 0) {
-    int error = errno;
-    close(epoll);
-    return throwErrno(env, error, "epoll_ctl", "event loop");
-  }
-  return makeNumber(env, trackFd(env, epoll));
+  return keep(env, epoll, add(epoll, uv_backend_fd(loop), EPOLLIN, kLoop), "event loop");
 }
 
 // createTicker(wait): a timer that the wait hears; it stands still at first.
@@ -65,12 +68,7 @@ napi_value createTicker(napi_env env, napi_callback_info info) {
   if (!args.ok()) return nullptr;
   int fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
   if (fd < 0) return throwErrno(env, errno, "timerfd_create", "ticker");
-  if (add(epoll, fd, EPOLLIN | EPOLLET, kTick) != 0) {
-    int error = errno;
-    close(fd);
-    return throwErrno(env, error, "epoll_ctl", "ticker");
-  }
-  return makeNumber(env, trackFd(env, fd));
+  return keep(env, fd, add(epoll, fd, EPOLLIN | EPOLLET, kTick), "ticker");
 }
 
 // setTicker(ticker, periodMs): goes on ticking; 0 = stands still. 0 or the errno.

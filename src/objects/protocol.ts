@@ -1,8 +1,9 @@
 import { RpcError } from '../base/errors.js'
-import { codecOf, type AnyType } from './codec.js'
+import type { Region } from '../memory/region.js'
+import { codecOf, type AnyType, type Codec } from './codec.js'
 import { toJson } from './graph/plain.js'
 import type { MapView, SequenceView, SetView, SharedView } from './views.js'
-import { HOLD, TYPE, type Hold, type Located } from './view.js'
+import { ACCESS, HOLD, TYPE, type Hold, type Located } from './view.js'
 
 const inspectSymbol = Symbol.for('nodejs.util.inspect.custom')
 type Inspect = (value: unknown, options: object) => string
@@ -22,6 +23,15 @@ export function installProtocol(prototype: object, type: AnyType): void {
   define(prototype, inspectSymbol, function inspectView(this: object, depth: number, options: object, inspect: Inspect): string {
     return depth < 0 ? `[${type.label}]` : `${type.label} ${inspect(surface(this, type), { ...options, depth })}`
   })
+}
+
+/** The views of one container type: a class of their own under `Base`, which finds the type's codec under {@link ACCESS}. */
+export function viewClassOf<View extends object>(Base: new (region: Region, word: number) => View, codec: Codec): new (region: Region, word: number) => View {
+  const viewClass = class extends (Base as new (region: Region, word: number) => object) {}
+  Object.defineProperty(viewClass.prototype, ACCESS, { value: codec })
+  installProtocol(viewClass.prototype, codec.type)
+  Object.defineProperty(viewClass, 'name', { value: codec.type.label })
+  return viewClass as new (region: Region, word: number) => View
 }
 
 function define(prototype: object, key: PropertyKey, value: unknown): void {

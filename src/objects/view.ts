@@ -8,6 +8,8 @@ export const REGION: unique symbol = Symbol('rpcool.region')
 export const WORD: unique symbol = Symbol('rpcool.word')
 /** On the prototype of every view class: the type it is a view of. A spread copy of a view does not have it. */
 export const TYPE: unique symbol = Symbol('rpcool.type')
+/** Under which a view class of a container has its codec. */
+export const ACCESS: unique symbol = Symbol('rpcool.access')
 /** Of a view of an object that an older peer made: how many words the object has. */
 export const SIZE: unique symbol = Symbol('rpcool.size')
 

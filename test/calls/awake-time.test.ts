@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { AwakeTime } from '../../src/calls/client/awake-time.js'
+import { AwakeTime } from '../../src/calls/waiting/awake-time.js'
 
 /** Waits in vain until it is not worth it any more; how long it waited each time. */
 function giveUp(awake: AwakeTime): number[] {

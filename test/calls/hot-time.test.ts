@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { HotTime } from '../../src/calls/server/hot-time.js'
+import { HotTime } from '../../src/calls/waiting/hot-time.js'
 
 /** One wake-up at `now`, with so many messages before the end sleeps again. */
 function wake(hot: HotTime, now: number, messages: number): void {

@@ -6,7 +6,7 @@ import { type SealingCall, SealingCalls } from './sealing-calls.js'
 import { type ArgumentSeals, SealedArgument } from '../../safety/index.js'
 import type { CallOptions, ClientMethod } from '../service/method.js'
 import type { Poller } from '../waiting/poller.js'
-import { AwakeTime } from './awake-time.js'
+import { AwakeTime } from '../waiting/awake-time.js'
 import { InFlight } from './slots.js'
 import { CallQueue, Patience, QUEUE_MAX, type QueuedCall, type Waiter } from './waiters.js'
 

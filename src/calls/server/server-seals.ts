@@ -55,8 +55,7 @@ export class ServerSeals {
   /** Ends them. Idempotent. */
   close(): void {
     this.#closed = true
-    this.#detach?.()
-    this.#detach = undefined
+    this.#letGo()
     this.strength = undefined
   }
 
@@ -70,6 +69,11 @@ export class ServerSeals {
     return this.#isCooperative || this.#request.client.pid === process.pid
   }
 
+  #letGo(): void {
+    this.#detach?.()
+    this.#detach = undefined
+  }
+
   async #use(pages: SealablePages, end: ServerEnd): Promise<void> {
     const ringBytes = this.#isCooperative ? sealDescriptorsBytes(DESCRIPTORS_DEFAULT) : 0
     const { mapping } = pages
@@ -80,8 +84,7 @@ export class ServerSeals {
     if (this.#closed) return
     const unmet = unmetDemand(strength, this.#demand)
     if (unmet !== undefined) {
-      this.close()
-      this.#closed = false
+      this.#letGo()
       tell(end, unmet, SealState.TOO_WEAK)
       return
     }
@@ -98,7 +101,7 @@ export class ServerSeals {
         receiving.close()
         releaseSealClient()
       }
-      if (this.#closed) this.close()
+      if (this.#closed) this.#letGo()
       return receiving
     } catch (error) {
       releaseSealClient()

@@ -12,10 +12,10 @@ import { MapEntries, type Cursor } from './entries.js'
 import { MapIndex } from './hash-index.js'
 import { isBeside, isKeyType, makeKeys, type Keys } from './key.js'
 import { CHUNKS, DEPTH, EPOCH, FIRST, FREE, IDS, INDEX, LAST, ROOM, Table, TABLE_WORDS, type Drop } from './table.js'
-import { ACCESS, SharedMap, SharedSet, type Part } from './view.js'
+import { SharedMap, SharedSet, type Part } from './view.js'
 import { nothing } from '../scalar/nothing.js'
 import { allocatorOf, damaged } from '../problems.js'
-import { installProtocol } from '../protocol.js'
+import { viewClassOf } from '../protocol.js'
 import { borrowStaging, returnStaging } from '../graph/staging.js'
 import type { AnyType, KeyType, MapType, SetType } from '../types.js'
 
@@ -55,7 +55,7 @@ export class MapCodec extends Codec {
     super(type)
     this.#key = type.key
     this.#valueType = type.kind === 'map' ? type.value : nothing
-    this.#viewClass = once(() => makeViewClass(this))
+    this.#viewClass = once(() => viewClassOf<SharedMap | SharedSet>(type.kind === 'set' ? SharedSet : SharedMap, this))
   }
 
   /** Used up before the next map of the type is opened. */
@@ -277,15 +277,6 @@ export class MapCodec extends Codec {
 }
 
 type MapClass = new (region: Region, word: number) => SharedMap | SharedSet
-
-function makeViewClass(codec: MapCodec): MapClass {
-  const Base = (codec.type.kind === 'set' ? SharedSet : SharedMap) as typeof SharedMap
-  const viewClass = class extends Base {}
-  Object.defineProperty(viewClass.prototype, ACCESS, { value: codec })
-  installProtocol(viewClass.prototype, codec.type)
-  Object.defineProperty(viewClass, 'name', { value: codec.type.label })
-  return viewClass
-}
 
 type Block = readonly [region: Region, word: number]
 

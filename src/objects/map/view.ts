@@ -1,10 +1,7 @@
 import type { Cursor } from './entries.js'
 import type { Region } from '../../memory/region.js'
-import { REGION, WORD } from '../view.js'
+import { ACCESS, REGION, WORD } from '../view.js'
 import type { MapView, SetView } from '../views.js'
-
-/** Under which a view class has its codec. */
-export const ACCESS: unique symbol = Symbol('rpcool.access')
 
 /** What the view of anything with keys asks of its codec. */
 export interface KeyedAccess {

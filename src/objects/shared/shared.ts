@@ -14,11 +14,10 @@ import type { Copier } from '../graph/copier.js'
 import { requireElement } from '../sequence/elements.js'
 import type { Gather } from '../graph/gather.js'
 import { journal, type Journal } from './journal.js'
-import { ACCESS } from '../map/view.js'
-import { installProtocol } from '../protocol.js'
+import { viewClassOf } from '../protocol.js'
 import type { AnyType, SharedType } from '../types.js'
 import { UndoLog } from './undo-log.js'
-import { REGION, WORD } from '../view.js'
+import { ACCESS, REGION, WORD } from '../view.js'
 import type { SharedView, WaitOptions } from '../views.js'
 
 const LOCK = 0
@@ -91,7 +90,7 @@ class SharedCodec extends Codec {
   constructor(type: SharedType<AnyType>) {
     super(type)
     this.#value = once(() => codecOf(type.value))
-    this.#viewClass = once(() => makeViewClass(this))
+    this.#viewClass = once(() => viewClassOf(SharedValue, this))
   }
 
   get bytes(): number {
@@ -267,14 +266,6 @@ class SharedValue implements SharedView<unknown, unknown> {
 }
 
 type SharedClass = new (region: Region, word: number) => SharedValue
-
-function makeViewClass(codec: SharedCodec): SharedClass {
-  const viewClass = class extends SharedValue {}
-  Object.defineProperty(viewClass.prototype, ACCESS, { value: codec })
-  installProtocol(viewClass.prototype, codec.type)
-  Object.defineProperty(viewClass, 'name', { value: codec.type.label })
-  return viewClass
-}
 
 const SHAREABLE: ReadonlySet<string> = new Set(['struct', 'list', 'map', 'set', 'sortedMap', 'array'])
 

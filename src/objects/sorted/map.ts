@@ -7,11 +7,10 @@ import { pairsOf } from '../sequence/elements.js'
 import { Gather } from '../graph/gather.js'
 import { willChange } from '../shared/journal.js'
 import { allocatorOf, damaged } from '../problems.js'
-import { installProtocol } from '../protocol.js'
+import { viewClassOf } from '../protocol.js'
 import { isSortedKeyType, SearchKey, SortedKeys } from './key.js'
 import { Node, NodeShape } from './node.js'
 import { COUNT, HOLDER_WORDS, Path, VERSION } from './tree.js'
-import { ACCESS } from '../map/view.js'
 import { SharedSortedMap } from './view.js'
 import { beforeChange, Walk, type Bounds } from './walk.js'
 import type { AnyType, SortedKeyType, SortedMapType } from '../types.js'
@@ -36,7 +35,7 @@ export class SortedMapCodec extends Codec {
     this.#value = once(() => codecOf(type.value))
     this.#shape = once(() => new NodeShape(parts.length))
     this.#search = once(() => ({ key: new SearchKey(this.#keys()), path: new Path(this.#shape()), cells: new Int32Array(parts.length * 2) }))
-    this.#viewClass = once(() => makeViewClass(this))
+    this.#viewClass = once(() => viewClassOf(SharedSortedMap, this))
   }
 
   read(region: Region, p: number): SharedSortedMap {
@@ -305,14 +304,6 @@ function compareKeys(a: unknown, b: unknown): number {
 let made = 0
 
 type MapClass = new (region: Region, word: number) => SharedSortedMap
-
-function makeViewClass(codec: SortedMapCodec): MapClass {
-  const viewClass = class extends SharedSortedMap {}
-  Object.defineProperty(viewClass.prototype, ACCESS, { value: codec })
-  installProtocol(viewClass.prototype, codec.type)
-  Object.defineProperty(viewClass, 'name', { value: codec.type.label })
-  return viewClass
-}
 
 /** Parts of a key: more would leave a node with too few entries. */
 const MAX_PARTS = 8

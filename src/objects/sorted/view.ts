@@ -1,7 +1,7 @@
 import type { Region } from '../../memory/region.js'
-import { ACCESS, KeyedValues, type KeyedAccess, type Part } from '../map/view.js'
+import { KeyedValues, type KeyedAccess, type Part } from '../map/view.js'
 import type { Walk } from './walk.js'
-import { REGION, WORD } from '../view.js'
+import { ACCESS, REGION, WORD } from '../view.js'
 import type { Range, SortedMapView } from '../views.js'
 
 /** What a sorted map's view asks of its codec. */

@@ -94,7 +94,13 @@ export class SealClient implements Disposable {
     assert(notice.type === 'sending', 'a sender is answered by sending')
     const strength: Strength = { kind: 'enforced', except: notice.except }
     const [ring, list, bell] = fds
-    const mappings = mapAll([ring!, list!], [[sealRequestsBytes(requests), true], [sealDescriptorsBytes(descriptors), false]])
+    let mappings: Mapping[]
+    try {
+      mappings = mapAll([ring!, list!], [[sealRequestsBytes(requests), true], [sealDescriptorsBytes(descriptors), false]])
+    } catch (error) {
+      addon.closeFd(bell!)
+      throw error
+    }
     const words = new Int32Array(mappings[1]!.buffer)
     const authority = new RequestedAuthority({
       requests: mappings[0]!.buffer, requestCount: requests, descriptorCount: descriptors, base: address, byteLength, strength,
@@ -242,7 +248,9 @@ export class SealClient implements Disposable {
     const { heap: { token, address }, end, holders, authority } = attached
     try {
       const { fds } = await session.ask({ type: 'resume', token, address, end }, ATTACH_TIMEOUT_MS)
-      if (end === 'sender') replaceBell(attached, fds[0]!)
+      // Detached while the sealer answered: nobody else will close what came.
+      if (this.#attached.get(attachedKey({ token, address }, end)) !== attached) for (const fd of fds) addon.closeFd(fd)
+      else if (end === 'sender') replaceBell(attached, fds[0]!)
       else for (const life of fds) holders?.add(life)
     } catch (error) {
       if (!RpcError.is(error) || !session.isOpen) throw error

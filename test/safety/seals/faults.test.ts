@@ -108,6 +108,19 @@ test('the sealer dies and returns: no seal is lifted, none is lost, and sealing 
   assert.ok(writable(base + 7 * PAGE_BYTES))
 })
 
+test('an end that detaches while it comes back to another sealer leaves no descriptor', async () => {
+  for (let pauseMs = 0; pauseMs < 160; pauseMs += 8) {
+    await using ground = await openUserfaultfd({ pages: 4, descriptors: 4 })
+    const sealer = serviceProcess('sealer')
+    process.kill(sealer, 'SIGKILL')
+    await until('the sealer to end', () => !isAlive(sealer))
+    await sleep(pauseMs)
+    ground.authority.close()
+    // Its link stays open, so that the answer still comes.
+    await sleep(200)
+  }
+})
+
 test('the keeper dies: another one takes over, and then survives the sealer', async () => {
   await using ground = await openUserfaultfd({ pages: 64, descriptors: 16 })
   const { authority, verifier, base } = ground

@@ -262,27 +262,18 @@ export class ArgumentSeals implements ScopeSealer, SealReleaser {
     if (releasing === null || (!wait && !this.isDone(releasing.ticket))) return
     this.wait(releasing.ticket)
     this.#releasing = null
-    this.#warm(releasing.batch)
-    // One that its receiver did not mark complete stays sealed, and is tried again only when its scope is needed.
-    for (const argument of releasing.batch) {
-      if (this.authority.isTaken(argument.index)) argument.stage = Stage.ANSWERED
-      else this.#ended(argument)
-    }
-  }
-
-  /** Pages of plain values are written again soon: those that lie together are made writable in one go, not by a fault each. */
-  #warm(batch: readonly SealedArgument[]): void {
-    if (batch.length < WARM_MIN) return
     const pages: number[] = []
-    for (const { scope, index } of batch) {
-      if (scope instanceof CallScope && scope.usedBytes <= PAGE_BYTES && !this.authority.isTaken(index)) pages.push(scope.firstRegion.addressOf(scope.firstWord))
+    for (const argument of releasing.batch) {
+      const { scope, index } = argument
+      // One that its receiver did not mark complete stays sealed, and is tried again only when its scope is needed.
+      if (this.authority.isTaken(index)) {
+        argument.stage = Stage.ANSWERED
+        continue
+      }
+      if (scope instanceof CallScope && scope.usedBytes <= PAGE_BYTES) pages.push(scope.firstRegion.addressOf(scope.firstWord))
+      this.#ended(argument)
     }
-    const sorted = Float64Array.from(pages).sort()
-    for (let i = 0, start = 0; i < sorted.length; i++) {
-      if (sorted[i + 1] === sorted[i]! + PAGE_BYTES) continue
-      if (i - start >= WARM_RUN_MIN - 1) warmPages(sorted[start]!, (i - start + 1) * PAGE_BYTES)
-      start = i + 1
-    }
+    if (pages.length >= WARM_MIN) warmRuns(Float64Array.from(pages).sort())
   }
 
   #ended(argument: SealedArgument): void {
@@ -291,5 +282,14 @@ export class ArgumentSeals implements ScopeSealer, SealReleaser {
     if (index >= 0) this.#byIndex[index] = undefined
     if (scope instanceof CallScope) this.giveBack(scope)
     else if (index >= 0) scope.released()
+  }
+}
+
+/** Pages of plain values are written again soon: those that lie together are made writable in one go, not by a fault each. */
+function warmRuns(pages: Float64Array): void {
+  for (let i = 0, start = 0; i < pages.length; i++) {
+    if (pages[i + 1] === pages[i]! + PAGE_BYTES) continue
+    if (i - start >= WARM_RUN_MIN - 1) warmPages(pages[start]!, (i - start + 1) * PAGE_BYTES)
+    start = i + 1
   }
 }

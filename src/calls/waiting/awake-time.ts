@@ -1,5 +1,4 @@
-/** Below this it is not worth to stay awake at all, in milliseconds. */
-const LEAST_MS = 0.004
+import { halved } from './hot-time.js'
 
 /**
  * How long a client's end waits awake for an answer: the whole time when answers come within it; half as long after each time
@@ -21,7 +20,7 @@ export class AwakeTime {
   /** The end falls asleep: no answer has come in its time. */
   inVain(now: number): void {
     this.#sentAt = now - this.ms
-    if ((this.ms /= 2) < LEAST_MS) this.ms = 0
+    this.ms = halved(this.ms)
   }
 
   /** An answer has come while the end was awake. */

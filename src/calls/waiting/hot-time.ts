@@ -2,9 +2,13 @@
 const LEAST_MS = 0.004
 /** A message that wakes the end so soon after it fell asleep was sent soon after, too: waking takes most of it on a busy machine. */
 const SOON_MS = 1
-
 /** No client's pause between two calls is waited for longer, in milliseconds: four times what a wake-up costs. */
 const LONGEST_MS = 0.2
+
+/** A time awake that was spent in vain is half as long the next time; none, when that is not worth it. */
+export function halved(ms: number): number {
+  return ms / 2 < LEAST_MS ? 0 : ms / 2
+}
 
 /**
  * How long a server's end stays awake after a message: the whole time when messages follow each other soon; half as long after
@@ -33,7 +37,7 @@ export class HotTime {
   /** The end falls asleep after its time. */
   sleeps(now: number): void {
     if (this.#messages > 1) this.#ms = Math.max(this.#ms, this.wholeMs)
-    else if ((this.#ms /= 2) < LEAST_MS) this.#ms = 0
+    else this.#ms = halved(this.#ms)
     this.#messages = 0
     this.#sleptAt = now
   }
