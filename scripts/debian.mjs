@@ -1,8 +1,12 @@
 // Ensures that Debian packages are there: node scripts/debian.mjs <package> …
 // Installs what is missing when root; otherwise says the command.
 import { spawnSync } from 'node:child_process'
-import { readdirSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
 import { SetupError, isMain, main, say } from './console.mjs'
+
+/** What tests and benchmarks run besides node and g++: they pin processes, and let them die with their starter. */
+export const PROGRAMS = { taskset: 'util-linux', setpriv: 'util-linux' }
 
 /** Installs the missing ones of these packages, or throws with the command that does. */
 export function ensureDebianPackages(names) {
@@ -16,6 +20,13 @@ export function ensureDebianPackages(names) {
   if (!readdirSync('/var/lib/apt/lists').some((file) => file.includes('_Packages'))) runApt(['update'])
   say(`installing ${missing.join(' ')}`)
   runApt(command.split(' ').slice(1))
+}
+
+/** Ensures programs, each with the Debian package that has it. On other systems they are there, or the package is named. */
+export function ensurePrograms(packages) {
+  const folders = (process.env['PATH'] ?? '').split(delimiter)
+  const missing = Object.keys(packages).filter((program) => !folders.some((folder) => existsSync(join(folder, program))))
+  ensureDebianPackages([...new Set(missing.map((program) => packages[program]))])
 }
 
 function isInstalled(name) {

@@ -4,6 +4,7 @@ import { readdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { SetupError, root } from './console.mjs'
+import { ensurePrograms, PROGRAMS } from './debian.mjs'
 import { lint } from './lint.mjs'
 import { setUp } from './setup.mjs'
 import { killAll, runTestFile } from './test-file.mjs'
@@ -33,6 +34,7 @@ async function run(filters) {
 
 async function trySetUp(wanted) {
   try {
+    ensurePrograms(PROGRAMS)
     await setUp({ runtimes: wanted('build/test/packaging/') })
     return true
   } catch (error) {

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
+import { root } from '../tree/sources.js'
 import { type Ended, run, Running } from './programs.js'
 
 const printed = (...lines: readonly string[]): Ended => ({ stdout: lines.map((line) => `${line}\n`).join(''), stderr: '', code: 0 })
@@ -19,6 +22,14 @@ for (const variant of ['', '-without-using']) {
     assert.deepEqual(await server.stop(), printed('serving demo/timeline'))
   })
 }
+
+test('README shows the programs that run', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  for (const name of ['service', 'server', 'client']) {
+    const [, shown] = readFileSync(join(root, `examples/timeline/${name}.ts`), 'utf8').split(/^(?:\/\/.*\n)+/)
+    assert.ok(readme.includes(`\`\`\`ts\n${shown!.trim()}\n\`\`\``), `examples/timeline/${name}.ts, without its first lines of comment, is not in README.md`)
+  }
+})
 
 test('worker-threads: a worker serves, the main thread calls', async () => {
   assert.deepEqual(await run('worker-threads/main.ts'), printed('zeros: 3', 'the worker has ended'))
