@@ -12,6 +12,7 @@ import { PAGE_BYTES } from '../../../src/base/numbers.js'
 import { runtimeDirectory } from '../../../src/control/index.js'
 import { openRuntimeDirectory, sealerSocket } from '../../../src/control/runtime-directory.js'
 import { PREPARED_ADDRESS } from '../../../src/safety/seals/confined/launcher.js'
+import { SEALER_VERSION } from '../../../src/safety/seals/messages.js'
 import { SealClient, type Receiving } from '../../../src/safety/seals/seal-client.js'
 import type { Strength } from '../../../src/safety/seals/strength.js'
 import { PlainHeap } from '../../support/plain-heap.js'
@@ -40,7 +41,7 @@ export function compileAttackers(): Compiled {
   const folder = mkdtempSync(join(tmpdir(), 'rpcool-attack-'))
   const sources = fileURLToPath(new URL('../../../../test/hostile/seals/', import.meta.url))
   const binary = join(folder, 'attacker')
-  execFileSync('gcc', ['-std=gnu11', '-O1', '-Wall', '-Wextra', '-pthread', '-o', binary, ...['attacker.c', 'attacks.c', 'kernel-attacks.c'].map((name) => join(sources, name))])
+  execFileSync('gcc', ['-std=gnu11', '-O1', '-Wall', '-Wextra', '-pthread', `-DSEALER_VERSION=${SEALER_VERSION}`, '-o', binary, ...['attacker.c', 'attacks.c', 'kernel-attacks.c'].map((name) => join(sources, name))])
   // The attacker writes a file of its own here.
   chmodSync(folder, 0o777)
   return { binary, folder }

@@ -11,10 +11,18 @@
 
 #include <pthread.h>
 
-enum { DONE = 16, REQUESTS = 16, SENDER_POSTED = 18, SEALER_WAITING = 32, SEALER_DONE = 34, FIRST_REQUEST = 48 };
+#ifndef SEALER_VERSION
+#error "-DSEALER_VERSION=N: the protocol that the sealer speaks, from src/safety/seals/messages.ts"
+#endif
+#define TEXT(x) #x
+#define NUMBER(x) TEXT(x)
+
+enum { ASLEEP = 1, AT_BELL = 2, FDS_MAX = 3, DONE = 16, REQUESTS = 16, SENDER_POSTED = 18, SEALER_WAITING = 32, SEALER_DONE = 34, FIRST_REQUEST = 48 };
 
 static victim_t victim = {.heap_fd = -1, .userfault = -1, .device = -1};
 static int sealer;
+/* An eventfd that wakes a sealer which waits for it. */
+static int bell = -1;
 static pid_t accomplice;
 static int accomplice_pipe[2];
 
@@ -42,10 +50,10 @@ static void send_packet(const char *text, int fd) {
   if (sendmsg(sealer, &message, 0) < 0) fail("sendmsg");
 }
 
-/* The next packet that is no doorbell; descriptors into fds, which has room for two. */
+/* The next packet that is no doorbell; descriptors into fds, which has room for FDS_MAX. */
 static void receive_packet(char *text, size_t capacity, int *fds) {
   for (;;) {
-    char control[CMSG_SPACE(2 * sizeof(int))];
+    char control[CMSG_SPACE(FDS_MAX * sizeof(int))];
     struct iovec one = {text, capacity - 1};
     struct msghdr message = {.msg_iov = &one, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     ssize_t got = recvmsg(sealer, &message, 0);
@@ -69,14 +77,14 @@ static void connect_sealer(const char *path) {
   sealer = socket(AF_UNIX, SOCK_SEQPACKET, 0);
   if (connect(sealer, (struct sockaddr *)&address, sizeof address) != 0) fail("connect");
   char text[4096];
-  int fds[2];
-  send_packet("{\"type\":\"hello\",\"version\":1}", -1);
+  int fds[FDS_MAX];
+  send_packet("{\"type\":\"hello\",\"version\":" NUMBER(SEALER_VERSION) "}", -1);
   receive_packet(text, sizeof text, fds);
 }
 
 static void make_userfault(void) {
   char text[4096];
-  int fds[2] = {-1, -1};
+  int fds[FDS_MAX] = {-1, -1, -1};
   send_packet("{\"type\":\"device\",\"id\":1}", -1);
   receive_packet(text, sizeof text, fds);
   victim.device = fds[0];
@@ -87,12 +95,13 @@ static void make_userfault(void) {
 
 static volatile uint32_t *attach(const char *token) {
   char text[4096];
-  int fds[2] = {-1, -1};
+  int fds[FDS_MAX] = {-1, -1, -1};
   snprintf(text, sizeof text,
            "{\"type\":\"attachSender\",\"id\":2,\"token\":\"%s\",\"address\":%llu,\"byteLength\":%llu,\"descriptors\":16,\"requests\":%d}",
            token, (unsigned long long)(uintptr_t)victim.heap, (unsigned long long)victim.length, REQUESTS);
   send_packet(text, victim.userfault);
   receive_packet(text, sizeof text, fds);
+  bell = fds[2];
   void *requests = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fds[0], 0);
   if (requests == MAP_FAILED) fail("mmap of the requests");
   /* The descriptors are read-only for a sender: proved by trying. */
@@ -110,7 +119,10 @@ static void seal_target(volatile uint32_t *requests) {
   one[3] = 0;
   one[0] = 1;
   __atomic_store_n(&requests[SENDER_POSTED], 1, __ATOMIC_SEQ_CST);
-  if (__atomic_load_n(&requests[SEALER_WAITING], __ATOMIC_SEQ_CST) != 0) send_packet("\1", -1);
+  uint32_t waiting = __atomic_load_n(&requests[SEALER_WAITING], __ATOMIC_SEQ_CST);
+  if (waiting == ASLEEP) send_packet("\1", -1);
+  uint64_t ring = 1;
+  if (waiting == AT_BELL && write(bell, &ring, sizeof ring) != sizeof ring) fail("write to the bell");
   for (int waited = 0; __atomic_load_n(&requests[SEALER_DONE], __ATOMIC_ACQUIRE) != 1; waited++) {
     if (waited > 5000) fail("no answer to the seal");
     usleep(1000);

@@ -8,6 +8,8 @@ export interface AttackRow {
   readonly through?: readonly Hole[]
   /** A race: it may also fail where it could succeed. */
   readonly race?: boolean
+  /** Where the kernel tells of it, or the attacker hangs in it, before the receiver verifies: no seal comes about that could be relied on. */
+  readonly prevents?: boolean
 }
 
 export const ATTACKS: readonly AttackRow[] = [
@@ -19,8 +21,8 @@ export const ATTACKS: readonly AttackRow[] = [
   { name: 'mremap: move', through: ['remap'] },
   { name: 'mremap: move and keep', through: ['remap'] },
   { name: 'mremap: double after the seal', through: ['remap'] },
-  { name: 'mremap: double before the seal, untouched', through: ['remap'] },
-  { name: 'mremap: double before the seal, touched', through: ['remap'] },
+  { name: 'mremap: double before the seal, untouched', through: ['remap'], prevents: true },
+  { name: 'mremap: double before the seal, touched', through: ['remap'], prevents: true },
   { name: 'fork after the seal', through: ['fork'] },
   { name: 'fork before the seal', through: ['fork'] },
   { name: 'write to /proc/self/mem' },
