@@ -8,6 +8,10 @@ import {
 } from '../../src/index.js'
 import { errorOf } from '../support/ground.js'
 import { writable } from '../support/writable.js'
+import { openCooperative } from '../safety/seals/ground.js'
+import { Heap, HeapSet, PageHeap } from '../../src/memory/index.js'
+import { ArgumentSeals } from '../../src/safety/index.js'
+import { HEAPS_BASE } from '../../src/sys/index.js'
 
 const Node = struct('SealedCallNode', { id: u32, name: text, tags: list(text), get next() { return ref(Node) } })
 const Sealing = service('sealing', {
@@ -226,6 +230,23 @@ test('without seals a call that demands one is refused on this side, naming the 
   assert.match((await errorOf(ends.conn.sum(value(1)))).message, /FAILED_PRECONDITION.*demands that its argument is sealed/)
   assert.match((await errorOf(() => ends.conn.sync.sum(value(1)))).message, /FAILED_PRECONDITION/)
   assert.equal(await ends.conn.auto(value(1)), 'snapshot false')
+})
+
+test('auto seals from the crossover on and copies below it; cooperative seals cost so little that it always seals', async () => {
+  await using ground = await openCooperative({ pages: 16, descriptors: 8 })
+  const set = new HeapSet((space) => new Heap(new ArrayBuffer(1 << 20), HEAPS_BASE, 1, space))
+  const seals = new ArgumentSeals(ground.authority, new PageHeap(ground.memory.buffer as ArrayBuffer, ground.base, set), 2)
+  const wanted = (byteLength: number, always: boolean): boolean => {
+    const scope = seals.take()
+    scope.allocate(byteLength)
+    const argument = seals.argument(scope, always)
+    argument.end()
+    return argument.isWanted
+  }
+  assert.deepEqual([wanted(4096, false), wanted(8192, false), wanted(20_000, false), wanted(8, true)], [false, true, true, true])
+  seals.lost()
+  await using ends = await pair(cooperative)
+  assert.equal(await ends.conn.auto(value(1)), 'seal true')
 })
 
 test('what lies in no scope, or leads out of it, cannot be sealed: refused with what to do', async () => {

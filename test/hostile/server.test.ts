@@ -20,7 +20,7 @@ for (const name of Object.keys(serverAttacks)) {
     const died = victim.ended().then(() => {
       throw new Error(`the client ended under attack (seed ${seed})`)
     })
-    const outcome = await Promise.race([victim.ask('go'), died]) as Record<'calls' | 'errors' | 'connections' | 'rounds' | 'mappings', number>
+    const outcome = await Promise.race([victim.ask('go'), died]) as Record<'calls' | 'errors' | 'connections' | 'unchanged' | 'rounds' | 'mappings', number>
     died.catch(() => undefined)
     t.diagnostic(JSON.stringify(outcome))
     assert.equal(outcome.mappings, 0)

@@ -1,4 +1,5 @@
 // A client of a hostile server and of a good one, in one process. It looks at everything that the hostile one answers.
+import assert from 'node:assert/strict'
 import { connect, plain, RpcError, WildPointerError } from '../../src/index.js'
 import { mappingCount } from '../../src/sys/index.js'
 import { Everything } from '../support/everything.js'
@@ -7,7 +8,7 @@ import { callAllTheTime } from './well-behaved.js'
 
 const [hostile, good, ms] = process.argv.slice(2) as [string, string, string]
 const options = { timeoutMs: 100 }
-const counts = { calls: 0, errors: 0, connections: 0 }
+const counts = { calls: 0, errors: 0, connections: 0, unchanged: 0 }
 
 /** An RpcError is an answer; anything else would be a fault of ours. */
 async function attempt(work: () => unknown): Promise<void> {
@@ -21,13 +22,22 @@ async function attempt(work: () => unknown): Promise<void> {
   }
 }
 
-async function callOnce(conn: EverythingConnection, round: number): Promise<void> {
+/** A result in private memory cannot change between two looks at it, whatever its server writes. */
+function lookTwice(result: object): void {
+  const first = plain(result, { maxNodes: 100_000 })
+  for (let i = 0; i < 1000; i++) Math.sqrt(i)
+  assert.deepEqual(plain(result, { maxNodes: 100_000 }), first)
+  counts.unchanged++
+}
+
+async function callOnce(conn: EverythingConnection, round: number, isolated: boolean): Promise<void> {
   const point = { x: round, y: round, label: 'a label in a record' }
   await Promise.all([
     attempt(() => conn.nothing(undefined, options)), attempt(() => conn.number(1, options)), attempt(async () => await conn.text('t'.repeat(round % 300), options)),
     attempt(async () => {
       using copy = await conn.copy(point, options)
-      plain(copy)
+      if (isolated) lookTwice(copy)
+      else plain(copy)
     }),
     attempt(async () => {
       using points = await conn.points(50, options)
@@ -35,20 +45,21 @@ async function callOnce(conn: EverythingConnection, round: number): Promise<void
     }),
     attempt(async () => {
       using bag = await conn.bag({ words: ['some', 'words that are longer than a cell'], counts: [['key', 1], ['a key in a record', 2]], blob: new Uint8Array(100), grid: [1, 2, 3, 4], on: true, note: 'a note in a record' }, options)
-      plain(bag, { maxNodes: 100_000 })
+      if (isolated) lookTwice(bag)
+      else plain(bag, { maxNodes: 100_000 })
     }),
   ])
   if (round % 10 === 0) await attempt(() => conn.sync.copy(point, options)[Symbol.dispose]())
 }
 
 async function bearIt(over: () => boolean): Promise<void> {
-  while (!over()) {
+  for (let isolated = false; !over(); isolated = !isolated) {
     await attempt(async () => {
-      await using conn = await connect(hostile, Everything, { slots: 16, heapBytes: 1 << 20, connectTimeoutMs: 2000 })
+      await using conn = await connect(hostile, Everything, { slots: 16, heapBytes: 1 << 20, connectTimeoutMs: 2000, isolateResults: isolated })
       counts.connections++
       let gone = false
       void conn.closed.then(() => (gone = true))
-      for (let round = 0; round < 200 && !gone && !over(); round++) await callOnce(conn, round)
+      for (let round = 0; round < 40 && !gone && !over(); round++) await callOnce(conn, round, isolated)
     })
     await new Promise((resolve) => setTimeout(resolve, 1))
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import { addressOf } from '../../../src/index.js'
 import { openStore, type StoreClient } from '../../../apps/document-store/client.js'
 import { type Commanded, errorOf, Ground } from '../../support/ground.js'
 import { follow, history } from './histories.js'
@@ -39,6 +40,23 @@ for (const mode of ['trusting', 'isolated'] as const) {
     await ground.until('everything deleted to be freed', async () => (await statsOf(server)).awaitingRelease === 0)
     const after = await statsOf(server)
     assert.ok(after.liveBlocks <= before.liveBlocks + 20, `${after.liveBlocks} live blocks, ${before.liveBlocks} before`)
+  })
+
+  test(`${mode}: every reader gets a pointer to the one document, and an update leaves it where it lies`, async (t) => {
+    await using ground = await Ground.open(t)
+    const { client } = await started(ground)
+    const other = ground.owns(await openStore(ground.channel))
+    client.sync.put('a', { text: 'a text that takes a record', n: 1, inner: { deep: [1, 2] } })
+    const placeOf = (reader: StoreClient): readonly number[] => {
+      using got = reader.sync.get('a')
+      using results = reader.sync.find({})
+      const [found] = [...results]
+      return [addressOf(got!.body as object), addressOf(found!.body as object)]
+    }
+    const [first] = placeOf(client)
+    assert.deepEqual([...placeOf(client), ...placeOf(other)], [first, first, first, first])
+    client.sync.update('a', 'n', 2)
+    assert.deepEqual(placeOf(other), [first, first])
   })
 
   test(`${mode}: NoBench`, async (t) => {

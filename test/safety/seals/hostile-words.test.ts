@@ -24,8 +24,10 @@ class World {
   /** What the kernel was told, page by page. */
   readonly protectedPages = new Uint8Array(PAGES)
   refuse = false
+  kernelCalls = 0
   readonly engine = new SealEngine(this.table, new DescriptorWriter(this.descriptors, DESCRIPTORS, PAGES), (page, pages, protect) => {
     assert.ok(Number.isInteger(page) && Number.isInteger(pages) && page >= 0 && pages > 0 && page + pages <= PAGES, `the kernel is asked for ${page}, ${pages}`)
+    this.kernelCalls++
     if (this.refuse && protect) return 14
     this.protectedPages.fill(protect ? 1 : 0, page, page + pages)
     return 0
@@ -105,6 +107,26 @@ test('a receiver that is lied to by an index, a page or a length verifies nothin
     }
   }
   assert.ok(verifier.verify(3, 10, 4))
+})
+
+test('adjacent pages that are sealed, or released, together cost one kernel call', () => {
+  const world = new World()
+  const ask = (code: number, pages: readonly number[]): number => {
+    const before = world.kernelCalls
+    for (const [i, page] of pages.entries()) {
+      const at = REQUESTS_WORD + ((world.sender.done + i) & (REQUESTS - 1)) * 4
+      world.words.set([code, page, 1, i], at)
+    }
+    world.words[18] = (world.sender.done + pages.length) | 0
+    world.work()
+    return world.kernelCalls - before
+  }
+  const scattered = [5, 3, 4, 6]
+  assert.equal(ask(SEAL_REQUEST, scattered), 1)
+  assert.deepEqual([2, 3, 6, 7].map((page) => world.table.isSealed(page)), [false, true, true, false])
+  for (let i = 0; i < scattered.length; i++) world.ring[DESCRIPTORS_WORD + i * 4 + 3] = world.ring[DESCRIPTORS_WORD + i * 4]!
+  assert.equal(ask(RELEASE_REQUEST, scattered), 1)
+  assert.equal(ask(SEAL_REQUEST, [1, 2, 9, 10]), 2)
 })
 
 test('after a restart the table is rebuilt from the descriptors, or the heap is given up', () => {
