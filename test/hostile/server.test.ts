@@ -14,7 +14,7 @@ for (const name of Object.keys(serverAttacks)) {
     const seed = newSeed()
     t.diagnostic(`seed ${seed}`)
     const channel = `${ground.channel}/hostile`
-    await ground.child('../hostile/server-main.js', name, channel, String(seed))
+    const attacker = await ground.child('../hostile/server-main.js', name, channel, String(seed))
     const victim = await ground.child('../hostile/victim-main.js', channel, ground.channel, String(ATTACK_MS))
     ground.waitsFor = `the client under attack (seed ${seed})`
     const died = victim.ended().then(() => {
@@ -23,6 +23,9 @@ for (const name of Object.keys(serverAttacks)) {
     const outcome = await Promise.race([victim.ask('go'), died]) as Record<'calls' | 'errors' | 'connections' | 'unchanged' | 'rounds' | 'mappings', number>
     died.catch(() => undefined)
     t.diagnostic(JSON.stringify(outcome))
+    const attacks = await attacker.ask('attacks') as number
+    t.diagnostic(`${attacks} attacks`)
+    assert.ok(attacks > 20, `${attacks} attacks`)
     assert.equal(outcome.mappings, 0)
     assert.ok(outcome.rounds > 5 && outcome.calls > 20 && outcome.connections > 0)
   })
