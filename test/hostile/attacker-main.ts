@@ -2,7 +2,7 @@
 import { mappingCount } from '../../src/sys/index.js'
 import { Random } from '../support/random.js'
 import { clientAttacks } from './client-attacks.js'
-import { HostileClient } from './hostile-client.js'
+import { answers, HostileClient } from './hostile-client.js'
 
 const [name, channel, seed, ms, secretAddress] = process.argv.slice(2) as [string, string, string, string, string]
 let connections = 0
@@ -18,6 +18,6 @@ process.on('message', ({ id }: { id: number }) => {
       connections++
       return HostileClient.connect(channel)
     },
-  }).then(() => process.send?.({ id, result: { connections, mappings: mappingCount() } }))
+  }).then(() => process.send?.({ id, result: { connections, ...answers, mappings: mappingCount() } }))
 })
 process.send?.({ id: 0, result: null })

@@ -1,6 +1,6 @@
 // A client that speaks the layout by hand: a legitimate handshake, then raw words.
 import { connect } from '../../src/index.js'
-import { ControlWord, Line, Request, Slot, slotWord, WaitingFlag } from '../../src/layout/control-layout.js'
+import { Answer, ControlWord, Line, Request, Slot, slotWord, WaitingFlag } from '../../src/layout/control-layout.js'
 import { FreeSlots } from '../../src/calls/client/slots.js'
 import { addon } from '../../src/sys/index.js'
 import { Everything } from '../support/everything.js'
@@ -10,6 +10,9 @@ export const SLOTS = 16
 
 /** Where a pointer points: low and high word. */
 export type Pointer = readonly [low: number, high: number]
+
+/** What the server has answered to hand-made requests, of all clients of this process. */
+export const answers = { good: 0, errors: 0 }
 
 export class HostileClient {
   readonly ring: Int32Array
@@ -70,6 +73,8 @@ export class HostileClient {
   collect(): number {
     for (const slot of this.#inFlight) {
       if (Atomics.load(this.ring, slotWord(slot)) !== ((this.#sequence[slot]! + 1) | 0)) continue
+      if ((this.ring[slotWord(slot) + Slot.ANSWER]! & Answer.STATUS) === 0) answers.good++
+      else answers.errors++
       this.#sequence[slot] = (this.#sequence[slot]! + 2) | 0
       this.#inFlight.delete(slot)
       this.#free.give(slot)
