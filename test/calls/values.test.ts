@@ -145,6 +145,29 @@ test('a pointer into another connection is refused, naming copyFrom; copyFrom ma
   assert.equal(two.sync.add(two.heap.new(Point, { x: 1, y: 1, label: '' })), 2)
 })
 
+test('copyFrom takes an address, stops at its limits, and leaves nothing behind when it does', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect()
+  const { heap } = conn
+  const tree = heap.new(Tree, { value: 3, name: 'the root', children: [{ value: 4, name: 'a child with a name' }, { value: 5, name: 'another one' }] })
+  const document = heap.json({ many: Array.from({ length: 50 }, (_, i) => ({ text: `a text that takes a record ${i}` })) })
+  // Keys that are met for the second time become a shape, which stays.
+  heap.free(heap.copyFrom(document))
+  const before = heap.stats().liveBlocks
+  const copy = heap.copyFrom(Tree, addressOf(tree))
+  assert.notEqual(addressOf(copy), addressOf(tree))
+  assert.deepEqual(plain(copy), plain(tree))
+  heap.free(copy, { deep: true })
+  for (const limits of [{ maxBytes: 64 }, { maxNodes: 2 }]) {
+    for (const work of [() => heap.copyFrom(Tree, addressOf(tree), limits), () => heap.copyFrom(tree, limits), () => heap.copyFrom(document, limits)]) {
+      assert.throws(work, { code: 'RESOURCE_EXHAUSTED' })
+    }
+  }
+  assert.equal(heap.stats().liveBlocks, before)
+  assert.throws(() => heap.copyFrom(Tree, 8 as never), { code: 'INVALID_ARGUMENT' })
+})
+
 test('wrong values are refused with the field named, and nothing is sent or lost', async (t) => {
   await using ground = await Ground.open(t)
   const server = await ground.serve()
