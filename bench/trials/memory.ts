@@ -5,6 +5,7 @@ import { expectedChecksum, glibcContender, runGlibc, type ReplacementPlan } from
 import { formatNs, formatRatio, type Output } from '../support/output.js'
 import { randomOrder } from '../support/plain-list.js'
 import { program } from '../support/program.js'
+import { bareContender } from './memory-bare.js'
 import { BenchHeap, heapContender } from './memory-blocks.js'
 import { measureContention, type ContentionResult } from './memory-contention.js'
 import { plainWalk, sharedWalk } from './memory-walk.js'
@@ -33,6 +34,8 @@ export interface BlocksResult {
   readonly glibc_write: BatchSummary
   readonly heap: BatchSummary
   readonly heap_write: BatchSummary
+  /** The least that malloc and free with checks cost in JavaScript. */
+  readonly bare: BatchSummary
 }
 
 // Each in a process of its own: a million plain objects would make every garbage collection of the others dear.
@@ -56,6 +59,7 @@ export const measureBlocks = program<Argument, void, BlocksResult>(
       heapContender('heap', replacement, 'plain', once),
       glibcContender('glibc_write', caller, replacement, 'write'),
       heapContender('heap_write', replacement, 'write', once),
+      bareContender('bare', replacement),
     ]
     const summaries = await interleave(contenders, plan.batches)
     return {
@@ -63,6 +67,7 @@ export const measureBlocks = program<Argument, void, BlocksResult>(
       glibc_write: summaryOf(summaries, 'glibc_write'),
       heap: summaryOf(summaries, 'heap'),
       heap_write: summaryOf(summaries, 'heap_write'),
+      bare: summaryOf(summaries, 'bare'),
     }
   },
 )
@@ -77,6 +82,7 @@ interface Ratios {
   readonly walk_over_objects: number
   readonly malloc_over_glibc: number
   readonly malloc_free_ns: number
+  readonly malloc_over_bare: number
   readonly malloc_contended_over_single: number
 }
 
@@ -85,6 +91,7 @@ function ratiosOf(walk: WalkResult, blocks: BlocksResult, two: ContentionResult)
     walk_over_objects: walk.shared_walk.mean_ns / walk.plain_walk.mean_ns,
     malloc_over_glibc: blocks.heap.mean_ns / blocks.glibc.mean_ns,
     malloc_free_ns: blocks.heap.mean_ns,
+    malloc_over_bare: blocks.heap.mean_ns / blocks.bare.mean_ns,
     malloc_contended_over_single: two.contended.mean_ns / two.single.mean_ns,
   }
 }
@@ -98,6 +105,7 @@ function printMemory(output: Output, ratios: Ratios, walk: WalkResult, blocks: B
   output.table('Free one of 100,000 blocks of 16 to 512 bytes, allocate another', ['', 'mean', 'least', 'greatest', '÷ glibc'], [
     ['glibc', ...spread(blocks.glibc), '1'],
     ['shared heap, frees checked', ...spread(blocks.heap), formatRatio(ratios.malloc_over_glibc)],
+    ['JavaScript, one heap, private and never given back', ...spread(blocks.bare), ratio(blocks.bare, blocks.glibc)],
     ['glibc, and one store', ...spread(blocks.glibc_write), '1'],
     ['shared heap, and one store', ...spread(blocks.heap_write), ratio(blocks.heap_write, blocks.glibc_write)],
   ])

@@ -8,18 +8,17 @@ import { fingerprintOf } from './header.js'
  *   +64         directory: 8 bytes a span
  *                   u32 entry   owner member (bits 0-9, 0 = free) | kind (bits 10-16) | REMOTE_FREED (bit 17)
  *                   u32 aux     small spans: 1 = somebody freed blocks of it remotely; large head: spans in the run
- *   allocated   one row of bits a span: bit i is set while block i is allocated   written by the owner only
- *   freed       the same rows: bit i is set when somebody but the owner frees block i, by an atomic OR, and taken by the
- *               owner with an atomic exchange
+ *   allocated   a bit for each 16 bytes of the heap, set while a block that starts there is allocated   written by the owner only
+ *   freed       the same bits: set when somebody but the owner frees the block, by an atomic OR, and taken by the owner with
+ *               an atomic exchange
  *   spans       the first ones hold all of the above and are never handed out
  *
  * Kinds: 1 … 60 = a small span, cut into blocks of one size class from its first byte; LARGE and CONTINUED = the first and
  * the further spans of one large block; each also with KIND_CHUNK: the block holds many objects of a call scope, which are
  * not freed one by one.
  *
- * A row is an odd number of cache lines long: rows of a power of two would fall into the same few sets of every cache, and
- * random frees touch a row each. All of this is a hint to a process that does not own the span: it is checked before use,
- * and the owner decides by its private copy alone.
+ * A span's bits are its row. All of this is a hint to a process that does not own the span: it is checked before use, and the
+ * owner decides by its private copy alone.
  */
 export const HEAP_KIND = 0x70616568 // 'heap'
 /** Word of the header line where the list of shapes begins. */
@@ -61,9 +60,11 @@ export const CLASS_BYTES: readonly number[] = [
 ]
 
 const LINE_WORDS = 16
+/** Each bit of a row stands for so many bytes: the least block, whose multiples all blocks are. */
+const BIT_BYTES = CLASS_BYTES[0]!
 
 export const HEAP_FINGERPRINT = fingerprintOf([
-  SHAPES_WORD, Directory.BYTE, Entry.MEMBER_MASK, Entry.KIND_SHIFT, Entry.KIND_MASK, Kind.CHUNK, Kind.LARGE, Kind.CONTINUED, Entry.REMOTE_FREED, LINE_WORDS, ...CLASS_BYTES,
+  SHAPES_WORD, Directory.BYTE, Entry.MEMBER_MASK, Entry.KIND_SHIFT, Entry.KIND_MASK, Kind.CHUNK, Kind.LARGE, Kind.CONTINUED, Entry.REMOTE_FREED, BIT_BYTES, ...CLASS_BYTES,
 ])
 
 export interface HeapGeometry {
@@ -86,8 +87,7 @@ export function heapGeometry(byteLength: number): HeapGeometry {
   const spanShift = byteLength < 4 << 20 ? 12 : byteLength < 32 << 20 ? 14 : 16
   const spanBytes = 1 << spanShift
   const spanCount = Math.floor(byteLength / spanBytes)
-  const rowLines = Math.ceil(spanBytes / CLASS_BYTES[0]! / 32 / LINE_WORDS)
-  const rowWords = (rowLines | 1) * LINE_WORDS
+  const rowWords = spanBytes / BIT_BYTES / 32
   const allocatedWord = Math.ceil((Directory.WORD + spanCount * 2) / LINE_WORDS) * LINE_WORDS
   const freedWord = allocatedWord + spanCount * rowWords
   return {

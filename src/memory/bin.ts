@@ -9,7 +9,6 @@ export class Bin {
   empties = 0
   freshSpan = 0
   freshWord = 0
-  freshPosition = 0
   /** Blocks of the fresh span that were never handed out. */
   freshLeft = 0
   /** Every owned span of this kind. */

@@ -99,9 +99,10 @@ export class Heap implements Allocator, Membership {
 
   free(_region: Region, word: number): void {
     const span = word >>> this.#spanWordShift
-    const kind = this.#small.kindOf(span)
+    const state = this.#small.stateOf(span)
+    const kind = state & Entry.KIND_MASK
     if (kind === 0 || kind > LAST_OBJECT_KIND) this.#freeSlowly(word, span, 0)
-    else if (!this.#small.give(kind, span, word)) throw this.#badFree(word)
+    else if (!this.#small.give(state, span, word)) throw this.#badFree(word)
   }
 
   /** Frees a chunk taken by {@link allocateChunk}, by this member or by another. */
@@ -145,6 +146,7 @@ export class Heap implements Allocator, Membership {
   collect(): void {
     this.#adoptDead()
     for (const bin of this.#small.bins) if (bin !== undefined) this.#small.collect(bin)
+    this.#small.shrink()
     this.#large.collect()
   }
 
@@ -205,7 +207,7 @@ export class Heap implements Allocator, Membership {
       if (chunk === 0) return
       throw this.#badFree(word)
     }
-    const freed = this.#small.bins[kind] !== undefined ? this.#small.give(kind, span, word)
+    const freed = this.#small.bins[kind] !== undefined ? this.#small.give(this.#small.stateOf(span), span, word)
       : span << this.#spanWordShift === word && !this.#large.isFreedRemotely(span) && this.#large.give(span)
     if (!freed) throw this.#badFree(word)
   }
@@ -225,7 +227,7 @@ export class Heap implements Allocator, Membership {
       if (chunk === 0) return
       throw this.#badFree(word)
     }
-    const freed = this.#small.bins[kind] !== undefined ? this.#small.giveRemotely(kind, span, word)
+    const freed = this.#small.bins[kind] !== undefined ? this.#small.giveRemotely(span, word)
       : shapeOf(kind) === Kind.LARGE && span << this.#spanWordShift === word && this.#directory.markFreed(span)
     if (!freed) throw this.#badFree(word)
   }

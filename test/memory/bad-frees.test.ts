@@ -45,7 +45,6 @@ test('a free of what was never allocated is refused: free spans, never used bloc
   for (const wild of [0, 1, 16, 100, heap.region.words - 4, heap.region.words, heap.region.words * 2, 0x3fff_ffff, 0xffff_ffff, -1, -16, 1.5, Number.NaN]) {
     assertRefused(heap, wild)
   }
-  assertRefused(heap, word + 0.5)
   heap.free(heap.region, word)
   assertEmpty(heap)
 })
