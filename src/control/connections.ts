@@ -120,7 +120,9 @@ export function grow(decision: Decision, participant: ParticipantId, message: Re
   if (connection.stage !== 'open' || peer === undefined) throw new RpcError('UNAVAILABLE', 'the other end of the connection is gone', place)
   if (sharesHeap(decision, connection.client.heaps)) {
     // The others would not have it, and what one client brought would stay with the server for ever.
-    throw new RpcError('FAILED_PRECONDITION', 'the connections of this channel share one heap, and none of them adds another: have the server share a larger one', place)
+    throw new RpcError('FAILED_PRECONDITION', message.kind === 'sealable'
+      ? 'the clients of this channel share one heap, whose writers must trust each other: nothing is sealed there; use isolation \'snapshot\', or serve without sharedHeapBytes'
+      : 'the connections of this channel share one heap, and none of them adds another: have the server share a larger one', place)
   }
   if (connection.client.heaps.length >= HEAPS_PER_OWNER_MAX || connection.server.heaps.length >= HEAPS_PER_OWNER_MAX) {
     throw new RpcError('RESOURCE_EXHAUSTED', `a connection has at most ${HEAPS_PER_OWNER_MAX} heaps`, place)

@@ -362,3 +362,11 @@ test('a method that asks for no seal takes one all the same, and gives it back',
     node.id = i
   }
 })
+
+test('where the clients of a channel share one heap nothing is sealed: a demanded seal says so, and copies isolate', async () => {
+  await using ends = await pair({ server: { sharedHeapBytes: 4 << 20 } })
+  const { conn } = ends
+  assert.equal(conn.seals, undefined)
+  assert.match((await errorOf(conn.sum(value(1)))).message, /FAILED_PRECONDITION.*whose writers must trust each other.*snapshot/)
+  assert.deepEqual([await conn.auto(value(1)), await conn.snapshot(value(1))], ['snapshot false', 'snapshot false'])
+})

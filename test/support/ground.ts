@@ -30,8 +30,15 @@ export class Commanded {
   }
 
   /** Starts a program of test/support and waits for its first message. */
-  static async start(program: string, ...args: string[]): Promise<Commanded> {
-    const child = new Commanded(fork(fileURLToPath(new URL(program, import.meta.url)), args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] }))
+  static start(program: string, ...args: string[]): Promise<Commanded> {
+    return Commanded.startAs(undefined, {}, program, ...args)
+  }
+
+  /** The same as another user, with more in its environment. */
+  static async startAs(user: number | undefined, environment: Readonly<Record<string, string>>, program: string, ...args: string[]): Promise<Commanded> {
+    const child = new Commanded(fork(fileURLToPath(new URL(program, import.meta.url)), args, {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, ...environment }, ...(user === undefined ? {} : { uid: user, gid: user }),
+    }))
     await new Promise<void>((resolve, reject) => {
       child.#waiting.set(0, () => resolve())
       child.process.once('exit', (code) => reject(new Error(`${program} ended with ${code} before it was ready`)))
@@ -51,6 +58,12 @@ export class Commanded {
         if (error !== null) reject(error)
       })
     })
+  }
+
+  /** Lets it clean up: it hears that its parent's end is closed. */
+  async end(): Promise<void> {
+    if (this.process.connected) this.process.disconnect()
+    await this.#ended
   }
 
   async kill(): Promise<void> {

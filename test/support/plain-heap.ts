@@ -23,8 +23,8 @@ export class PlainHeap implements Disposable {
     this.mapping = Mapping.map(file, address, this.byteLength)
   }
 
-  static create(pages: number, toPublish = true): PlainHeap {
-    return new PlainHeap(createMemoryFile('sealed-test', pages * PAGE_BYTES, toPublish), pages, randomBytes(16).toString('hex'))
+  static create(pages: number, toPublish = true, address = HEAP_ADDRESS): PlainHeap {
+    return new PlainHeap(createMemoryFile('sealed-test', pages * PAGE_BYTES, toPublish), pages, randomBytes(16).toString('hex'), address)
   }
 
   static join({ pid, fd, pages, token }: HeapOfTest, address = HEAP_ADDRESS): PlainHeap {

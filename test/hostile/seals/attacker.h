@@ -35,10 +35,16 @@ typedef struct {
   unsigned char *heap;
   uint64_t length;
   unsigned char *page;
+  /* Where the heap begins in its file. */
+  uint64_t first;
   /* Kept copies, -1 where the attacker was given none. */
   int heap_fd;
   int userfault;
   int device;
+  int descriptors_fd;
+  /* What it shares with the sealer: NULL where it seals by itself. */
+  volatile uint32_t *requests;
+  volatile uint32_t *descriptors;
 } victim_t;
 
 typedef struct {
@@ -47,21 +53,42 @@ typedef struct {
   void (*before)(victim_t *);
   /* Runs while the page is sealed: does what it can to change it. */
   void (*during)(victim_t *);
+  /* Maps the heap in a way of its own, before anything is attached; NULL: at its address, whole, shared. */
+  void (*map)(victim_t *);
+  /* What it attaches with in the place of its userfaultfd. */
+  int (*descriptor)(victim_t *);
 } attack_t;
 
 extern const attack_t ATTACKS[];
 extern const size_t ATTACK_COUNT;
 
+/* In protocol.c: the sealer's protocol and layout by hand. Each ends the process when the sealer refuses. */
+void connect_sealer(const char *path);
+int make_userfault(victim_t *);
+void attach(victim_t *, const char *token, int userfault);
+/* One request; returns its outcome. */
+uint32_t request(victim_t *, uint32_t code, uint32_t page, uint32_t pages, uint32_t descriptor);
+void fail(const char *what);
+
+enum { SEAL = 1, RELEASE = 2, DONE = 16, FIRST_DESCRIPTOR = 32, COMPLETED = 3 };
+
+#define ATTACK(name) void name(victim_t *)
 /* In kernel-attacks.c. */
-void lift_kept(victim_t *);
-void lift_device(victim_t *);
-void lift_own(victim_t *);
-void unregister_own(victim_t *);
-void register_own(victim_t *);
-void uring_before(victim_t *);
-void uring_during(victim_t *);
-void direct_before(victim_t *);
-void direct_during(victim_t *);
+ATTACK(lift_kept); ATTACK(lift_device); ATTACK(lift_own); ATTACK(unregister_own); ATTACK(register_own);
+ATTACK(guard_and_continue); ATTACK(forget_and_continue); ATTACK(double_and_continue);
+ATTACK(uring_before); ATTACK(uring_during); ATTACK(uring_after); ATTACK(uring_read);
+ATTACK(direct_before); ATTACK(direct_during); ATTACK(pin_before); ATTACK(pin_during);
+/* In process-attacks.c. */
+ATTACK(vm_child_store); ATTACK(vfork_store); ATTACK(fork_after); ATTACK(fork_inherit); ATTACK(fork_before); ATTACK(let_child); ATTACK(exec_probe);
+ATTACK(own_memory_file); ATTACK(write_self); ATTACK(peer_writes); ATTACK(peer_pokes); ATTACK(peer_memory_file); ATTACK(map_files); ATTACK(map_files_elsewhere);
+void probe_after_exec(unsigned char *page, int fd, uint64_t offset, uint64_t length);
+/* In attaching.c. */
+ATTACK(map_private); ATTACK(map_shifted); ATTACK(map_beside); ATTACK(map_twice); ATTACK(map_third); ATTACK(map_other_file); ATTACK(map_nothing); ATTACK(map_half);
+ATTACK(map_swapped); ATTACK(claim_more); ATTACK(store_second);
+int no_userfault(victim_t *);
+int childs_userfault(victim_t *);
+int used_userfault(victim_t *);
+int empty_userfault(victim_t *);
 
 /* A store to an address by a process or thread that may be stopped for ever, or die. */
 void try_store(unsigned char *address);

@@ -13,28 +13,17 @@
 
 static void *alias;
 static int pipe_fds[2];
-static pid_t child;
 static char stack[65536];
 
 static void store(victim_t *v) { try_store(v->page); }
 
-static void *storing_thread(void *page) {
-  *(volatile unsigned char *)page = 0xEE;
-  return NULL;
-}
-
 static int clone_store(void *page) {
-  storing_thread(page);
+  try_store(page);
   return 0;
 }
 
 static void thread_store(victim_t *v) {
   clone(clone_store, stack + sizeof stack, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, v->page);
-  usleep(50000);
-}
-
-static void vm_child_store(victim_t *v) {
-  clone(clone_store, stack + sizeof stack, CLONE_VM | SIGCHLD, v->page);
   usleep(50000);
 }
 
@@ -69,89 +58,35 @@ static void remap_double(victim_t *v) {
 static void double_before(victim_t *v) { alias = mremap(v->page, 0, PAGE, MREMAP_MAYMOVE); }
 static void double_before_touched(victim_t *v) {
   double_before(v);
-  if (alias != MAP_FAILED) try_store(alias);
+  /* Another byte than the one that is stored later: that would change nothing. */
+  if (alias != MAP_FAILED) *(volatile unsigned char *)alias = 0x22;
 }
 static void store_alias(victim_t *v) {
   (void)v;
   if (alias != NULL && alias != MAP_FAILED) try_store(alias);
 }
 
-static void fork_after(victim_t *v) {
-  pid_t one = fork();
-  if (one == 0) {
-    *(volatile unsigned char *)v->page = 0xEE;
-    _exit(0);
-  }
-  usleep(50000);
-  if (one > 0) kill(one, SIGKILL);
-}
-
-static void fork_inherit(victim_t *v) { madvise(v->heap, v->length, MADV_DOFORK); }
-
-static void fork_before(victim_t *v) {
-  fork_inherit(v);
-  if (pipe(pipe_fds) != 0) return;
-  child = fork();
-  if (child != 0) return;
-  /* As for the accomplice in attacker.c: it must not outlive its parent. */
-  close(pipe_fds[1]);
-  char go;
-  if (read(pipe_fds[0], &go, 1) == 1) *(volatile unsigned char *)v->page = 0xEE;
-  _exit(0);
-}
-
-static void let_child(victim_t *v) {
-  (void)v;
-  if (write(pipe_fds[1], "x", 1) == 1) usleep(50000);
-  if (child > 0) kill(child, SIGKILL);
-}
-
-static void own_memory_file(victim_t *v) {
-  int fd = open("/proc/self/mem", O_RDWR);
-  if (fd >= 0 && pwrite(fd, "\xEE", 1, (off_t)(uintptr_t)v->page) < 0) errno = 0;
-}
-
-static void write_self(victim_t *v) {
-  struct iovec local = {"\xEE", 1}, remote = {v->page, 1};
-  syscall(SYS_process_vm_writev, getpid(), &local, 1, &remote, 1, 0);
-}
-
-static void peer_writes(victim_t *v) {
-  prctl(PR_SET_PTRACER, -1, 0, 0, 0);
-  pid_t target = getpid();
-  pid_t peer = fork();
-  if (peer == 0) {
-    struct iovec local = {"\xEE", 1}, remote = {v->page, 1};
-    syscall(SYS_process_vm_writev, target, &local, 1, &remote, 1, 0);
-    _exit(0);
-  }
-  usleep(50000);
-  if (peer > 0) kill(peer, SIGKILL);
-}
-
-static void peer_pokes(victim_t *v) {
-  prctl(PR_SET_PTRACER, -1, 0, 0, 0);
-  pid_t target = getpid();
-  pid_t peer = fork();
-  if (peer == 0) {
-    if (ptrace(PTRACE_ATTACH, target, 0, 0) != 0) _exit(1);
-    waitpid(target, NULL, 0);
-    ptrace(PTRACE_POKEDATA, target, v->page, 0xEEEEEEEEul);
-    ptrace(PTRACE_DETACH, target, 0, 0);
-    _exit(0);
-  }
-  usleep(50000);
-  if (peer > 0) kill(peer, SIGKILL);
+/* The page and the next one change places: the protection goes with the address, or with the memory. */
+static void swap_before(victim_t *v) {
+  unsigned char *spare = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mremap(v->page, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, spare) == MAP_FAILED) return;
+  if (mremap(v->page + PAGE, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, v->page) == MAP_FAILED) return;
+  mremap(spare, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, v->page + PAGE);
 }
 
 static void map_kept(victim_t *v) {
   if (v->heap_fd < 0) return;
-  unsigned char *at = mmap(NULL, v->length, PROT_READ | PROT_WRITE, MAP_SHARED, v->heap_fd, 0);
+  unsigned char *at = mmap(NULL, v->length, PROT_READ | PROT_WRITE, MAP_SHARED, v->heap_fd, (off_t)v->first);
   if (at != MAP_FAILED) try_store(at + TARGET_PAGE * PAGE);
 }
 
+static void map_kept_in_place(victim_t *v) {
+  if (v->heap_fd < 0 || munmap(v->page, PAGE) != 0) return;
+  if (mmap(v->page, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, v->heap_fd, (off_t)(v->first + TARGET_PAGE * PAGE)) == v->page) try_store(v->page);
+}
+
 static void write_kept(victim_t *v) {
-  if (v->heap_fd >= 0 && pwrite(v->heap_fd, "\xEE", 1, TARGET_PAGE * PAGE) < 0) errno = 0;
+  if (v->heap_fd >= 0 && pwrite(v->heap_fd, "\xEE", 1, (off_t)(v->first + TARGET_PAGE * PAGE)) < 0) errno = 0;
 }
 
 static void reopen_kept(victim_t *v) {
@@ -159,22 +94,22 @@ static void reopen_kept(victim_t *v) {
   snprintf(path, sizeof path, "/proc/self/fd/%d", v->heap_fd);
   int fd = open(path, O_RDWR);
   if (fd < 0) return;
-  unsigned char *at = mmap(NULL, v->length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  unsigned char *at = mmap(NULL, v->length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)v->first);
   if (at != MAP_FAILED) try_store(at + TARGET_PAGE * PAGE);
 }
 
 static void punch(victim_t *v) {
-  if (v->heap_fd >= 0) fallocate(v->heap_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, TARGET_PAGE * PAGE, PAGE);
+  if (v->heap_fd >= 0) fallocate(v->heap_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(v->first + TARGET_PAGE * PAGE), PAGE);
 }
 
 static void truncate_kept(victim_t *v) {
-  if (v->heap_fd < 0 || ftruncate(v->heap_fd, 0) != 0) return;
-  if (ftruncate(v->heap_fd, (off_t)v->length) != 0) errno = 0;
+  if (v->heap_fd < 0 || ftruncate(v->heap_fd, (off_t)v->first) != 0) return;
+  if (ftruncate(v->heap_fd, (off_t)(v->first + v->length)) != 0) errno = 0;
 }
 
 static void splice_kept(victim_t *v) {
   int fds[2];
-  off_t at = TARGET_PAGE * PAGE;
+  off_t at = (off_t)(v->first + TARGET_PAGE * PAGE);
   if (v->heap_fd < 0 || pipe(fds) != 0 || write(fds[1], "\xEE", 1) != 1) return;
   if (splice(fds[0], NULL, v->heap_fd, &at, 1, SPLICE_F_NONBLOCK) < 0) errno = 0;
 }
@@ -204,14 +139,9 @@ static void page_out_and_store(victim_t *v) {
   page_out(v);
   try_store(v->page);
 }
-static void populate(victim_t *v) { madvise(v->page, PAGE, MADV_POPULATE_WRITE); }
-static void populate_child(victim_t *v) {
-  pid_t one = (pid_t)syscall(SYS_clone, CLONE_VM | SIGCHLD, stack + sizeof stack, 0, 0, 0);
-  if (one == 0) {
-    populate(v);
-    _exit(0);
-  }
-  usleep(50000);
+static void populate_and_store(victim_t *v) {
+  madvise(v->page, PAGE, MADV_POPULATE_WRITE);
+  try_store(v->page);
 }
 static void collapse_and_store(victim_t *v) {
   madvise(v->heap, v->length, MADV_COLLAPSE);
@@ -222,10 +152,21 @@ static void unguard_and_store(victim_t *v) {
   madvise(v->page, PAGE, MADV_GUARD_REMOVE_);
   try_store(v->page);
 }
+static void swap_by_remap_file_pages(victim_t *v) {
+  uint64_t page = v->first / PAGE + TARGET_PAGE;
+  syscall(SYS_remap_file_pages, v->page, PAGE, 0, page + 1, 0);
+  syscall(SYS_remap_file_pages, v->page + PAGE, PAGE, 0, page, 0);
+}
+static void store_next(victim_t *v) { try_store(v->page + PAGE); }
 static void remap_pages(victim_t *v) {
-  syscall(SYS_remap_file_pages, v->page, PAGE, 0, TARGET_PAGE + 1, 0);
-  syscall(SYS_remap_file_pages, v->page + PAGE, PAGE, 0, TARGET_PAGE, 0);
-  try_store(v->page + PAGE);
+  swap_by_remap_file_pages(v);
+  store_next(v);
+}
+static void remap_pages_protected(victim_t *v) {
+  mprotect(v->page, 2 * PAGE, PROT_READ);
+  swap_by_remap_file_pages(v);
+  mprotect(v->page, 2 * PAGE, PROT_READ | PROT_WRITE);
+  store_next(v);
 }
 static void lock_and_store(victim_t *v) {
   mlock(v->page, PAGE);
@@ -265,15 +206,6 @@ static void splice_into(victim_t *v) {
   vmsplice(fds[0], &one, 1, SPLICE_F_NONBLOCK);
 }
 
-static void map_files(victim_t *v) {
-  char path[96];
-  snprintf(path, sizeof path, "/proc/self/map_files/%lx-%lx", (unsigned long)v->heap, (unsigned long)(v->heap + v->length));
-  int fd = open(path, O_RDWR);
-  if (fd < 0) return;
-  unsigned char *at = mmap(NULL, v->length, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (at != MAP_FAILED) try_store(at + TARGET_PAGE * PAGE);
-}
-
 /* A pipe's read by a buffer that ends within the heap but begins before it. */
 static void read_across(victim_t *v) {
   int fds[2];
@@ -282,56 +214,127 @@ static void read_across(victim_t *v) {
   if (readv(fds[0], &one, 1) < 0) errno = 0;
 }
 
+/* Gives its own seal up: asks the sealer, or, where there is none, the kernel. */
+static void release_and_store(victim_t *v) {
+  int released = v->requests != NULL ? request(v, RELEASE, 0, 0, 0) == DONE : mprotect(v->page, PAGE, PROT_READ | PROT_WRITE) == 0;
+  if (released) try_store(v->page);
+}
+
+/* The receiver's mark, by whatever way leads to writable descriptors. */
+static void complete_and_release(victim_t *v) {
+  volatile uint32_t *words = v->descriptors;
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", v->descriptors_fd);
+  int again = v->descriptors_fd < 0 ? -1 : open(path, O_RDWR);
+  if (v->requests != NULL && mprotect((void *)words, PAGE, PROT_READ | PROT_WRITE) != 0) {
+    words = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, v->descriptors_fd, 0);
+    if (words == MAP_FAILED) words = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, again, 0);
+  }
+  if (words != MAP_FAILED) words[FIRST_DESCRIPTOR + COMPLETED] = words[FIRST_DESCRIPTOR];
+  else if (pwrite(v->descriptors_fd, "\1", 1, 4 * (FIRST_DESCRIPTOR + COMPLETED)) < 0) errno = 0;
+  release_and_store(v);
+}
+
+/* A second seal of the same page, whose release would free it. */
+static void seal_again_and_release(victim_t *v) {
+  if (v->requests == NULL) return release_and_store(v);
+  if (request(v, SEAL, TARGET_PAGE - 1, 3, 1) == DONE && request(v, RELEASE, 0, 0, 1) == DONE) try_store(v->page);
+}
+
+/* Other pages, and numbers that are none: the page must not come free with them. */
+static void release_around_and_store(victim_t *v) {
+  if (v->requests == NULL) return release_and_store(v);
+  const uint32_t strange[] = {1, 15, 16, 17, 0x7fffffff, 0x80000000, 0xffffffff};
+  int freed = 0;
+  for (size_t i = 0; i < sizeof strange / sizeof *strange; i++) {
+    freed += request(v, RELEASE, TARGET_PAGE, 1, strange[i]) == DONE;
+    freed += request(v, strange[i], TARGET_PAGE, 1, 0) == DONE;
+  }
+  if (freed > 0) try_store(v->page);
+}
+
 const attack_t ATTACKS[] = {
-  {"store", NULL, store},
-  {"store by a second thread", NULL, thread_store},
-  {"store by a process that shares the memory", NULL, vm_child_store},
-  {"mprotect to read-only and back", NULL, protect_again},
-  {"mprotect to nothing and back", NULL, protect_none},
-  {"mremap: move", NULL, remap_move},
-  {"mremap: move and keep", NULL, remap_keep},
-  {"mremap: double after the seal", NULL, remap_double},
-  {"mremap: double before the seal, untouched", double_before, store_alias},
-  {"mremap: double before the seal, touched", double_before_touched, store_alias},
-  {"fork after the seal", fork_inherit, fork_after},
-  {"fork before the seal", fork_before, let_child},
-  {"write to /proc/self/mem", NULL, own_memory_file},
-  {"process_vm_writev to itself", NULL, write_self},
-  {"process_vm_writev by a peer", NULL, peer_writes},
-  {"ptrace by a peer", NULL, peer_pokes},
-  {"mmap of a kept descriptor", NULL, map_kept},
-  {"write to a kept descriptor", NULL, write_kept},
-  {"reopen a kept descriptor", NULL, reopen_kept},
-  {"punch a hole by a kept descriptor", NULL, punch},
-  {"truncate a kept descriptor", NULL, truncate_kept},
-  {"splice to a kept descriptor", NULL, splice_kept},
-  {"an accomplice's earlier mapping", accomplice_before, NULL},
-  {"MADV_REMOVE", NULL, remove_page},
-  {"MADV_REMOVE and store", NULL, remove_and_store},
-  {"MADV_DONTNEED and store", NULL, forget_and_store},
-  {"MADV_DONTNEED_LOCKED and store", NULL, forget_locked_and_store},
-  {"MADV_DONTNEED before the seal", forget, store},
-  {"MADV_PAGEOUT and store", NULL, page_out_and_store},
-  {"MADV_PAGEOUT before the seal", page_out, store},
-  {"MADV_POPULATE_WRITE", NULL, populate_child},
-  {"MADV_COLLAPSE and store", NULL, collapse_and_store},
-  {"guard page after the seal", NULL, unguard_and_store},
-  {"guard page before the seal, removed after", guard, unguard_and_store},
-  {"remap_file_pages", NULL, remap_pages},
-  {"mlock, munlock and store", NULL, lock_and_store},
-  {"futex wake operation", NULL, futex_wake},
-  {"read(2) into the page", NULL, read_into},
-  {"readv(2) into the page", NULL, read_across},
-  {"recv(2) into the page", NULL, receive_into},
-  {"vmsplice gift before, pipe write after", gift, use_gift},
-  {"vmsplice out of a pipe", NULL, splice_into},
-  {"/proc/self/map_files", NULL, map_files},
-  {"kept userfaultfd: lift", NULL, lift_kept},
-  {"kept /dev/userfaultfd: lift", NULL, lift_device},
-  {"own userfaultfd: lift", NULL, lift_own},
-  {"own userfaultfd: unregister", NULL, unregister_own},
-  {"own userfaultfd: register and lift", NULL, register_own},
-  {"io_uring buffer from before the seal", uring_before, uring_during},
-  {"direct reads in flight", direct_before, direct_during},
+  {"store", NULL, store, NULL, NULL},
+  {"store by a second thread", NULL, thread_store, NULL, NULL},
+  {"store by a process that shares the memory", NULL, vm_child_store, NULL, NULL},
+  {"store by a child of vfork", NULL, vfork_store, NULL, NULL},
+  {"mprotect to read-only and back", NULL, protect_again, NULL, NULL},
+  {"mprotect to nothing and back", NULL, protect_none, NULL, NULL},
+  {"mremap: move", NULL, remap_move, NULL, NULL},
+  {"mremap: move and keep", NULL, remap_keep, NULL, NULL},
+  {"mremap: double after the seal", NULL, remap_double, NULL, NULL},
+  {"mremap: double before the seal, untouched", double_before, store_alias, NULL, NULL},
+  {"mremap: double before the seal, touched", double_before_touched, store_alias, NULL, NULL},
+  {"mremap: two pages change places before the seal", swap_before, store_next, NULL, NULL},
+  {"fork after the seal", fork_inherit, fork_after, NULL, NULL},
+  {"fork before the seal", fork_before, let_child, NULL, NULL},
+  {"exec after the seal", NULL, exec_probe, NULL, NULL},
+  {"write to /proc/self/mem", NULL, own_memory_file, NULL, NULL},
+  {"process_vm_writev to itself", NULL, write_self, NULL, NULL},
+  {"process_vm_writev by a peer", NULL, peer_writes, NULL, NULL},
+  {"ptrace by a peer", NULL, peer_pokes, NULL, NULL},
+  {"write to /proc/PID/mem by a peer", NULL, peer_memory_file, NULL, NULL},
+  {"mmap of a kept descriptor", NULL, map_kept, NULL, NULL},
+  {"mmap of a kept descriptor in its place", NULL, map_kept_in_place, NULL, NULL},
+  {"write to a kept descriptor", NULL, write_kept, NULL, NULL},
+  {"reopen a kept descriptor", NULL, reopen_kept, NULL, NULL},
+  {"punch a hole by a kept descriptor", NULL, punch, NULL, NULL},
+  {"truncate a kept descriptor", NULL, truncate_kept, NULL, NULL},
+  {"splice to a kept descriptor", NULL, splice_kept, NULL, NULL},
+  {"an accomplice's earlier mapping", accomplice_before, NULL, NULL, NULL},
+  {"MADV_REMOVE", NULL, remove_page, NULL, NULL},
+  {"MADV_REMOVE and store", NULL, remove_and_store, NULL, NULL},
+  {"MADV_DONTNEED and store", NULL, forget_and_store, NULL, NULL},
+  {"MADV_DONTNEED_LOCKED and store", NULL, forget_locked_and_store, NULL, NULL},
+  {"MADV_DONTNEED before the seal", forget, store, NULL, NULL},
+  {"MADV_PAGEOUT and store", NULL, page_out_and_store, NULL, NULL},
+  {"MADV_PAGEOUT before the seal", page_out, store, NULL, NULL},
+  {"MADV_POPULATE_WRITE and store", NULL, populate_and_store, NULL, NULL},
+  {"MADV_COLLAPSE and store", NULL, collapse_and_store, NULL, NULL},
+  {"guard page after the seal", NULL, unguard_and_store, NULL, NULL},
+  {"guard page before the seal, removed after", guard, unguard_and_store, NULL, NULL},
+  {"remap_file_pages", NULL, remap_pages, NULL, NULL},
+  {"remap_file_pages before the seal", swap_by_remap_file_pages, store_next, NULL, NULL},
+  {"mprotect, remap_file_pages, mprotect", NULL, remap_pages_protected, NULL, NULL},
+  {"mlock, munlock and store", NULL, lock_and_store, NULL, NULL},
+  {"futex wake operation", NULL, futex_wake, NULL, NULL},
+  {"read(2) into the page", NULL, read_into, NULL, NULL},
+  {"readv(2) into the page", NULL, read_across, NULL, NULL},
+  {"recv(2) into the page", NULL, receive_into, NULL, NULL},
+  {"vmsplice gift before, pipe write after", gift, use_gift, NULL, NULL},
+  {"vmsplice out of a pipe", NULL, splice_into, NULL, NULL},
+  {"/proc/self/map_files", NULL, map_files, NULL, NULL},
+  {"/proc/PID/map_files in a user namespace of its own", NULL, map_files_elsewhere, NULL, NULL},
+  {"kept userfaultfd: lift", NULL, lift_kept, NULL, NULL},
+  {"kept /dev/userfaultfd: lift", NULL, lift_device, NULL, NULL},
+  {"own userfaultfd: lift", NULL, lift_own, NULL, NULL},
+  {"own userfaultfd: unregister", NULL, unregister_own, NULL, NULL},
+  {"own userfaultfd: register and lift", NULL, register_own, NULL, NULL},
+  {"own userfaultfd: guard page, fill it writable", guard, guard_and_continue, NULL, NULL},
+  {"own userfaultfd: forget the page, fill it writable", NULL, forget_and_continue, NULL, NULL},
+  {"own userfaultfd: double the page, fill it writable", NULL, double_and_continue, NULL, NULL},
+  {"io_uring buffer from before the seal", uring_before, uring_during, NULL, NULL},
+  {"io_uring buffer from after the seal", NULL, uring_after, NULL, NULL},
+  {"io_uring read", NULL, uring_read, NULL, NULL},
+  {"direct read held up since before the seal", direct_before, direct_during, NULL, NULL},
+  {"process_vm_writev held up since before the seal", pin_before, pin_during, NULL, NULL},
+  {"release before the call is complete", NULL, release_and_store, NULL, NULL},
+  {"mark the call complete, release", NULL, complete_and_release, NULL, NULL},
+  {"seal again over it, release that", NULL, seal_again_and_release, NULL, NULL},
+  {"release other descriptors, and none", NULL, release_around_and_store, NULL, NULL},
+  {"attach a private mapping", NULL, store, map_private, NULL},
+  {"attach other pages of the file", NULL, store_second, map_shifted, NULL},
+  {"attach two pages that have changed places", NULL, store_second, map_swapped, NULL},
+  {"attach with a second mapping beside it", NULL, store_second, map_beside, NULL},
+  {"attach with a second mapping elsewhere", NULL, store_second, map_twice, NULL},
+  {"attach with a harmless mapping and one elsewhere", NULL, store_second, map_third, NULL},
+  {"attach another file", NULL, store_second, map_other_file, NULL},
+  {"attach memory of no file", NULL, store_second, map_nothing, NULL},
+  {"attach half of the file", NULL, NULL, map_half, NULL},
+  {"attach more than the receiver", NULL, NULL, claim_more, NULL},
+  {"attach without a userfaultfd", NULL, NULL, NULL, no_userfault},
+  {"attach with a pipe for a userfaultfd", NULL, NULL, NULL, empty_userfault},
+  {"attach with a userfaultfd that is set up", NULL, NULL, NULL, used_userfault},
+  {"attach with a child's userfaultfd", NULL, store, NULL, childs_userfault},
 };
 const size_t ATTACK_COUNT = sizeof ATTACKS / sizeof *ATTACKS;

@@ -37,18 +37,38 @@ void register_own(victim_t *v) {
   if (fd >= 0 && ioctl(fd, UFFDIO_REGISTER, &request) == 0) lift(fd, v);
 }
 
+/* Fills an empty place of the page table with the page of the file, writable. */
+static void fill(int fd, unsigned char *address) {
+  struct uffdio_continue request = {{(uintptr_t)address, PAGE}, 0, 0};
+  if (fd >= 0 && ioctl(fd, UFFDIO_CONTINUE, &request) == 0) try_store(address);
+}
+static int own_userfault(void) { return fresh_userfault((int)syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY)); }
+void guard_and_continue(victim_t *v) {
+  madvise(v->page, PAGE, 103 /* GUARD_REMOVE */);
+  fill(own_userfault(), v->page);
+}
+void forget_and_continue(victim_t *v) {
+  madvise(v->page, PAGE, MADV_DONTNEED);
+  fill(own_userfault(), v->page);
+}
+void double_and_continue(victim_t *v) {
+  unsigned char *at = mremap(v->page, 0, PAGE, MREMAP_MAYMOVE);
+  if (at != MAP_FAILED) fill(own_userfault(), at);
+}
+
 static int uring = -1;
 static void *uring_memory;
 struct uring_parameters { uint32_t words[30]; };
+enum { URING_READ_FIXED = 4, URING_READ = 22 };
 
-/* A buffer that io_uring was given before the seal: the kernel writes to its pages, whatever the page table says. */
-void uring_before(victim_t *v) {
+/* A read of one byte into the page, ready to be carried out. */
+static void prepare_uring(victim_t *v, unsigned char operation) {
   struct uring_parameters parameters;
   memset(&parameters, 0, sizeof parameters);
   uring = (int)syscall(SYS_io_uring_setup, 4, &parameters);
   if (uring < 0) return;
   struct iovec one = {v->page, PAGE};
-  if (syscall(SYS_io_uring_register, uring, 0, &one, 1) != 0) {
+  if (operation == URING_READ_FIXED && syscall(SYS_io_uring_register, uring, 0, &one, 1) != 0) {
     close(uring);
     uring = -1;
     return;
@@ -59,7 +79,7 @@ void uring_before(victim_t *v) {
   if (uring_memory == MAP_FAILED || entries == MAP_FAILED || pipe(pipe_fds) != 0) return;
   if (write(pipe_fds[1], "\xEE", 1) != 1) return;
   memset(entries, 0, 64);
-  entries[0] = 4; /* IORING_OP_READ_FIXED */
+  entries[0] = operation;
   memcpy(entries + 4, &pipe_fds[0], 4);
   uint64_t offset = (uint64_t)-1, address = (uintptr_t)v->page;
   uint32_t length = 1;
@@ -70,30 +90,58 @@ void uring_before(victim_t *v) {
   ((uint32_t *)((char *)uring_memory + array))[0] = 0;
   *(uint32_t *)((char *)uring_memory + tail) = 1;
 }
+/* A buffer that io_uring was given before the seal: the kernel writes to its pages, whatever the page table says. */
+void uring_before(victim_t *v) { prepare_uring(v, URING_READ_FIXED); }
 void uring_during(victim_t *v) {
   (void)v;
   if (uring >= 0) syscall(SYS_io_uring_enter, uring, 1, 1, 1, NULL, 0);
 }
+void uring_after(victim_t *v) {
+  prepare_uring(v, URING_READ_FIXED);
+  uring_during(v);
+}
+void uring_read(victim_t *v) {
+  prepare_uring(v, URING_READ);
+  uring_during(v);
+}
 
-/* Direct reads of a file into the page, in a loop, from before the seal: one that is under way writes after it. */
-static atomic_int direct_stop;
-static int direct_fd = -1;
-static int direct_loop(void *page) {
-  while (!atomic_load(&direct_stop)) {
-    if (pread(direct_fd, page, PAGE, 0) < 0) break;
-  }
+/* A read that goes past the page cache, into the page, from before the seal; it is answered after it: see slow-file.c. */
+static int direct_read(void *page) {
+  int fd = open("slow/slow", O_RDONLY);
+  if (fd >= 0 && pread(fd, page, PAGE, 0) < 0) errno = 0;
   return 0;
 }
 void direct_before(victim_t *v) {
-  direct_fd = open("direct.bin", O_RDWR | O_CREAT | O_DIRECT, 0600);
-  void *buffer = NULL;
-  if (direct_fd < 0 || posix_memalign(&buffer, PAGE, PAGE) != 0) return;
-  memset(buffer, 0xEE, PAGE);
-  if (pwrite(direct_fd, buffer, PAGE, 0) != (ssize_t)PAGE) return;
-  clone(direct_loop, stack + sizeof stack, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, v->page);
-  usleep(2000);
+  clone(direct_read, stack + sizeof stack, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, v->page);
+  usleep(50000);
 }
 void direct_during(victim_t *v) {
   (void)v;
+  access("slow/go", F_OK);
+}
+
+/*
+ * The kernel takes hold of the page to write to it, and then has to wait for what it is to write: that page comes when a userfaultfd says
+ * so, which is after the seal. One from the device may make the kernel wait.
+ */
+static int source_userfault = -1;
+static unsigned char *source;
+static int write_from_source(void *page) {
+  struct iovec local = {source, 1}, remote = {page, 1};
+  syscall(SYS_process_vm_writev, getpid(), &local, 1, &remote, 1, 0);
+  return 0;
+}
+void pin_before(victim_t *v) {
+  source = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (v->device >= 0) source_userfault = fresh_userfault(ioctl(v->device, USERFAULT_NEW, O_CLOEXEC));
+  struct uffdio_register range = {{(uintptr_t)source, PAGE}, UFFDIO_REGISTER_MODE_MISSING, 0};
+  if (source_userfault < 0 || ioctl(source_userfault, UFFDIO_REGISTER, &range) != 0) return;
+  clone(write_from_source, stack + sizeof stack, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, v->page);
   usleep(20000);
+}
+void pin_during(victim_t *v) {
+  static unsigned char bytes[4096] __attribute__((aligned(4096))) = {0xEE};
+  struct uffdio_copy copy = {(uintptr_t)source, (uintptr_t)bytes, PAGE, 0, 0};
+  (void)v;
+  if (source_userfault >= 0) ioctl(source_userfault, UFFDIO_COPY, &copy);
 }

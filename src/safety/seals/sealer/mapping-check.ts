@@ -7,6 +7,8 @@ interface MappedArea {
   readonly start: number
   readonly end: number
   readonly permissions: string
+  /** Where in the file it begins, in bytes. */
+  readonly offset: number
   /** Device and inode, as the kernel prints them. */
   readonly file: string
   readonly flags: readonly string[]
@@ -15,9 +17,10 @@ interface MappedArea {
 export function parseSmaps(text: string): MappedArea[] {
   const areas: MappedArea[] = []
   for (const line of text.split('\n')) {
-    const head = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ (\S+ \d+)/.exec(line)
+    const head = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) (\S+ \d+)/.exec(line)
     if (head !== null) {
-      areas.push({ start: Number.parseInt(head[1]!, 16), end: Number.parseInt(head[2]!, 16), permissions: head[3]!, file: head[4]!, flags: [] })
+      const [start, end, offset] = [head[1]!, head[2]!, head[4]!].map((hex) => Number.parseInt(hex, 16)) as [number, number, number]
+      areas.push({ start, end, permissions: head[3]!, offset, file: head[5]!, flags: [] })
     } else if (line.startsWith('VmFlags:')) {
       const last = areas.pop()
       if (last !== undefined) areas.push({ ...last, flags: line.slice(8).trim().split(' ') })
@@ -34,7 +37,8 @@ export interface CheckedMapping {
 }
 
 /**
- * Checks in /proc that a process maps the file at the range, once and nowhere else, under this userfaultfd's watch.
+ * Checks in /proc that a process maps the file's beginning at the range, as its receiver does, once and nowhere else, under this userfaultfd's
+ * watch.
  * Throws FAILED_PRECONDITION that says what is wrong.
  */
 export function checkMapping(pid: number, base: number, byteLength: number, fileFd: number): CheckedMapping {
@@ -44,8 +48,10 @@ export function checkMapping(pid: number, base: number, byteLength: number, file
   if (own === undefined) throw refuse('the sender does not map the heap there')
   if (!own.permissions.endsWith('s')) throw refuse('the sender has a private copy of the heap there')
   for (const flag of ['um', 'uw', 'ui']) if (!own.flags.includes(flag)) throw refuse(`the sender's mapping is not watched (${flag} is missing in VmFlags)`)
-  const other = areas.find((area) => area.start < base || area.end > base + byteLength)
-  if (other !== undefined && other !== own) checkUnwatched(other, base, byteLength)
+  // Else a page would be sealed by one address and written by that of another page.
+  if (own.offset + (base - own.start) !== 0) throw refuse('the sender maps other pages of the heap\'s file there')
+  // What shows other parts of the file harms nobody.
+  if (areas.some((area) => area !== own && area.offset < byteLength)) throw refuse('the sender maps the heap a second time')
   const pinned = /^VmPin:\s+(\d+) kB$/m.exec(read(pid, 'status'))?.[1]
   return { isFinal: own.flags.includes('sl'), pinnedBytes: Number(pinned ?? 0) * 1024 }
 }
@@ -57,12 +63,6 @@ function fileName(fd: number): string {
   const minor = (dev & 0xff) | (Math.floor(dev / 4096) & 0xfff00)
   const hex = (number: number): string => number.toString(16).padStart(2, '0')
   return `${hex(major)}:${hex(minor)} ${ino}`
-}
-
-/** Parts of the same file beside the sealable range belong to it; a part of it anywhere else is a second way in. */
-function checkUnwatched({ start, end }: MappedArea, base: number, byteLength: number): void {
-  const beside = end === base || start === base + byteLength
-  if (!beside) throw refuse('the sender maps the heap a second time')
 }
 
 /** Whether a page of another process is write-protected by userfaultfd. Source: Documentation/admin-guide/mm/pagemap.rst, bit 57. */
