@@ -1,7 +1,10 @@
-// Secondary indexes, in the server's private memory: no client can spoil them, and V8's own tables are the fastest there are.
+// Secondary indexes, in the server's private memory: no client can spoil them.
 import sortedBTree from 'sorted-btree'
 import type { Bound, Condition } from './filter.js'
+import { hashScalar } from './hash.js'
+import { HashPostings } from './hash-postings.js'
 import { addAll, countOf, type Postings, withId, withoutId } from './postings.js'
+import { SortedNumbers } from './sorted-numbers.js'
 import { COMPOUND, type Found, type Scalar } from './values.js'
 
 const { default: BTree } = sortedBTree
@@ -10,56 +13,59 @@ type Tree<K> = InstanceType<typeof BTree<K, Postings>>
 export type IndexKind = 'hash' | 'ordered'
 
 /** What an index enters a document under: its scalar, or each different scalar of its array. */
-export type IndexKey = Scalar | readonly Scalar[] | undefined
+type IndexKey = Scalar | readonly Scalar[] | undefined
 
 export abstract class Index {
-  /** By id: what the document was entered under. Its own memory may have changed since. */
-  readonly #entered: IndexKey[] = []
-  /** Whether any document was ever entered under the elements of an array. */
-  hasArrays = false
-
   protected constructor(readonly path: string, readonly kind: IndexKind) {}
 
   /** Enters a document. */
-  add(id: number, found: Found): void {
-    if (found === undefined || found === COMPOUND) {
-      this.#entered[id] = undefined
-    } else if (typeof found !== 'object' || found === null) {
-      this.enter(found, id)
-      this.#entered[id] = found
-    } else {
-      this.hasArrays = true
-      const keys = [...new Set(found)]
-      for (const key of keys) this.enter(key, id)
-      this.#entered[id] = keys
-    }
-  }
-
-  /** Takes a document out, wherever it was entered. */
-  remove(id: number): void {
-    const entered = this.#entered[id]
-    if (entered === undefined) return
-    this.#entered[id] = undefined
-    if (typeof entered !== 'object' || entered === null) this.leave(entered, id)
-    else for (const key of entered) this.leave(key, id)
-  }
-
+  abstract add(id: number, found: Found): void
+  /** Takes a document out, wherever it was entered: its own memory may have changed since. */
+  abstract remove(id: number): void
   /** Whether the index knows which documents may fulfil the condition. */
   abstract serves(condition: Condition): boolean
   /** Bounds how many {@link search} gives. */
   abstract estimate(condition: Condition): number
-  /** The ids of documents that may fulfil a condition that it {@link serves}: all that do, and those of arrays beside. */
+  /** The ids of documents that may fulfil a condition that it {@link serves}: all that do, and sometimes others. */
   abstract search(condition: Condition): number[]
-  protected abstract enter(key: Scalar, id: number): void
-  protected abstract leave(key: Scalar, id: number): void
+  /** Whether {@link search} gives only those that fulfil the condition. */
+  abstract isExact(condition: Condition): boolean
 }
 
-/** Equality. */
+/** Equality, by hashes alone: what a document has there is compared when it is found. */
 export class HashIndex extends Index {
-  readonly #table = new Map<Scalar, Postings>()
+  readonly #postings = new HashPostings()
+  /** By id: the document's entry + 1; 0 = none, {@link SEVERAL} = those in `#several`. */
+  #entered = new Int32Array(ENTERED_MIN)
+  readonly #several = new Map<number, readonly number[]>()
 
   constructor(path: string) {
     super(path, 'hash')
+  }
+
+  add(id: number, found: Found): void {
+    if (found === undefined || found === COMPOUND) return
+    if (id >= this.#entered.length) this.#makeRoom(id)
+    if (typeof found !== 'object' || found === null) {
+      this.#entered[id] = this.#postings.add(hashScalar(found), id) + 1
+      return
+    }
+    const hashes = new Set(found.map(hashScalar))
+    if (hashes.size === 0) return
+    this.#entered[id] = SEVERAL
+    this.#several.set(id, Array.from(hashes, (hash) => this.#postings.add(hash, id)))
+  }
+
+  remove(id: number): void {
+    const entered = id < this.#entered.length ? this.#entered[id]! : 0
+    if (entered === 0) return
+    this.#entered[id] = 0
+    if (entered > 0) {
+      this.#postings.remove(entered - 1)
+      return
+    }
+    for (const entry of this.#several.get(id) ?? []) this.#postings.remove(entry)
+    this.#several.delete(id)
   }
 
   serves({ kind }: Condition): boolean {
@@ -67,85 +73,117 @@ export class HashIndex extends Index {
   }
 
   estimate(condition: Condition): number {
-    return countOf(this.#find(condition))
+    return condition.kind === 'equals' || condition.kind === 'contains' ? this.#postings.count(hashScalar(condition.value)) : 0
   }
 
   search(condition: Condition): number[] {
-    const ids: number[] = []
-    addAll(this.#find(condition), ids)
-    return ids
+    return condition.kind === 'equals' || condition.kind === 'contains' ? this.#postings.idsOf(hashScalar(condition.value)) : []
   }
 
-  #find(condition: Condition): Postings | undefined {
-    return condition.kind === 'equals' || condition.kind === 'contains' ? this.#table.get(condition.value) : undefined
+  isExact(): boolean {
+    return false
   }
 
-  protected enter(key: Scalar, id: number): void {
-    this.#table.set(key, withId(this.#table.get(key), id))
-  }
-
-  protected leave(key: Scalar, id: number): void {
-    const left = withoutId(this.#table.get(key), id)
-    if (left === undefined) this.#table.delete(key)
-    else this.#table.set(key, left)
+  #makeRoom(id: number): void {
+    const larger = new Int32Array(Math.max(id + 1, this.#entered.length * 2))
+    larger.set(this.#entered)
+    this.#entered = larger
   }
 }
 
+const ENTERED_MIN = 64
+const SEVERAL = -1
+
 /** Equality, ranges and prefixes. Numbers and texts are ordered each among themselves. */
 export class OrderedIndex extends Index {
-  readonly #numbers: Tree<number> = new BTree<number, Postings>(undefined, (a, b) => a - b)
+  readonly #numbers = new SortedNumbers()
   readonly #texts: Tree<string> = new BTree<string, Postings>(undefined, (a, b) => (a < b ? -1 : a > b ? 1 : 0))
   readonly #others = new Map<Scalar, Postings>()
+  /** By id: what the document was entered under. */
+  readonly #entered: IndexKey[] = []
+  /** Whether any was ever entered under the elements of an array, which only the document tells from a scalar. */
+  #hasArrays = false
 
   constructor(path: string) {
     super(path, 'ordered')
+  }
+
+  add(id: number, found: Found): void {
+    if (found === undefined || found === COMPOUND) {
+      this.#entered[id] = undefined
+    } else if (typeof found !== 'object' || found === null) {
+      this.#enter(found, id)
+      this.#entered[id] = found
+    } else {
+      this.#hasArrays = true
+      const keys = [...new Set(found)]
+      for (const key of keys) this.#enter(key, id)
+      this.#entered[id] = keys
+    }
+  }
+
+  remove(id: number): void {
+    const entered = this.#entered[id]
+    if (entered === undefined) return
+    this.#entered[id] = undefined
+    if (typeof entered !== 'object' || entered === null) this.#leave(entered, id)
+    else for (const key of entered) this.#leave(key, id)
   }
 
   serves({ kind }: Condition): boolean {
     return kind !== 'exists'
   }
 
+  isExact({ kind }: Condition): boolean {
+    return !this.#hasArrays && kind !== 'contains'
+  }
+
   estimate(condition: Condition): number {
+    const range = numbersOf(condition)
+    if (range !== undefined) return this.#numbers.count(...range)
     if (condition.kind === 'equals' || condition.kind === 'contains') return countOf(this.#get(condition.value))
-    // Of a range that is not known without walking it.
-    return this.#numbers.size + this.#texts.size
+    // Of a range of texts that is not known without walking it.
+    return this.#texts.size
   }
 
   search(condition: Condition): number[] {
     const ids: number[] = []
-    if (condition.kind === 'equals' || condition.kind === 'contains') addAll(this.#get(condition.value), ids)
+    const range = numbersOf(condition)
+    if (range !== undefined) this.#numbers.collect(...range, ids)
+    else if (condition.kind === 'equals' || condition.kind === 'contains') addAll(this.#get(condition.value), ids)
     else if (condition.kind === 'prefix') collect(this.#texts, { value: condition.value, inclusive: true }, undefined, ids, (key) => key.startsWith(condition.value))
-    else if (condition.kind === 'range') {
-      const { low, high } = condition
-      if (typeof (low ?? high)?.value === 'number') collect(this.#numbers, low as NumberBound, high as NumberBound, ids)
-      else collect(this.#texts, low as TextBound, high as TextBound, ids)
-    }
+    else if (condition.kind === 'range') collect(this.#texts, condition.low as TextBound, condition.high as TextBound, ids)
     return ids
   }
 
   #get(key: Scalar): Postings | undefined {
-    return typeof key === 'number' ? this.#numbers.get(key) : typeof key === 'string' ? this.#texts.get(key) : this.#others.get(key)
+    return typeof key === 'string' ? this.#texts.get(key) : this.#others.get(key)
   }
 
-  #set(key: Scalar, postings: Postings | undefined): void {
-    if (typeof key === 'number') update(this.#numbers, key, postings)
-    else if (typeof key === 'string') update(this.#texts, key, postings)
-    else update(this.#others, key, postings)
-  }
-
-  protected enter(key: Scalar, id: number): void {
+  #enter(key: Scalar, id: number): void {
+    if (typeof key === 'number') this.#numbers.add(key, id)
     // One walk down the tree for a value that is new, as most are.
-    if (typeof key === 'number' && this.#numbers.setIfNotPresent(key, id)) return
-    if (typeof key === 'string' && this.#texts.setIfNotPresent(key, id)) return
-    this.#set(key, withId(this.#get(key), id))
+    else if (typeof key !== 'string') this.#others.set(key, withId(this.#others.get(key), id))
+    else if (!this.#texts.setIfNotPresent(key, id)) this.#texts.set(key, withId(this.#texts.get(key), id))
   }
 
-  protected leave(key: Scalar, id: number): void {
-    this.#set(key, withoutId(this.#get(key), id))
+  #leave(key: Scalar, id: number): void {
+    if (typeof key === 'number') this.#numbers.delete(key, id)
+    else if (typeof key === 'string') update(this.#texts, key, withoutId(this.#texts.get(key), id))
+    else update(this.#others, key, withoutId(this.#others.get(key), id))
   }
 }
 
-interface NumberBound extends Bound { readonly value: number }
+/** The range of numbers that a condition asks for, as {@link SortedNumbers} takes it; undefined when it asks for something else. */
+function numbersOf(condition: Condition): [low: number, withLow: boolean, high: number, withHigh: boolean] | undefined {
+  if (condition.kind === 'equals' || condition.kind === 'contains') {
+    return typeof condition.value === 'number' ? [condition.value, true, condition.value, true] : undefined
+  }
+  if (condition.kind !== 'range' || typeof (condition.low ?? condition.high)?.value !== 'number') return undefined
+  const { low, high } = condition
+  return [Number(low?.value ?? -Infinity), low?.inclusive !== false, Number(high?.value ?? Infinity), high?.inclusive !== false]
+}
+
 interface TextBound extends Bound { readonly value: string }
 
 function update<K>(table: { set(key: K, postings: Postings): unknown, delete(key: K): unknown }, key: K, postings: Postings | undefined): void {

@@ -1,5 +1,6 @@
 import type { Documents, Reader } from './documents.js'
 import { type Condition, fulfils } from './filter.js'
+import { KeyTable } from './key-table.js'
 import { HashIndex, type Index, type IndexKind, OrderedIndex } from './indexes.js'
 import { type Found, isScalar, type Json, parsePath, type Scalar } from './values.js'
 
@@ -26,15 +27,14 @@ const GROUPS_MAX = 1_000_000
  * `clear` give back those it lets go of, and their owner decides.
  *
  * Fields that are indexed are to be changed through {@link update}. When somebody who may write to a document changes them
- * behind the store's back, searches go by what was there before, and nothing else is hurt.
+ * behind the store's back, searches through an index may miss the document, and nothing else is hurt.
  */
 export class DocumentStore<D> {
   readonly #documents: Documents<D>
-  readonly #ids = new Map<string, number>()
+  readonly #ids = new KeyTable()
   /** By id. Ids of documents that are gone are used again. */
   #stored: D[] = []
   readonly #absent: D
-  #keys: string[] = []
   readonly #free: number[] = []
   readonly #indexes = new Map<string, Index>()
   readonly #readers = new Map<string, Reader>()
@@ -57,46 +57,44 @@ export class DocumentStore<D> {
   }
 
   get(key: string): D | undefined {
-    const id = this.#ids.get(key)
-    return id === undefined ? undefined : this.#stored[id]
+    const id = this.#ids.find(key)
+    return id < 0 ? undefined : this.#stored[id]
   }
 
   /** Stores a document under its key; answers the one that it replaces. */
   put(key: string, document: D): D | undefined {
     this.#readIndexed(document)
-    let id = this.#ids.get(key)
+    const entering = this.#entering
+    const unused = this.#free.length > 0 ? this.#free.at(-1)! : this.#stored.length
+    const id = this.#ids.enter(key, unused)
     let replaced: D | undefined
-    if (id === undefined) {
-      id = this.#free.pop() ?? this.#stored.length
-      this.#ids.set(key, id)
-      this.#keys[id] = key
+    if (id === unused) {
+      if (this.#free.length > 0) this.#free.pop()
     } else {
       replaced = this.#stored[id]
-      for (const [index] of this.#entering) index.remove(id)
+      for (const [index] of entering) index.remove(id)
     }
     this.#stored[id] = document
-    for (let i = 0; i < this.#entering.length; i++) this.#entering[i]![0].add(id, this.#read[i])
+    for (let i = 0; i < entering.length; i++) entering[i]![0].add(id, this.#read[i])
     return replaced
   }
 
   /** Forgets a document and answers it. */
   delete(key: string): D | undefined {
-    const id = this.#ids.get(key)
-    if (id === undefined) return undefined
+    const id = this.#ids.delete(key)
+    if (id < 0) return undefined
     const document = this.#stored[id]
     for (const [index] of this.#entering) index.remove(id)
-    this.#ids.delete(key)
     this.#stored[id] = this.#absent
-    this.#keys[id] = ''
     this.#free.push(id)
     return document
   }
 
   /** Changes one field in place. False when there is no such document; throws RangeError when the path leads nowhere in it. */
   update(key: string, path: string, value: Json): boolean {
-    const id = this.#ids.get(key)
-    const document = id === undefined ? undefined : this.#stored[id]
-    if (id === undefined || document === undefined) return false
+    const id = this.#ids.find(key)
+    const document = id < 0 ? undefined : this.#stored[id]
+    if (document === undefined) return false
     this.#documents.assign(document, path, value)
     this.#readIndexed(document)
     for (const [i, [index]] of this.#entering.entries()) {
@@ -121,7 +119,6 @@ export class DocumentStore<D> {
     this.#ids.clear()
     this.#free.length = 0
     this.#stored = []
-    this.#keys = []
     this.#indexes.clear()
     this.#entering = []
     for (const { path, kind } of indexes) this.createIndex(path, kind)
@@ -243,8 +240,7 @@ export class DocumentStore<D> {
     }
     if (best === undefined) return undefined
     const { index, condition } = best
-    // An array's elements are entered like scalars: whether it was one, only the document tells.
-    return { ids: index.search(condition), exact: index.hasArrays || condition.kind === 'contains' ? undefined : condition }
+    return { ids: index.search(condition), exact: index.isExact(condition) ? condition : undefined }
   }
 
   #reader(path: string): Reader {
