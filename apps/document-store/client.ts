@@ -1,6 +1,7 @@
 // The client's end of a store.
-import { connect, type ConnectOptions, type ObjectHeap, plain, type Result, RpcError, type View } from 'rpcool'
-import { type Handed, Link } from './link.js'
+import { connect, type ConnectOptions, type ObjectHeap, plain, type Result, type RpcError, type View } from 'rpcool'
+import { bulkPut } from './bulk.js'
+import { Link } from './link.js'
 import { Got, Pairs, type Results } from './results.js'
 import type { Mode } from './server.js'
 import { DocumentService, type DocumentView } from './service.js'
@@ -67,6 +68,15 @@ export class StoreClient implements AsyncDisposable {
 
   /** Stores a document; answers whether it replaced one. */
   async put(key: string, body: Json): Promise<boolean> {
+    try {
+      return await this.#put(key, body)
+    } catch (error) {
+      if (!this.#link.canMakeRoom(error)) throw error
+      return await this.#put(key, body)
+    }
+  }
+
+  async #put(key: string, body: Json): Promise<boolean> {
     const handed = this.#link.hand(key, body)
     try {
       return await this.#link.connection.put(handed.argument)
@@ -180,6 +190,15 @@ export class SyncStore {
 
   /** See {@link StoreClient.put}. */
   put(key: string, body: Json): boolean {
+    try {
+      return this.#put(key, body)
+    } catch (error) {
+      if (!this.#link.canMakeRoom(error)) throw error
+      return this.#put(key, body)
+    }
+  }
+
+  #put(key: string, body: Json): boolean {
     const handed = this.#link.hand(key, body)
     try {
       return this.#link.connection.sync.put(handed.argument)
@@ -190,28 +209,17 @@ export class SyncStore {
 
   /** Stores many documents, as many in flight as the connection carries. Throws the first error, when all are answered. */
   putAll(entries: Iterable<readonly [key: string, body: Json]>): void {
-    const pipeline = this.#link.connection.pipeline('put')
-    const inFlight: Handed[] = []
-    let failed: RpcError | undefined
-    const settleFirst = (): void => inFlight.shift()!.settle()
-    const take = (): void => {
-      pipeline.wait()
-      try {
-        pipeline.poll(settleFirst)
-      } catch (error) {
-        if (!RpcError.is(error)) throw error
-        // The failed one is behind those that were handed over.
-        settleFirst()
-        failed ??= error
-      }
+    const bulk = bulkPut(this.#link)
+    try {
+      for (const [key, body] of entries) bulk.put(key, body)
+    } catch (error) {
+      bulk.end()
+      throw error
     }
-    for (const [key, body] of entries) {
-      const handed = this.#link.hand(key, body)
-      while (!pipeline.submit(handed.argument)) take()
-      inFlight.push(handed)
-    }
-    while (inFlight.length > 0) take()
-    if (failed !== undefined) throw failed
+    const failed = bulk.end()
+    if (failed === undefined) return
+    this.#link.canMakeRoom(failed)
+    throw failed
   }
 
   /** See {@link StoreClient.get}. */

@@ -1,8 +1,8 @@
 // What every call of a client has to do with the store's book-keeping: hand-overs and tickets.
-import { type Connection, type Plain, RpcError, type View } from 'rpcool'
+import { type Connection, type ObjectHeap, type Plain, RpcError, type View } from 'rpcool'
 import { Results } from './results.js'
 import type { Mode } from './server.js'
-import { Document, type DocumentService, HANDING_MAX, Reader } from './service.js'
+import { Document, type DocumentService, HANDING_MAX, Reader, RUN_PLACES, runOf, RUNS, SINGLE_PLACES } from './service.js'
 import type { Json } from './store/values.js'
 
 export type StoreConnection = Connection<(typeof DocumentService)['methods']>
@@ -18,8 +18,11 @@ const NOTHING = (): void => undefined
 
 export class Link {
   readonly #reader: View<typeof Reader>
-  /** Places of {@link Reader.handing} that are free. */
-  readonly #places = Array.from({ length: HANDING_MAX }, (_, i) => HANDING_MAX - i)
+  readonly #handing: View<typeof Reader>['handing']
+  /** Places of {@link Reader.handing} for one document, plus one each, that are free. */
+  readonly #places = Array.from({ length: SINGLE_PLACES }, (_, i) => SINGLE_PLACES - i)
+  /** The first places of runs that are free. */
+  readonly #runs = Array.from({ length: RUNS }, (_, i) => SINGLE_PLACES + i * RUN_PLACES)
   /** Tickets of results not given back, the oldest first. */
   readonly #held = new Set<number>()
   #ticket = 0
@@ -27,6 +30,7 @@ export class Link {
 
   private constructor(readonly connection: StoreConnection) {
     this.#reader = connection.heap.new(Reader, { released: 0, handing: Array.from({ length: HANDING_MAX }, () => null) })
+    this.#handing = this.#reader.handing
   }
 
   static async open(connection: StoreConnection): Promise<Link> {
@@ -71,18 +75,66 @@ export class Link {
     const place = this.#places.pop() ?? 0
     const document = heap.new(Document, { place, key, body })
     if (place === 0) return { argument: document, settle: NOTHING }
-    const { handing } = this.#reader
-    handing.set(place - 1, document)
+    this.#handing.set(place - 1, document)
     return {
       argument: document,
       settle: () => {
-        // The server takes out what it takes over.
-        if (handing.at(place - 1) !== null) {
-          handing.set(place - 1, null)
-          heap.free(document)
-        }
+        this.#takeBack(place - 1)
         this.#places.push(place)
       },
     }
+  }
+
+  /**
+   * Whether something that failed is worth trying again. A trusting store is full as long as documents that were deleted lie in memory
+   * of a client's: it takes that back now.
+   */
+  canMakeRoom(error: unknown): boolean {
+    if (this.#mode !== 'trusting' || !RpcError.is(error) || error.code !== 'RESOURCE_EXHAUSTED') return false
+    this.connection.heap.collect()
+    return true
+  }
+
+  /** A run of places to be filled; undefined when none is free. */
+  takeRun(): Run | undefined {
+    const first = this.#runs.pop()
+    return first === undefined ? undefined : new Run(this.connection.heap, this.#handing, first)
+  }
+
+  /** Its call was answered, or never made: what the store did not take is freed. */
+  giveRun(run: Run, wasTaken: boolean): void {
+    if (!wasTaken) for (let place = run.first; place < run.end; place++) this.#takeBack(place)
+    this.#runs.push(run.first)
+  }
+
+  /** The server takes out what it takes over. */
+  #takeBack(place: number): void {
+    const document = this.#handing.at(place)
+    if (document === undefined || document === null) return
+    this.#handing.set(place, null)
+    this.connection.heap.free(document)
+  }
+}
+
+/** Documents that one call hands over. */
+export class Run {
+  end: number
+
+  constructor(private readonly heap: ObjectHeap, private readonly handing: View<typeof Reader>['handing'], readonly first: number) {
+    this.end = first
+  }
+
+  get isFull(): boolean {
+    return this.end === this.first + RUN_PLACES
+  }
+
+  /** What the call is given. */
+  get argument(): number {
+    return runOf(this.first, this.end - this.first)
+  }
+
+  add(key: string, body: Json): void {
+    this.handing.set(this.end, this.heap.new(Document, { place: this.end + 1, key, body }))
+    this.end++
   }
 }

@@ -1,7 +1,7 @@
 // The store's server: takes over documents, keeps indexes, answers with pointers.
 import { type Address, addressOf, type ObjectHeap, plain, RpcError, serve, type Server, type ServerConnection, type ServerOptions, type View } from 'rpcool'
 import { Limbo, type Holder } from './limbo.js'
-import { type DocumentView, DocumentService, type Reader, type SearchValue } from './service.js'
+import { type DocumentView, DocumentService, placesOf, type Reader, type SearchValue } from './service.js'
 import { SharedDocuments, walk } from './shared-documents.js'
 import type { IndexKind } from './store/indexes.js'
 import { DocumentStore } from './store/store.js'
@@ -38,7 +38,7 @@ const HEAP_BYTES_DEFAULT = 2 ** 30
  */
 const RESERVE = 1 / 16
 /** At least so many documents are put between looks at what is left: a look takes as long as a hundred of them. */
-const LOOK_EVERY = 64
+const LOOK_EVERY = 8
 /** What is left is looked at again before so large documents could have filled a quarter of it. */
 const LARGE_DOCUMENT_BYTES = 16 * 1024
 const SHARED_BYTES_MAX = 2 ** 32
@@ -122,6 +122,7 @@ class StoreState {
         return this.mode
       },
       put: (document, { heap }) => refusing(() => this.#put(document, heap)),
+      putRun: (run, { heap }) => refusing(() => this.#putRun(run, this.#client(heap))),
       get: ({ key, ticket }, { heap }) => {
         this.#sends(heap, ticket)
         const address = store.get(key)
@@ -179,14 +180,40 @@ class StoreState {
   }
 
   #put(document: DocumentView, heap: ObjectHeap): boolean {
-    if (document.body === undefined) throw new RangeError('a document has a body: any JSON value')
-    const { key } = document
+    const { key, body } = document
+    if (body === undefined) throw new RangeError('a document has a body: any JSON value')
     if (this.mode === 'isolated') {
       const copy = this.#copy(document)
-      return this.#keep(key, copy, undefined)
+      return this.#keep(key, copy, copy.body)
     }
     if (--this.#untilLook <= 0) this.#requireRoom()
-    return this.#keep(key, document, this.#client(heap))
+    const replaces = this.#keep(key, document, body)
+    // Ours from here on, also should the client die before it hears of it.
+    const { place } = document
+    if (place > 0) this.#client(heap).reader?.handing.set(place - 1, null)
+    return replaces
+  }
+
+  /** One that cannot be put stays where it is, and does not keep the others from being put. */
+  #putRun(run: number, { reader }: Client): void {
+    if (this.mode !== 'trusting' || reader === undefined) throw new RpcError('FAILED_PRECONDITION', 'runs of documents are put into an open, trusting store')
+    const { handing } = reader
+    const { first, end } = placesOf(run)
+    let failed: Error | undefined
+    for (let place = first; place < end; place++) {
+      try {
+        const document = handing.at(place)
+        const body = document?.body
+        if (document === undefined || document === null || body === undefined) throw new RangeError(`there is no document in place ${place}`)
+        if (--this.#untilLook <= 0) this.#requireRoom()
+        this.#keep(document.key, document, body)
+        handing.set(place, null)
+      } catch (error) {
+        if (!RpcError.is(error) && !(error instanceof RangeError)) throw error
+        failed ??= error
+      }
+    }
+    if (failed !== undefined) throw failed
   }
 
   /** Of a heap that clients fill by themselves. */
@@ -201,12 +228,10 @@ class StoreState {
     this.#untilLook = Math.max(LOOK_EVERY, left / 4 / LARGE_DOCUMENT_BYTES)
   }
 
-  #keep(key: string, document: DocumentView, client: Client | undefined): boolean {
+  /** @returns whether it took the place of another document. */
+  #keep(key: string, document: DocumentView, body: unknown): boolean {
     const address = addressOf(document)
-    const replaced = this.store.put(key, address)
-    // Ours from here on, also should the client die before it hears of it.
-    const { place } = document
-    if (client !== undefined && place > 0) client.reader?.handing.set(place - 1, null)
+    const replaced = this.store.put(key, address, body)
     if (replaced === undefined) return false
     if (replaced !== address) this.limbo.add(replaced)
     return true

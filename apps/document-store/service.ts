@@ -1,8 +1,24 @@
 // What the store's server and its clients agree on.
 import { array, bool, f64, json, list, method, nothing, numbers, optional, ref, service, struct, text, u32, union, type View } from 'rpcool'
 
+/** Documents that one client puts one by one at once. */
+export const SINGLE_PLACES = 64
+/** Documents that are handed over by one call. */
+export const RUN_PLACES = 32
+/** Such calls in flight at once: while the server collects its garbage, the client goes on. */
+export const RUNS = 16
 /** Documents whose hand-over one client has under way at once, and that are cleaned up after when it dies. */
-export const HANDING_MAX = 64
+export const HANDING_MAX = SINGLE_PLACES + RUNS * RUN_PLACES
+
+/** A run of places in {@link Reader.handing}, as one number. */
+export function runOf(first: number, count: number): number {
+  return first << 8 | count
+}
+
+export function placesOf(run: number): { readonly first: number, readonly end: number } {
+  const first = run >>> 8
+  return { first, end: first + (run & 0xff) }
+}
 
 /** A document where it lies: its key, and any JSON value. */
 export const Document = struct('Document', {
@@ -59,5 +75,7 @@ export const DocumentService = service('document-store', {
   dropIndex: method(12, text, bool),
   indexes: method(13, nothing, list(IndexValue)),
   clear: method(14, nothing, u32),
+  /** Puts the documents in a run of the client's places, see {@link runOf}. Those that the store did not take are left there. */
+  putRun: method(16, u32, nothing),
   stats: method(15, nothing, struct('Stats', { documents: u32, awaitingRelease: u32, heapBytes: f64, freeBytes: f64, liveBytes: f64 })),
 })

@@ -61,9 +61,9 @@ export class DocumentStore<D> {
     return id < 0 ? undefined : this.#stored[id]
   }
 
-  /** Stores a document under its key; answers the one that it replaces. */
-  put(key: string, document: D): D | undefined {
-    this.#readIndexed(document)
+  /** Stores a document, whose body this is, under its key; answers the one that it replaces. */
+  put(key: string, document: D, body: unknown = this.#documents.body(document)): D | undefined {
+    this.#readIndexed(body)
     const entering = this.#entering
     const unused = this.#free.length > 0 ? this.#free.at(-1)! : this.#stored.length
     const id = this.#ids.enter(key, unused)
@@ -96,7 +96,7 @@ export class DocumentStore<D> {
     const document = id < 0 ? undefined : this.#stored[id]
     if (document === undefined) return false
     this.#documents.assign(document, path, value)
-    this.#readIndexed(document)
+    this.#readIndexed(this.#documents.body(document))
     for (const [i, [index]] of this.#entering.entries()) {
       if (!touches(path, index.path)) continue
       index.remove(id)
@@ -106,9 +106,7 @@ export class DocumentStore<D> {
   }
 
   /** Before anything is changed: a document that cannot be read must leave the indexes as they were. */
-  #readIndexed(document: D): void {
-    if (this.#entering.length === 0) return
-    const body = this.#documents.body(document)
+  #readIndexed(body: unknown): void {
     for (let i = 0; i < this.#entering.length; i++) this.#read[i] = this.#entering[i]![1](body)
   }
 

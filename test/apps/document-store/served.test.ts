@@ -2,7 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { addressOf } from '../../../src/index.js'
+import { addressOf, connect } from '../../../src/index.js'
+import { locationOf } from '../../../src/objects/index.js'
+import { Document, DocumentService, type DocumentView, HANDING_MAX, Reader, runOf } from '../../../apps/document-store/service.js'
+import type { Json } from '../../../apps/document-store/store/values.js'
 import { openStore, type StoreClient } from '../../../apps/document-store/client.js'
 import { type Commanded, errorOf, Ground } from '../../support/ground.js'
 import { follow, history } from './histories.js'
@@ -133,6 +136,41 @@ for (const mode of ['trusting', 'isolated'] as const) {
     assert.equal(await client.clear(), 500)
   })
 
+  test(`${mode}: a bulk load in which something is no document keeps what came before, and loses no memory`, async (t) => {
+    await using ground = await Ground.open(t)
+    const { server, client } = await started(ground)
+    function* entries(bad: number): Iterable<readonly [string, Json]> {
+      for (let i = 0; i < 1000; i++) yield [`k${i}`, i === bad ? { i, bad: 1n as unknown as Json } : { i, text: `number ${i}, a text that takes a record` }]
+    }
+    const load = async (): Promise<Stats> => {
+      assert.throws(() => client.sync.putAll(entries(777)), /bigint/)
+      assert.equal(client.sync.count({}), 777)
+      assert.equal(await client.clear(), 777)
+      await ground.until('everything deleted to be freed', async () => (await statsOf(server)).awaitingRelease === 0)
+      return await statsOf(server)
+    }
+    const before = await load()
+    for (let i = 0; i < 5; i++) assert.ok((await load()).liveBlocks <= before.liveBlocks)
+    client.sync.putAll(entries(-1))
+    assert.equal(client.sync.count({}), 1000)
+  })
+
+  test(`${mode}: a bulk load that does not fit is an error, and what was not taken is freed`, async (t) => {
+    await using ground = await Ground.open(t)
+    const { client } = await started(ground, 2 << 20)
+    const load = async (): Promise<number> => {
+      assert.throws(() => client.sync.putAll(Array.from({ length: 5000 }, (_, i) => [`k${i}`, { text: 'x'.repeat(1000), i }] as const)),
+        (error: { code: string }) => error.code === 'RESOURCE_EXHAUSTED')
+      return await client.clear()
+    }
+    const first = await load()
+    assert.ok(first > 100)
+    for (let i = 0; i < 5; i++) {
+      const again = await load()
+      assert.ok(again > first / 2, `${again} documents, ${first} at first`)
+    }
+  })
+
   test(`${mode}: a full heap is an error, and what is deleted makes room again`, async (t) => {
     await using ground = await Ground.open(t)
     const { client } = await started(ground, 2 << 20)
@@ -154,3 +192,49 @@ for (const mode of ['trusting', 'isolated'] as const) {
     assert.ok(again > first / 2, `${again} documents, ${first} at first`)
   })
 }
+
+test('trusting: a run of places that are empty, spoiled or not there is refused, and its other documents are put', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.child(SERVER, ground.channel, 'trusting', String(64 << 20))
+  const client = ground.owns(await openStore(ground.channel))
+  const liar = ground.owns(await connect(ground.channel, DocumentService))
+  assert.equal((await errorOf(liar.putRun(runOf(0, 1)))).code, 'FAILED_PRECONDITION')
+  const reader = liar.heap.new(Reader, { released: 0, handing: Array.from({ length: HANDING_MAX }, () => null) })
+  await liar.open(reader)
+  const hand = (place: number, key: string): DocumentView => {
+    const document = liar.heap.new(Document, { place: 0, key, body: { key } })
+    reader.handing.set(place, document)
+    return document
+  }
+  hand(3, 'a')
+  hand(5, 'b')
+  assert.match((await errorOf(liar.putRun(runOf(3, 3)))).message, /no document in place 4/)
+  assert.equal(client.sync.count({}), 2)
+  assert.ok([3, 4, 5].every((place) => reader.handing.at(place) === null))
+  hand(0, 'c')
+  const { region, word } = locationOf(hand(1, 'spoiled'))
+  hand(2, 'd')
+  region.i32[word] = 0x1234_5678
+  assert.match((await errorOf(liar.putRun(runOf(0, 3)))).message, /expected an object of struct Document/)
+  assert.equal(client.sync.count({}), 4)
+  for (const run of [runOf(HANDING_MAX, 1), runOf(HANDING_MAX - 1, 2), 0xffff_ffff]) assert.equal((await errorOf(liar.putRun(run))).code, 'INVALID_ARGUMENT')
+  await liar.putRun(runOf(9, 0))
+  assert.equal(client.sync.count({}), 4)
+})
+
+test('trusting: entries that put in bulk themselves are served, and refused before they would wait for each other', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.child(SERVER, ground.channel, 'trusting', String(64 << 20))
+  const client = ground.owns(await openStore(ground.channel))
+  let deepest = 0
+  function* nested(depth: number): Iterable<readonly [string, Json]> {
+    yield [`first ${depth}`, { depth }]
+    deepest = Math.max(deepest, depth)
+    if (depth < 40) client.sync.putAll(nested(depth + 1))
+    yield [`last ${depth}`, { depth }]
+  }
+  assert.throws(() => client.sync.putAll(nested(0)), /entries of other ones/)
+  assert.ok(deepest > 4 && deepest < 40, `${deepest} deep`)
+  client.sync.putAll([['after', { depth: -1 }]])
+  assert.equal(client.sync.count({ depth: -1 }), 1)
+})

@@ -1,0 +1,121 @@
+// Many documents put, as many in flight as the connection carries.
+import { RpcError } from 'rpcool'
+import type { Handed, Link, Run } from './link.js'
+import type { Json } from './store/values.js'
+
+export interface Bulk {
+  /** Throws what is wrong with the document, or RpcError when the store is gone. */
+  put(key: string, body: Json): void
+  /** Waits for all answers; returns the first error. */
+  end(): RpcError | undefined
+}
+
+/** Into a trusting store documents go by the run, into an isolated one, which copies them from memory of their call, one by one. */
+export function bulkPut(link: Link): Bulk {
+  return link.mode === 'trusting' ? new BulkOfRuns(link) : new BulkOfCalls(link)
+}
+
+interface Answers {
+  wait(): void
+  poll(onResult: () => void): number
+}
+
+/** What was handed over, the oldest first, and what became of it. */
+class InFlight<T> {
+  readonly #handed: T[] = []
+  failed: RpcError | undefined
+
+  /** @param settle called for each when it is answered, with whether the store took it. */
+  constructor(private readonly answers: Answers, private readonly settle: (handed: T, wasTaken: boolean) => void) {}
+
+  get isEmpty(): boolean {
+    return this.#handed.length === 0
+  }
+
+  add(handed: T): void {
+    this.#handed.push(handed)
+  }
+
+  /** Blocks until at least one is answered. */
+  take(): void {
+    this.answers.wait()
+    try {
+      this.answers.poll(() => this.#settleFirst(true))
+    } catch (error) {
+      if (!RpcError.is(error)) throw error
+      // The failed one is behind those that were handed over.
+      this.#settleFirst(false)
+      this.failed ??= error
+    }
+  }
+
+  #settleFirst(wasTaken: boolean): void {
+    const handed = this.#handed.shift()
+    if (handed !== undefined) this.settle(handed, wasTaken)
+  }
+}
+
+class BulkOfRuns implements Bulk {
+  readonly #link: Link
+  readonly #pipeline
+  readonly #inFlight: InFlight<Run>
+  #run: Run | undefined
+
+  constructor(link: Link) {
+    this.#link = link
+    this.#pipeline = link.connection.pipeline('putRun')
+    this.#inFlight = new InFlight(this.#pipeline, (run: Run, wasTaken) => link.giveRun(run, wasTaken))
+  }
+
+  put(key: string, body: Json): void {
+    const run = this.#run ??= this.#freeRun()
+    run.add(key, body)
+    if (run.isFull) this.#send()
+  }
+
+  end(): RpcError | undefined {
+    this.#send()
+    while (!this.#inFlight.isEmpty) this.#inFlight.take()
+    return this.#inFlight.failed
+  }
+
+  #freeRun(): Run {
+    for (;;) {
+      const run = this.#link.takeRun()
+      if (run !== undefined) return run
+      if (this.#inFlight.isEmpty) throw new RpcError('FAILED_PRECONDITION', 'putAll is called while the entries of other ones are being made')
+      this.#inFlight.take()
+    }
+  }
+
+  #send(): void {
+    const run = this.#run
+    if (run === undefined) return
+    this.#run = undefined
+    while (!this.#pipeline.submit(run.argument)) this.#inFlight.take()
+    this.#inFlight.add(run)
+  }
+}
+
+class BulkOfCalls implements Bulk {
+  readonly #link: Link
+  readonly #pipeline
+  readonly #inFlight: InFlight<Handed>
+
+  constructor(link: Link) {
+    this.#link = link
+    this.#pipeline = link.connection.pipeline('put')
+    this.#inFlight = new InFlight(this.#pipeline, (handed: Handed) => handed.settle())
+  }
+
+  put(key: string, body: Json): void {
+    const handed = this.#link.hand(key, body)
+    while (!this.#pipeline.submit(handed.argument)) this.#inFlight.take()
+    this.#inFlight.add(handed)
+  }
+
+  end(): RpcError | undefined {
+    while (!this.#inFlight.isEmpty) this.#inFlight.take()
+    return this.#inFlight.failed
+  }
+}
