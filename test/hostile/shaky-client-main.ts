@@ -32,7 +32,7 @@ async function attack(): Promise<ShakyFigures> {
   const scribble = async (address: number, length: number): Promise<number> => {
     const child = spawn(await compiledProgram('test/hostile', 'scribbler'), [process.pid, address, length, ms, seed].map(String), { stdio: ['ignore', 'pipe', 'inherit'] })
     const [written] = await Promise.all([text(child.stdout), once(child, 'exit')])
-    return Number(written)
+    return Number(written.split(' ')[0])
   }
   const writing = Promise.all([scribble(scope.address, scope.usedBytes), scribble(other.address, other.usedBytes)])
   let over = false
