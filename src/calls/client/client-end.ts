@@ -116,11 +116,13 @@ export class ClientEnd extends SyncEnd {
 
   /** Ends the connection on this side; calls in flight reject. Idempotent. */
   close(error: RpcError): void {
-    if (this.gone !== undefined) return
-    this.announceClosing()
-    this.doorbell.close()
-    this.closeScopes()
-    this.#fail(error)
+    if (this.gone === undefined) {
+      this.announceClosing()
+      this.doorbell.close()
+      this.closeScopes()
+      this.#fail(error)
+    }
+    // Also when the server went first: what the sealer gave is held until now.
     this.seals?.close()
   }
 

@@ -63,8 +63,8 @@ for (const target of [...TARGETS, 'everything'] as const) {
       assert.deepEqual(unexpected, [])
       assert.deepEqual(failures.filter((one) => !one.startsWith('RpcError')).slice(0, 3), [])
       for (const one of target === 'everything' ? TARGETS : [target]) {
-        if (one === 'doorbell') assert.ok(rings > 20)
-        else assert.ok(writes[one]! > 100, `${one}: ${writes[one]} writes`)
+        if (one === 'doorbell') assert.ok(rings > 0)
+        else assert.ok(writes[one]! > 20, `${one}: ${writes[one]} writes`)
       }
       if (target === 'heap' || target === 'sealed pages') assert.ok(seen.size > 3, 'the handlers saw arguments that were rewritten')
       if (target === 'sealed pages') assert.ok(unprotected > 0, 'arguments without isolation change, and that is seen')

@@ -7,6 +7,7 @@ import { connect, type Connection, SealedError, serve, type Server } from '../..
 import { Commanded, errorOf } from '../../support/ground.js'
 import { Paper, SealedService } from '../../support/sealed-service.js'
 import { writable } from '../../support/writable.js'
+import { leakCheck } from './ground.js'
 import { serviceProcess } from './services.js'
 
 let channels = 0
@@ -64,6 +65,21 @@ test('the server dies holding seals: calls reject, and the client gets its pages
   assert.equal(scope.isSealed, false)
   await until('the pages', () => writable(scope.address + 4000))
   paper.value = 2
+})
+
+test('servers that die sealed cost their client nothing that outlives the connection', async (t) => {
+  // The link to the daemon stays.
+  await errorOf(connect(nextChannel(), SealedService))
+  const check = leakCheck()
+  for (let i = 0; i < 3; i++) {
+    const { server, conn } = await remote(t)
+    const call = errorOf(conn.hold({ value: 1, body: 'text' }))
+    await until('the handler', async () => await server.ask('waiting') === 1)
+    await server.kill()
+    assert.equal((await call).code, 'UNAVAILABLE')
+    await conn.close()
+  }
+  await check()
 })
 
 test('the client dies sealed: the handler reads on, and the server gives everything back', async (t) => {

@@ -244,17 +244,26 @@ export class ArgumentSeals implements ScopeSealer, SealReleaser {
     if (this.#answered.length > 0 || this.#releasing !== null) this.#timer = setTimeout(() => this.#late(), RELEASE_MS)
   }
 
-  /** Asks for the release of all that is answered, unless a release is under way. */
+  /**
+   * Asks for the release of all that is answered, unless a release is under way. Nobody waits for it: what cannot be asked for, because the
+   * other end is gone, is told to whoever needs the pages.
+   */
   #release(): void {
     if (this.#releasing !== null) this.#settle(false)
     if (this.#releasing !== null || this.#answered.length === 0 || !this.#open) return
-    const batch = this.#answered
-    this.#answered = []
-    for (const argument of batch) {
-      argument.stage = Stage.RELEASING
-      this.authority.queueRelease(argument.index)
+    const answered = this.#answered
+    const batch: SealedArgument[] = []
+    try {
+      for (const argument of answered) {
+        this.authority.queueRelease(argument.index)
+        argument.stage = Stage.RELEASING
+        batch.push(argument)
+      }
+    } catch (error) {
+      if (!RpcError.is(error)) throw error
     }
-    this.#releasing = { ticket: this.flush(), batch }
+    this.#answered = answered.slice(batch.length)
+    if (batch.length > 0) this.#releasing = { ticket: this.flush(), batch }
   }
 
   #settle(wait: boolean): void {

@@ -36,7 +36,7 @@ export interface RequestedGrant {
   readonly base: Address
   readonly byteLength: number
   readonly strength: Strength
-  /** The sealer found this process at something that breaks seals. */
+  /** The sealer found this process at something that breaks seals, or the receiver, who can write this too, says so. */
   readonly isBroken: () => boolean
   /** Called once, by `close`. */
   readonly closed: () => void
@@ -86,6 +86,9 @@ export class RequestedAuthority implements SealAuthority {
   queueSeal(address: number, byteLength: number): number {
     const page = this.#state.pageOf(address, byteLength)
     this.#checkRoom()
+    if (this.#grant.isBroken()) {
+      throw new RpcError('FAILED_PRECONDITION', 'the sealer found that this process mapped the heap a second time or punched it: its seals do not count any more')
+    }
     const index = this.#state.take()
     this.#write(SEAL_REQUEST, page, byteLength / PAGE_BYTES, index)
     return index
@@ -151,9 +154,6 @@ export class RequestedAuthority implements SealAuthority {
   #checkRoom(): void {
     if (!this.#open) throw new RpcError('FAILED_PRECONDITION', 'the seals of this connection are closed')
     if (this.#gone) throw new RpcError('UNAVAILABLE', 'the other end is gone: nothing can be sealed for it')
-    if (this.#grant.isBroken()) {
-      throw new RpcError('FAILED_PRECONDITION', 'the sealer found that this process mapped the heap a second time or punched it: its seals do not count any more')
-    }
     if (this.#written - this.#settled <= this.#mask) return
     this.#settle()
     if (this.#written - this.#settled <= this.#mask) return
