@@ -198,7 +198,7 @@ async function provoke(verifier: SealVerifier, memory: Uint8Array, go: () => voi
   return verifier.held(0) ? 'not held' : 'noticed'
 }
 
-function asAttacker(command: readonly string[]): [program: string, args: readonly string[]] {
+export function asAttacker(command: readonly string[]): [program: string, args: readonly string[]] {
   if (!isRoot) return [command[0]!, command.slice(1)]
   return ['setpriv', ['--reuid', String(ATTACKER_UID), '--regid', String(ATTACKER_UID), '--clear-groups', '--', ...command]]
 }
