@@ -37,7 +37,7 @@ test('what does not fit is refused, and damaged numbers are an error', () => {
     assert.throws(() => { series.small = bad as never }, { code: 'INVALID_ARGUMENT' })
   }
   assert.throws(() => { series.wide = new Float64Array(2) as never }, { code: 'INVALID_ARGUMENT' })
-  assert.throws(() => unsafeNumbers(series, 'name'), /is not a numbers field/)
+  assert.throws(() => unsafeNumbers(series, 'name'), /is not a field of numbers/)
   assert.throws(() => numbers(text as never), { code: 'INVALID_ARGUMENT' })
   const { region, word } = locationOf(series)
   const pointer = word + 4
@@ -69,5 +69,5 @@ test('numbers and bytes are read into an array that is used again', () => {
   assert.deepEqual([...short], [0, 0])
   assert.throws(() => readInto(block, 'values', new Float32Array(8) as never), { code: 'INVALID_ARGUMENT' })
   assert.throws(() => readInto(block, 'raw', new Uint16Array(8) as never), { code: 'INVALID_ARGUMENT' })
-  assert.throws(() => readInto(block, 'name', raw as never), /is not a bytes or numbers field/)
+  assert.throws(() => readInto(block, 'name', raw as never), /is not a field of bytes or numbers/)
 })

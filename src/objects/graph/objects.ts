@@ -118,11 +118,13 @@ export function readInto<V extends object, Field extends keyof V & string>(view:
 }
 
 /** Where a field of one of the kinds lies; -1 in an object of an older version, which lacks it. */
-function placeOf(view: object, field: string, ...kinds: string[]): { readonly codec: Codec, readonly region: Region, readonly p: number } {
+function placeOf(view: object, field: string, kind: string, otherKind = kind): { readonly codec: Codec, readonly region: Region, readonly p: number } {
   const located = requireView(view)
   const codec = codecOf(located[TYPE] as AnyType)
-  const place = codec instanceof StructCodec ? codec.layout.fields.find(({ name }) => name === field) : undefined
-  if (place === undefined || !kinds.includes(place.type.kind)) throw new RpcError('INVALID_ARGUMENT', `${codec.type.label}.${field} is not a ${kinds.join(' or ')} field`)
+  const place = codec instanceof StructCodec ? codec.layout.byName.get(field) : undefined
+  if (place === undefined || (place.type.kind !== kind && place.type.kind !== otherKind)) {
+    throw new RpcError('INVALID_ARGUMENT', `${codec.type.label}.${field} is not a field of ${kind === otherKind ? kind : `${kind} or ${otherKind}`}`)
+  }
   const isThere = sizeOfView(located, codec as StructCodec) >= place.endWords
   return { codec: place.codec, region: located[REGION], p: isThere ? located[WORD] + place.offset / 4 : -1 }
 }

@@ -10,7 +10,8 @@ import { allocatorOf, damaged, mismatch } from '../problems.js'
 import { freePointer } from '../text/write.js'
 import type { BytesType } from '../types.js'
 
-const HEADER_WORDS = 2
+/** @internal Words of a record before its bytes. */
+export const HEADER_WORDS = 2
 const MAX_BYTES = 0xffff_0000
 
 interface Span {
@@ -47,19 +48,24 @@ export function liveBytes(region: Region, p: number): Uint8Array {
   return span === undefined || span.length === 0 ? new Uint8Array(0) : span.region.u8.subarray(span.start, span.start + span.length)
 }
 
-/** Writes a record and returns its word in the source's region, or -1 for no bytes. */
-function store(source: Source, value: Uint8Array, where: string): number {
-  const { length } = value
+/** @internal Makes a record for so many bytes, which its maker fills in. Returns its word in the source's region, or -1 for no bytes. */
+export function makeRecord(source: Source, length: number, where: string): number {
   if (length === 0) return -1
   if (length > MAX_BYTES) throw new RpcError('INVALID_ARGUMENT', `${where}: ${length} bytes are more than ${MAX_BYTES}`)
   const w = source.allocate(HEADER_WORDS * 4 + ((length + 7) & -8))
-  const { i32, u8 } = source.region
+  const { i32 } = source.region
   i32[w] = length
   i32[w + 1] = 0
   const end = w + HEADER_WORDS + ((length + 7) >>> 3) * 2
   i32[end - 2] = 0
   i32[end - 1] = 0
-  u8.set(value, (w + HEADER_WORDS) * 4)
+  return w
+}
+
+/** Writes a record and returns its word in the source's region, or -1 for no bytes. */
+function store(source: Source, value: Uint8Array, where: string): number {
+  const w = makeRecord(source, value.length, where)
+  if (w >= 0) source.region.u8.set(value, (w + HEADER_WORDS) * 4)
   return w
 }
 
@@ -68,8 +74,8 @@ export abstract class BlockCodec extends Codec {
   readonly bytes = 8
   readonly align = 8
 
-  /** The bytes of a value, checked; they are copied from there. */
-  protected abstract bytesOf(value: unknown, where: string): Uint8Array
+  /** Checks a value and writes its record. Returns the record's word in the source's region, or -1 for no bytes. */
+  protected abstract storeValue(source: Source, value: unknown, where: string): number
   /** The value of bytes in private memory, which become its own. */
   protected abstract fromBytes(bytes: Uint8Array): unknown
 
@@ -96,7 +102,7 @@ export abstract class BlockCodec extends Codec {
     const a = region.i32
     const lo = a[p]! | 0
     const hi = a[p + 1]! | 0
-    const w = store(allocator, this.bytesOf(value, where), where)
+    const w = this.storeValue(allocator, value, where)
     willChange(region, p, 2)
     point(allocator, w, a, p)
     if (lo !== 0 || hi !== 0) freePointer(allocator, region, lo, hi)
@@ -119,7 +125,7 @@ export abstract class BlockCodec extends Codec {
   }
 
   override writeCell(build: Build, value: unknown, out: Int32Array, index: number, where: string): boolean {
-    const w = store(build, this.bytesOf(value, where), where)
+    const w = this.storeValue(build, value, where)
     point(build, w, out, index)
     return w >= 0
   }
@@ -136,9 +142,9 @@ function point({ region }: Source, word: number, out: Int32Array, index: number)
 }
 
 class BytesCodec extends BlockCodec {
-  protected bytesOf(value: unknown, where: string): Uint8Array {
+  protected storeValue(source: Source, value: unknown, where: string): number {
     if (!(value instanceof Uint8Array)) mismatch(where, 'a Uint8Array', value)
-    return value
+    return store(source, value, where)
   }
 
   protected fromBytes(bytes: Uint8Array): Uint8Array {

@@ -1,7 +1,8 @@
 // Numbers in shared memory lie as bytes do (bytes.ts), side by side in their own width, little endian.
 import { RpcError } from '../../base/errors.js'
 import type { Region } from '../../memory/region.js'
-import { BlockCodec, liveBytes } from './bytes.js'
+import { BlockCodec, HEADER_WORDS, liveBytes, makeRecord } from './bytes.js'
+import type { Source } from '../graph/build.js'
 import { CODEC, codecOf, once, type Describer, type TypeNode } from '../codec.js'
 import { damaged, mismatch } from '../problems.js'
 import { gathered, requireElement } from './elements.js'
@@ -31,9 +32,19 @@ export class NumbersCodec extends BlockCodec {
     this.#class = CLASSES[type.element.kind]
   }
 
-  protected bytesOf(value: unknown, where: string): Uint8Array {
+  protected storeValue(source: Source, value: unknown, where: string): number {
     const numbers = value instanceof this.#class ? value : this.#take(value, where)
-    return new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength)
+    const w = makeRecord(source, numbers.byteLength, where)
+    if (w < 0) return w
+    const { region } = source
+    const at = (w + HEADER_WORDS) * 4
+    // Between arrays of one kind `set` is a copy of memory, and needs no view of the bytes, which is dearer than copying a page.
+    if (numbers instanceof Float64Array) region.f64.set(numbers, at >>> 3)
+    else if (numbers instanceof Float32Array) region.f32.set(numbers, at >>> 2)
+    else if (numbers instanceof Int32Array) region.i32.set(numbers, at >>> 2)
+    else if (numbers instanceof Uint8Array) region.u8.set(numbers, at)
+    else region.u8.set(new Uint8Array(numbers.buffer, numbers.byteOffset, numbers.byteLength), at)
+    return w
   }
 
   /** Numbers one by one, each checked as a field of the type checks it. */

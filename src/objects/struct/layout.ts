@@ -24,6 +24,7 @@ export interface Field {
 
 export interface StructLayout {
   readonly fields: readonly Field[]
+  readonly byName: ReadonlyMap<string, Field>
   readonly words: number
   /** The first word of every object of this very version. */
   readonly header: number
@@ -74,7 +75,7 @@ export function layOut(name: string, fields: object): StructLayout {
   })
   const words = roundUp(offset, 8) / 4
   if (words > MAX_STRUCT_WORDS) throw new RpcError('INVALID_ARGUMENT', `${name} takes ${words} words; a struct has at most ${MAX_STRUCT_WORDS}: use list(…) or bytes`)
-  return { fields: placed, words, header: (hashOfName(name) << 16) | words }
+  return { fields: placed, byName: new Map(placed.map((field) => [field.name, field])), words, header: (hashOfName(name) << 16) | words }
 }
 
 const namesByHash = new Map<number, string>()

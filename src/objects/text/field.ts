@@ -39,7 +39,7 @@ const right = new Units()
  */
 export function textField<const Fields extends object>(type: StructType<Fields>, field: TextFieldName<Fields>): TextField<View<StructType<Fields>>> {
   const codec = codecOf(type)
-  const place = codec instanceof StructCodec ? codec.layout.fields.find(({ name }) => name === field) : undefined
+  const place = codec instanceof StructCodec ? codec.layout.byName.get(field) : undefined
   if (place === undefined || place.type.kind !== 'text') throw new RpcError('INVALID_ARGUMENT', `${type.label}.${field} is not a text field`)
   const offset = place.offset / 4
   const { endWords } = place

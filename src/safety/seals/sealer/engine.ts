@@ -1,6 +1,7 @@
 import { RELEASE_REQUEST, SEAL_REQUEST, SealOutcome } from '../../../layout/seal-layout.js'
 import type { DescriptorWriter } from '../descriptors.js'
-import { PageRuns, type SealTable } from './seal-table.js'
+import { PageRuns } from '../page-runs.js'
+import type { SealTable } from './seal-table.js'
 
 /** Makes pages of the sender unwritable, or writable again. Returns an errno; the range may then be half done. */
 export type Protect = (page: number, pages: number, protect: boolean) => number

@@ -4,67 +4,6 @@ import { SealOutcome } from '../../../layout/seal-layout.js'
 /** What became of a request, one of {@link SealOutcome}. */
 export type Outcome = (typeof SealOutcome)[keyof typeof SealOutcome]
 
-/** Runs of pages: adjacent ranges that were added one after the other are one run. */
-export class PageRuns {
-  #page = new Uint32Array(64)
-  #pages = new Uint32Array(64)
-  #count = 0
-  /** The page behind the last run. */
-  #end = 0
-  #sorted = true
-
-  get count(): number {
-    return this.#count
-  }
-
-  clear(): void {
-    this.#count = 0
-    this.#end = 0
-    this.#sorted = true
-  }
-
-  add(page: number, pages: number): void {
-    if (this.#count > 0 && page === this.#end) {
-      this.#pages[this.#count - 1]! += pages
-      this.#end = page + pages
-      return
-    }
-    if (this.#count === this.#page.length) this.#grow()
-    this.#sorted &&= page >= this.#end
-    this.#page[this.#count] = page
-    this.#pages[this.#count] = pages
-    this.#count++
-    this.#end = page + pages
-  }
-
-  /** Brings ranges that were added in any order together. They must not overlap. */
-  merge(): void {
-    if (this.#sorted) return
-    // A heap has at most 2^20 pages: start and length together fit a double's 53 bits, and sort by the start.
-    const packed = Float64Array.from({ length: this.#count }, (_, i) => this.page(i) * PACKING + this.pages(i)).sort()
-    this.clear()
-    for (const one of packed) this.add(Math.floor(one / PACKING), one % PACKING)
-  }
-
-  page(index: number): number {
-    return this.#page[index]!
-  }
-
-  pages(index: number): number {
-    return this.#pages[index]!
-  }
-
-  #grow(): void {
-    const [page, pages] = [this.#page, this.#pages]
-    this.#page = new Uint32Array(page.length * 2)
-    this.#pages = new Uint32Array(page.length * 2)
-    this.#page.set(page)
-    this.#pages.set(pages)
-  }
-}
-
-const PACKING = 2 ** 21
-
 /**
  * Which page is sealed under which descriptor: the sealer's private truth. Pure: what the kernel is to do, and what is
  * written for others to see, is its caller's.

@@ -4,6 +4,7 @@ import {
   type ArgumentScope, CallScope, HeapScopes, type PageHeap, type Region, RELEASE_BATCH, Scope, type ScopeSealer, type SealReleaser,
 } from '../../../memory/index.js'
 import { type SealAuthority, type SealTicket, warmPages } from '../authority.js'
+import { PageRuns } from '../page-runs.js'
 
 /** Seals whose calls are answered are released at the latest so long after, in milliseconds: whoever writes to a page waits no longer. */
 const RELEASE_MS = 20
@@ -76,6 +77,8 @@ export class ArgumentSeals implements ScopeSealer, SealReleaser {
   /** For plain values; those here are not sealed. */
   readonly #free: CallScope[] = []
   #answered: SealedArgument[] = []
+  /** Released pages of plain values: they are written again soon. */
+  readonly #rewritten = new PageRuns()
   #releasing: { readonly ticket: SealTicket, readonly batch: readonly SealedArgument[] } | null = null
   #timer: NodeJS.Timeout | undefined
   #open = true
@@ -271,7 +274,9 @@ export class ArgumentSeals implements ScopeSealer, SealReleaser {
     if (releasing === null || (!wait && !this.isDone(releasing.ticket))) return
     this.wait(releasing.ticket)
     this.#releasing = null
-    const pages: number[] = []
+    const rewritten = this.#rewritten
+    rewritten.clear()
+    let pages = 0
     for (const argument of releasing.batch) {
       const { scope, index } = argument
       // One that its receiver did not mark complete stays sealed, and is tried again only when its scope is needed.
@@ -279,10 +284,21 @@ export class ArgumentSeals implements ScopeSealer, SealReleaser {
         argument.stage = Stage.ANSWERED
         continue
       }
-      if (scope instanceof CallScope && scope.usedBytes <= PAGE_BYTES) pages.push(scope.firstRegion.addressOf(scope.firstWord))
+      if (scope instanceof CallScope && scope.usedBytes <= PAGE_BYTES) {
+        rewritten.add((scope.firstRegion.addressOf(scope.firstWord) - this.heap.address) / PAGE_BYTES, 1)
+        pages++
+      }
       this.#ended(argument)
     }
-    if (pages.length >= WARM_MIN) warmRuns(Float64Array.from(pages).sort())
+    if (pages >= WARM_MIN) this.#warm(rewritten)
+  }
+
+  /** Those that lie together are made writable in one go, not by a fault each. */
+  #warm(runs: PageRuns): void {
+    runs.merge()
+    for (let i = 0; i < runs.count; i++) {
+      if (runs.pages(i) >= WARM_RUN_MIN) warmPages(this.heap.address + runs.page(i) * PAGE_BYTES, runs.pages(i) * PAGE_BYTES)
+    }
   }
 
   #ended(argument: SealedArgument): void {
@@ -291,14 +307,5 @@ export class ArgumentSeals implements ScopeSealer, SealReleaser {
     if (index >= 0) this.#byIndex[index] = undefined
     if (scope instanceof CallScope) this.giveBack(scope)
     else if (index >= 0) scope.released()
-  }
-}
-
-/** Pages of plain values are written again soon: those that lie together are made writable in one go, not by a fault each. */
-function warmRuns(pages: Float64Array): void {
-  for (let i = 0, start = 0; i < pages.length; i++) {
-    if (pages[i + 1] === pages[i]! + PAGE_BYTES) continue
-    if (i - start >= WARM_RUN_MIN - 1) warmPages(pages[start]!, (i - start + 1) * PAGE_BYTES)
-    start = i + 1
   }
 }
