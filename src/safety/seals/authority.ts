@@ -21,13 +21,14 @@ export interface SealAuthority extends Disposable {
    * Asks for a seal of whole pages; `address` and `byteLength` are multiples of the page size. Returns the index of its descriptor,
    * which goes with the call. The sender must not write there from now on.
    * @throws RpcError INVALID_ARGUMENT (not pages of this authority), RESOURCE_EXHAUSTED (all descriptors are in flight, or the queue is
-   * full: flush and wait), FAILED_PRECONDITION (closed, or the seals were broken).
+   * full: flush and wait), FAILED_PRECONDITION (closed, or the seals were broken), UNAVAILABLE (the other end is gone).
    */
   queueSeal(address: number, byteLength: number): number
 
   /**
    * Asks for a release. The index may be reused as soon as that is done.
-   * @throws RpcError INVALID_ARGUMENT (no such seal of this sender: released before, or never made), RESOURCE_EXHAUSTED (the queue is full).
+   * @throws RpcError INVALID_ARGUMENT (no such seal of this sender: released before, or never made), RESOURCE_EXHAUSTED (the queue is full),
+   * FAILED_PRECONDITION (closed), UNAVAILABLE (the other end is gone, and with it every seal).
    */
   queueRelease(index: number): void
 

@@ -5,11 +5,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runtimeDirectory } from '../../../src/control/index.js'
 
+/** The list is read in pieces while others change it: a lock that is held all the time may be missing from one reading. */
+const READINGS = 20
+
 /** The process of this runtime directory that runs a service of seals. */
 export function serviceProcess(name: 'sealer' | 'keeper'): number {
-  const lock = readFileSync('/proc/locks', 'latin1')
   const inode = spawnSync('stat', ['-c', '%i', join(runtimeDirectory(), `${name}.lock`)], { encoding: 'utf8' }).stdout.trim()
-  const line = lock.split('\n').find((one) => one.includes(`:${inode} `))
-  assert.ok(line !== undefined, `no ${name} runs`)
-  return Number(/^\d+: \S+\s+\S+\s+\S+\s+(\d+)/.exec(line)?.[1])
+  for (let reading = 0; reading < READINGS; reading++) {
+    const line = readFileSync('/proc/locks', 'latin1').split('\n').find((one) => one.includes(`:${inode} `))
+    if (line !== undefined) return Number(/^\d+: \S+\s+\S+\s+\S+\s+(\d+)/.exec(line)?.[1])
+  }
+  return assert.fail(`no ${name} runs`)
 }

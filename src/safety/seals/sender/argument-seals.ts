@@ -264,9 +264,12 @@ export class ArgumentSeals implements ScopeSealer, SealReleaser {
       }
     } catch (error) {
       if (!RpcError.is(error)) throw error
+      // With the other end every seal has gone.
+      if (error.code === 'UNAVAILABLE') return this.lost()
     }
     this.#answered = answered.slice(batch.length)
     if (batch.length > 0) this.#releasing = { ticket: this.flush(), batch }
+    return undefined
   }
 
   #settle(wait: boolean): void {
