@@ -31,6 +31,7 @@ constexpr uint64_t kMagic = 0x6c6f6f6350523131ull;
 constexpr uint32_t kTableVersion = 1;
 constexpr uint64_t kTableBytes = 8ull << 20;
 constexpr int kJoinAttempts = 100;
+constexpr size_t kHolesMax = 64;
 constexpr uint32_t kEntriesMax = (kTableBytes - 64) / 48;
 
 enum State : uint32_t { kFree = 0, kMapped = 1, kRevoked = 2 };
@@ -161,36 +162,47 @@ bool readTable(uint64_t address, Table* copy) {
          copy->magic == kMagic;
 }
 
-// A mapping that was there before this addon: a trusted launcher made it, and it can never be taken away. It counts as attached
-// for ever; the reservation goes around it.
-bool reserveAround(uint64_t address, uint64_t length, uint64_t hole, uint64_t holeLength) {
-  const uint64_t parts[2][2] = {{address, hole - address}, {hole + holeLength, address + length - hole - holeLength}};
-  for (const auto& part : parts) {
-    void* got = mmap(at(part[0]), part[1], PROT_NONE,
-                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-    if (got != at(part[0])) return false;
+// Mappings that were there before this addon: a trusted launcher made them, and they can never be taken away. They count as
+// attached for ever; the reservation goes around them. `holes` are by address, pairs of address and length, behind the table.
+bool reserveAround(uint64_t address, uint64_t length, const uint64_t* holes, size_t count) {
+  uint64_t start = address;
+  for (size_t i = 0; i <= count; i++) {
+    uint64_t end = i < count ? holes[2 * i] : address + length;
+    errno = EINVAL;
+    if (end < (i == 0 ? start + kTableBytes : start)) return false;
+    void* got = start == end ? at(start)
+                             : mmap(at(start), end - start, PROT_NONE,
+                                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    if (got != at(start)) return false;
+    if (i < count) start = end + holes[2 * i + 1];
   }
   return true;
 }
 
-// reserveWindow(address, length, hole, holeLength): `hole` is 0 unless a launcher mapped something there. True when this copy of the addon made the reservation, false when it joined one.
+// reserveWindow(address, length, holes): `holes` are what a launcher mapped there, pairs of 64-bit address and length, by
+// address. True when this copy of the addon made the reservation, false when it joined one.
 napi_value reserveWindow(napi_env env, napi_callback_info info) {
   Args args(env, info);
   uint64_t address = args.size(0, "address");
   uint64_t length = args.size(1, "length");
-  uint64_t hole = args.size(2, "hole");
-  uint64_t holeLength = args.size(3, "holeLength");
+  uint8_t* holeBytes;
+  size_t holeLength;
+  args.bytes(2, "holes", &holeBytes, &holeLength);
   if (!args.ok()) return nullptr;
+  uint64_t holes[2 * kHolesMax];
+  size_t count = holeLength / (2 * sizeof(uint64_t));
   napi_value out = nullptr;
   napi_get_boolean(env, false, &out);
   if (table != nullptr) return out;
   char where[64];
   describe(where, sizeof where, address, length);
+  if (count > kHolesMax) return throwErrno(env, E2BIG, "mmap", where);
+  memcpy(holes, holeBytes, count * 2 * sizeof(uint64_t));
   void* got = at(address);
-  if (hole == 0) {
+  if (count == 0) {
     got = mmap(at(address), length, PROT_NONE,
                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-  } else if (!reserveAround(address, length, hole, holeLength)) {
+  } else if (!reserveAround(address, length, holes, count)) {
     got = MAP_FAILED;
   }
   if (got != MAP_FAILED && got != at(address)) {
@@ -216,10 +228,10 @@ napi_value reserveWindow(napi_env env, napi_callback_info info) {
   Table* fresh = static_cast<Table*>(got);
   fresh->version = kTableVersion;
   fresh->windowLength = length;
-  if (hole != 0) {
-    fresh->entries[0] = {hole, holeLength, 0, 0, 1, kMapped, PROT_READ | PROT_WRITE};
-    fresh->used = 1;
+  for (size_t i = 0; i < count; i++) {
+    fresh->entries[i] = {holes[2 * i], holes[2 * i + 1], 0, 0, 1, kMapped, PROT_READ | PROT_WRITE};
   }
+  fresh->used = static_cast<uint32_t>(count);
   __atomic_store_n(&fresh->magic, kMagic, __ATOMIC_RELEASE);
   table = fresh;
   napi_get_boolean(env, true, &out);

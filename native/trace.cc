@@ -28,6 +28,7 @@ namespace {
 
 constexpr unsigned kCloseOnExec = 4;
 constexpr size_t kCallWords = 7;
+constexpr size_t kFdsMax = 64;
 constexpr int kStepsMax = 8;
 
 // Pointers to the NUL-ended strings of a block, ended by a null pointer. The caller frees it.
@@ -43,17 +44,15 @@ char** split(uint8_t* block, size_t length) {
 }
 
 // In the child: only calls that are safe after a fork of a process with threads. Returns an errno.
-int become(char** argv, char** env, int user, int first, int second) {
+int become(char** argv, char** env, int user, const int* fds, size_t count) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
   for (int number = 1; number < 32; number++) signal(number, SIG_DFL);
   if (syscall(SYS_close_range, 3u, ~0u, kCloseOnExec) != 0) return errno;
   // Node marks its own standard streams as not to be inherited.
-  const int kept[5] = {0, 1, 2, first, second};
-  for (int fd : kept) {
-    if (fd >= 0) fcntl(fd, F_SETFD, 0);
-  }
+  for (int fd = 0; fd < 3; fd++) fcntl(fd, F_SETFD, 0);
+  for (size_t i = 0; i < count; i++) fcntl(fds[i], F_SETFD, 0);
   // Before the change of user: the kernel judges the tracer by whom the traced was then.
   if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) return errno;
   if (user >= 0) {
@@ -66,22 +65,28 @@ int become(char** argv, char** env, int user, int first, int second) {
   return errno;
 }
 
-// traceProgram(arguments, environment, user, firstFd, secondFd): starts a program (blocks of NUL-ended strings; an absolute
-// path first) as a user and group of that number, or unchanged when it is negative, with no descriptor but 0 to 2 and the two.
-// Returns its pid, stopped before its first instruction.
+// traceProgram(arguments, environment, user, fds): starts a program (blocks of NUL-ended strings; an absolute path first) as a
+// user and group of that number, or unchanged when it is negative, with no descriptor but 0 to 2 and those given (32-bit
+// numbers). Returns its pid, stopped before its first instruction.
 napi_value traceProgram(napi_env env, napi_callback_info info) {
   Args args(env, info);
   uint8_t *argumentBlock, *environmentBlock;
   size_t argumentLength, environmentLength;
   args.bytes(0, "arguments", &argumentBlock, &argumentLength);
   args.bytes(1, "environment", &environmentBlock, &environmentLength);
-  int user = args.int32(2, "user"), first = args.int32(3, "firstFd"), second = args.int32(4, "secondFd");
+  int user = args.int32(2, "user");
+  uint8_t* fdBytes;
+  size_t fdLength;
+  args.bytes(3, "fds", &fdBytes, &fdLength);
   if (!args.ok()) return nullptr;
+  int fds[kFdsMax];
+  if (fdLength > sizeof fds) return throwErrno(env, E2BIG, "execve", "descriptors");
+  memcpy(fds, fdBytes, fdLength);
   char** argv = split(argumentBlock, argumentLength);
   char** environment = split(environmentBlock, environmentLength);
   if (argv == nullptr || environment == nullptr || argv[0] == nullptr) return throwErrno(env, EINVAL, "execve", "no program");
   pid_t child = fork();
-  if (child == 0) _exit(become(argv, environment, user, first, second));
+  if (child == 0) _exit(become(argv, environment, user, fds, fdLength / sizeof(int)));
   int status = 0, error = child < 0 ? errno : 0;
   bool started = child > 0 && waitpid(child, &status, 0) == child && WIFSTOPPED(status);
   if (started) {

@@ -2,20 +2,24 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { PAGE_BYTES, roundUp } from '../base/numbers.js'
 import { RpcError } from '../base/errors.js'
-import { launchConfined, PREPARED_ADDRESS } from '../safety/seals/confined/launcher.js'
+import { DaemonClient } from '../control/index.js'
+import { launchConfined } from '../safety/seals/confined/launcher.js'
 import { SealClient } from '../safety/seals/seal-client.js'
-import { addon, watch } from '../sys/index.js'
+import { addon, PREPARED_HEAPS_MAX, watch } from '../sys/index.js'
 
-// rpcool run [--user NUMBER] [--heap BYTES] -- COMMAND [ARGUMENT…]
+// rpcool run [--user NUMBER] [--heap BYTES] [--heaps COUNT] -- COMMAND [ARGUMENT…]
 
 export interface RunOptions {
   readonly user: number | undefined
   readonly heapBytes: number
+  readonly heapCount: number
   readonly command: readonly string[]
 }
 
-const USAGE = 'usage: rpcool run [--user NUMBER] [--heap BYTES] -- COMMAND [ARGUMENT…]'
-const HEAP_BYTES_DEFAULT = 32 << 20
+const USAGE = 'usage: rpcool run [--user NUMBER] [--heap BYTES] [--heaps COUNT] -- COMMAND [ARGUMENT…]'
+/** As much as a connection takes by itself, for so many connections. */
+const HEAP_BYTES_DEFAULT = 8 << 20
+const HEAP_COUNT_DEFAULT = 4
 
 /** Reads the words behind `rpcool`. Throws INVALID_ARGUMENT. */
 export function parseRun(words: readonly string[]): RunOptions {
@@ -23,14 +27,16 @@ export function parseRun(words: readonly string[]): RunOptions {
   if (words[0] !== 'run' || end < 0 || end === words.length - 1) throw new RpcError('INVALID_ARGUMENT', USAGE)
   let user: number | undefined
   let heapBytes = HEAP_BYTES_DEFAULT
+  let heapCount = HEAP_COUNT_DEFAULT
   for (let i = 1; i < end; i += 2) {
     const value = Number(words[i + 1])
     if (i + 1 >= end || !Number.isSafeInteger(value) || value < 0) throw new RpcError('INVALID_ARGUMENT', `${words[i]} needs a number; ${USAGE}`)
     if (words[i] === '--user') user = value
     else if (words[i] === '--heap' && value > 0) heapBytes = roundUp(value, PAGE_BYTES)
+    else if (words[i] === '--heaps' && value > 0 && value <= PREPARED_HEAPS_MAX) heapCount = value
     else throw new RpcError('INVALID_ARGUMENT', `${words[i]} ${value} is not understood; ${USAGE}`)
   }
-  return { user, heapBytes, command: words.slice(end + 1) }
+  return { user, heapBytes, heapCount, command: words.slice(end + 1) }
 }
 
 /** The program's absolute path, as a shell would find it. Throws NOT_FOUND. */
@@ -48,12 +54,22 @@ export function findProgram(name: string, path = process.env['PATH'] ?? ''): str
 }
 
 /** Starts the command confined, and resolves with its exit code when it has ended. Throws an RpcError when it cannot be started. */
-export async function run({ user, heapBytes, command }: RunOptions): Promise<number> {
-  const client = SealClient.ofDirectory()
+export async function run({ user, heapBytes, heapCount, command }: RunOptions): Promise<number> {
   const [name = '', ...args] = command
-  const { pid } = await launchConfined(client, {
-    program: findProgram(name), args, environment: process.env, address: PREPARED_ADDRESS, heapBytes, ...(user === undefined ? {} : { user }),
+  const program = findProgram(name)
+  const client = SealClient.ofDirectory()
+  const daemon = DaemonClient.shared()
+  const heaps = await Promise.all(Array.from({ length: heapCount }, () => daemon.prepareHeap(heapBytes)))
+  const uid = user ?? process.geteuid?.() ?? 0
+  const pid = await launchConfined(client, {
+    program, args, environment: { ...process.env, RPCOOL_RUNTIME_DIR: daemon.directory },
+    heaps: heaps.map(({ address, byteLength, fd }) => ({ address, byteLength, file: fd })),
+    arranged: async (started) => {
+      await Promise.all(heaps.map((heap) => daemon.assignHeap(heap, { pid: started, uid })))
+    },
+    ...(user === undefined ? {} : { user }),
   })
+  for (const heap of heaps) heap.close()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.kill(pid, signal))
   const pidfd = addon.openPidfd(pid)
   await new Promise<void>((ended) => {

@@ -1,6 +1,7 @@
 import { isMainThread } from 'node:worker_threads'
 import { assert, unreachable } from '../base/assert.js'
 import { RpcError } from '../base/errors.js'
+import { addon } from '../sys/index.js'
 import { failureOf } from './errors.js'
 import { Deliveries, Held, type HeldChannel, type HeldConnection } from './held.js'
 import { decodeInfo, encodeInfo } from './info.js'
@@ -138,6 +139,43 @@ export class DaemonClient {
     })
   }
 
+  /**
+   * For the client's end of a connection: one of the heaps that a launcher mapped into this process before it began. No file comes
+   * along; the server gets it by `heapAdded`. Throws FAILED_PRECONDITION when none was prepared, RESOURCE_EXHAUSTED when all are in use.
+   */
+  async growPrepared(connection: ConnectionEnd): Promise<MemoryGrant> {
+    return this.#request({ type: 'growPrepared', connection: connection.id }, undefined, (answer) => {
+      assert(answer.type === 'grown', 'a growPrepared is answered by grown')
+      const held = this.#held.connection(connection)
+      if (held !== undefined) this.#held.addHeap(answer.memory, held)
+      return new MemoryGrant(answer.memory, -1)
+    })
+  }
+
+  /**
+   * A heap for a program that this process, of the daemon's own user, is about to start: to be mapped there, published, and assigned
+   * before the program begins. The grant is the caller's. The program's connections get the heap as long as this link lives.
+   */
+  async prepareHeap(byteLength: number): Promise<MemoryGrant> {
+    return this.#request({ type: 'prepare', byteLength }, undefined, (answer, fds) => {
+      assert(answer.type === 'prepared', 'a prepare is answered by prepared')
+      return new MemoryGrant(answer.memory, fds[0]!)
+    })
+  }
+
+  /** The heap is mapped in that process, and no program could write to its file any more. The grant stays the caller's. */
+  async assignHeap(grant: MemoryGrant, process: { readonly pid: number, readonly uid: number }): Promise<void> {
+    const { heap, member, kind, address, byteLength, peerMember } = grant
+    const memory = { heap, member, kind, address, byteLength, peerMember }
+    const fd = addon.duplicateFd(grant.fd)
+    try {
+      await this.#request({ type: 'assign', heap, member, ...process }, undefined, () => this.#held.addPrepared({ memory, fd, ...process }))
+    } catch (error) {
+      addon.closeFd(fd)
+      throw error
+    }
+  }
+
   /** A further shared heap for a channel of this isolate; its connections hear of it by `heapAdded`. */
   async growChannel(name: string, byteLength: number): Promise<MemoryGrant> {
     return this.#request({ type: 'growChannel', channel: name, byteLength }, undefined, (answer, fds) => {
@@ -175,7 +213,7 @@ export class DaemonClient {
     if (this.#closed) return
     this.#closed = true
     this.#session?.close()
-    for (const name of this.#held.channels.keys()) this.#held.removeChannel(name)
+    this.#held.closeFiles()
   }
 
   async #request<T>(question: Question, timeoutMs: number | undefined, convert: Parameters<typeof Session.prototype.request<T>>[2]): Promise<T> {

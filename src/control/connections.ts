@@ -1,3 +1,4 @@
+import { assert } from '../base/assert.js'
 import { RpcError } from '../base/errors.js'
 import { findChannel, ownChannel, removeChannel } from './channels.js'
 import type { Failure } from './errors.js'
@@ -112,29 +113,43 @@ export function unregister(decision: Decision, participant: ParticipantId, messa
 }
 
 export function grow(decision: Decision, participant: ParticipantId, message: Requests['grow']): void {
-  const { end } = message
-  const connection = decision.connections.get(message.connection)
-  if (connection?.[end].participant !== participant) throw new RpcError('NOT_FOUND', `there is no connection ${message.connection} of this isolate`)
+  const { connection } = growing(decision, participant, { id: message.connection, end: message.end }, message.kind === 'sealable')
+  const heap = createHeap(decision, message.kind, message.byteLength, connection.channel, { for: 'grow', participant, request: message.id })
+  handOver(decision, connection, message.end, heap, { request: message.id, files: true })
+  stopHolding(decision, heap)
+}
+
+/** The open connection that is to get another heap, and who is at its other end. Throws when it cannot have one. */
+export function growing(decision: Decision, participant: ParticipantId, { id, end }: ConnectionEnd, toSeal: boolean):
+{ readonly connection: ConnectionRecord, readonly peer: ParticipantId } {
+  const connection = decision.connections.get(id)
+  if (connection?.[end].participant !== participant) throw new RpcError('NOT_FOUND', `there is no connection ${id} of this isolate`)
   const place = { channel: connection.channel }
   const peer = connection[otherEnd(end)].participant
   if (connection.stage !== 'open' || peer === undefined) throw new RpcError('UNAVAILABLE', 'the other end of the connection is gone', place)
   if (sharesHeap(decision, connection.client.heaps)) {
     // The others would not have it, and what one client brought would stay with the server for ever.
-    throw new RpcError('FAILED_PRECONDITION', message.kind === 'sealable'
+    throw new RpcError('FAILED_PRECONDITION', toSeal
       ? 'the clients of this channel share one heap, whose writers must trust each other: nothing is sealed there; use isolation \'snapshot\', or serve without sharedHeapBytes'
       : 'the connections of this channel share one heap, and none of them adds another: have the server share a larger one', place)
   }
   if (connection.client.heaps.length >= HEAPS_PER_OWNER_MAX || connection.server.heaps.length >= HEAPS_PER_OWNER_MAX) {
     throw new RpcError('RESOURCE_EXHAUSTED', `a connection has at most ${HEAPS_PER_OWNER_MAX} heaps`, place)
   }
-  const heap = createHeap(decision, message.kind, message.byteLength, connection.channel, { for: 'grow', participant, request: message.id })
+  return { connection, peer }
+}
+
+/** Attaches both ends to a heap and tells them: `end`, who asked, by the answer to its request, with or without the file. */
+export function handOver(decision: Decision, connection: ConnectionRecord, end: End, heap: HeapId, answer: { readonly request: number, readonly files: boolean }): void {
+  const other = otherEnd(end)
+  const [participant, peer] = [connection[end].participant, connection[other].participant]
+  assert(participant !== undefined && peer !== undefined, 'an open connection has both ends')
   const own = attach(decision, heap, participant, { id: connection.id, end })
-  const theirs = attach(decision, heap, peer, { id: connection.id, end: otherEnd(end) })
+  const theirs = attach(decision, heap, peer, { id: connection.id, end: other })
   const changed = decision.updateEnd(connection, end, { heaps: [...connection[end].heaps, own] })
-  decision.updateEnd(changed, otherEnd(end), { heaps: [...changed[otherEnd(end)].heaps, theirs] })
-  decision.send(participant, { type: 'grown', id: message.id, memory: describe(decision, own, theirs.member) }, [heap])
-  decision.send(peer, { type: 'heapAdded', connection: connection.id, end: otherEnd(end), memory: describe(decision, theirs, own.member) }, [heap])
-  stopHolding(decision, heap)
+  decision.updateEnd(changed, other, { heaps: [...changed[other].heaps, theirs] })
+  decision.send(participant, { type: 'grown', id: answer.request, memory: describe(decision, own, theirs.member) }, answer.files ? [heap] : [])
+  decision.send(peer, { type: 'heapAdded', connection: connection.id, end: other, memory: describe(decision, theirs, own.member) }, [heap])
 }
 
 /** One end is closed in order. Its heaps are released one by one, its control region with it. */

@@ -167,7 +167,7 @@ export class Daemon {
         'them another RPCOOL_RUNTIME_DIR')
     }
     const participant = this.#nextParticipant++ as ParticipantId
-    this.#handle({ type: 'joined', participant, ...link.credentials })
+    this.#handle({ type: 'joined', participant, ...link.credentials, isTrusted: link.credentials.uid === process.getuid?.() })
     this.#strangers.delete(link)
     this.#links.set(participant, link)
     this.#log(`participant ${participant} is process ${link.credentials.pid}`)
@@ -197,6 +197,7 @@ export class Daemon {
   #request(participant: ParticipantId, request: Request, fds: number[]): void {
     if (request.type === 'register' || request.type === 'claimChannel') this.#noticeDeathOfServer(request.channel, participant)
     if (request.type === 'claimChannel') checkClaimedFiles(request.heaps, fds)
+    if (request.type === 'claimPrepared') checkClaimedFiles([request], fds)
     this.#handle({ type: 'request', participant, message: request }, fds)
   }
 

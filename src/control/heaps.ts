@@ -23,7 +23,7 @@ export function createHeap(decision: Decision, kind: HeapKind, byteLength: numbe
   const address = assignAddress(decision, byteLength)
   decision.heaps.set(id, { id, kind, address, byteLength, held: true, holders: [], nextMember: 1 })
   countHeap(decision, byteLength, 1)
-  decision.effects.push({ kind: 'create', heap: id, label, byteLength, toPublish: kind === 'published' || kind === 'sealable', undo })
+  decision.effects.push({ kind: 'create', heap: id, label, byteLength, toPublish: kind === 'published' || kind === 'sealable' || kind === 'prepared', undo })
   return id
 }
 

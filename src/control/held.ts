@@ -43,6 +43,15 @@ export interface HeldChannel {
   readonly heaps: Array<{ readonly memory: MemoryDescription, readonly fd: number }>
 }
 
+/** A heap that this isolate, a launcher, mapped into a program. */
+export interface HeldPrepared {
+  readonly memory: MemoryDescription
+  /** Kept for the day when another daemon needs it. */
+  readonly fd: number
+  readonly pid: number
+  readonly uid: number
+}
+
 interface HeldHeap {
   readonly memory: MemoryDescription
   readonly owner: HeldConnection | HeldChannel
@@ -57,11 +66,12 @@ const CLAIMS_AT_ONCE = 256
  */
 export class Held {
   readonly channels = new Map<string, HeldChannel>()
+  readonly #prepared = new Map<string, HeldPrepared>()
   readonly #connections = new Map<string, HeldConnection>()
   readonly #heaps = new Map<string, HeldHeap>()
 
   get isEmpty(): boolean {
-    return this.channels.size + this.#connections.size + this.#heaps.size === 0
+    return this.channels.size + this.#connections.size + this.#heaps.size + this.#prepared.size === 0
   }
 
   connection({ id, end }: ConnectionEnd): HeldConnection | undefined {
@@ -94,7 +104,18 @@ export class Held {
   }
 
   removeHeap(attachment: Attachment): boolean {
-    return this.#heaps.delete(heapKey(attachment))
+    return this.#heaps.delete(heapKey(attachment)) || this.#removePrepared(heapKey(attachment))
+  }
+
+  /** Takes over the descriptor. */
+  addPrepared(prepared: HeldPrepared): void {
+    this.#prepared.set(heapKey(prepared.memory), prepared)
+  }
+
+  /** Of the files that are kept for another daemon: this isolate leaves. */
+  closeFiles(): void {
+    for (const name of this.channels.keys()) this.removeChannel(name)
+    for (const key of this.#prepared.keys()) this.#removePrepared(key)
   }
 
   removeChannel(name: string): HeldChannel | undefined {
@@ -148,6 +169,12 @@ export class Held {
       await ask({ type: 'claimHeap', heap, kind, address, byteLength, member, highestMember: held.highestMember })
         .catch((error: unknown) => this.#refused(session, error, () => this.#loseOwner(held.owner, error)))
     })
+    await inGroups([...this.#prepared], async ([key, prepared]) => {
+      if (this.#prepared.get(key) !== prepared) return
+      const { memory: { heap, member, address, byteLength }, fd, pid, uid } = prepared
+      await ask({ type: 'claimPrepared', heap, member, address, byteLength, pid, uid }, [fd])
+        .catch((error: unknown) => this.#refused(session, error, () => this.#removePrepared(key)))
+    })
     await inGroups(channels, async (channel) => {
       if (this.channels.get(channel.name) !== channel) return
       const heaps = channel.heaps.map(({ memory: { heap, member, byteLength } }) => ({ heap, member, byteLength }))
@@ -161,6 +188,12 @@ export class Held {
       await ask({ type: 'claimConnection', connection: id, end, channel, token, control: attachmentOf(control), heaps })
         .catch((error: unknown) => this.#refused(session, error, () => this.#loseOwner(connection, error)))
     })
+  }
+
+  #removePrepared(key: string): boolean {
+    const prepared = this.#prepared.get(key)
+    if (prepared !== undefined) addon.closeFd(prepared.fd)
+    return this.#prepared.delete(key)
   }
 
   #heapsByOwner(): Map<HeldConnection | HeldChannel, MemoryDescription[]> {

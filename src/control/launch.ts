@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { RpcError } from '../base/errors.js'
-import { addon, connectUnix, errnoCode, packageRoot, peerCredentials } from '../sys/index.js'
+import { addon, connectUnix, errnoCode, isLaunched, packageRoot, peerCredentials } from '../sys/index.js'
 import { daemonSocket, openRuntimeDirectory, starterLock } from './runtime-directory.js'
 
 /** Waits between attempts, in milliseconds: a daemon takes some 50 ms to start. */
@@ -38,7 +38,8 @@ export async function connectOrStart(directory: string, remainingMs: () => numbe
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
       const reached = connectTo(directory, service)
       if (typeof reached === 'number') return reached
-      if (reached === 'nobody listens') starter.start()
+      // What a confined program starts is confined too: its launcher, or a server, starts the services that they all need.
+      if (reached === 'nobody listens' && !isLaunched()) starter.start()
       if (remainingMs() <= 0) {
         throw new RpcError('UNAVAILABLE', `no ${service.name} could be reached or started in time in ${directory} (${reached}); RPCOOL_DEBUG=daemon makes it write a log there`)
       }

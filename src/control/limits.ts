@@ -3,7 +3,7 @@ import { PAGE_BYTES } from '../base/numbers.js'
 // Every limit of the control plane, with its reason. What goes beyond is answered RESOURCE_EXHAUSTED or INVALID_ARGUMENT.
 
 /** Protocol between isolates and the daemon. Raised when an old peer would misread a message. */
-export const PROTOCOL_VERSION = 3
+export const PROTOCOL_VERSION = 4
 
 /** Bytes of a channel's name: a path of a few readable segments; also fits one file name. */
 export const NAME_BYTES_MAX = 255
@@ -22,6 +22,8 @@ export const CONNECTIONS_PER_PARTICIPANT_MAX = 8192
 export const PENDING_PER_SERVER_MAX = 256
 /** Private heaps of one connection, and shared heaps of one channel: they travel in one message (16 descriptors, a kernel buffer). */
 export const HEAPS_PER_OWNER_MAX = 14
+/** Prepared heaps of one program: its memory cannot be taken back, and its connections rarely need more at once. */
+export const PREPARED_PER_PROGRAM_MAX = 64
 /** Heaps and control regions at one daemon. */
 export const HEAPS_MAX = 65_536
 /** Attachments of one heap: the allocator keeps a member in ten bits, and 0 means nobody. */

@@ -18,7 +18,7 @@ const heap = id<HeapId>()
 const connection = id<ConnectionId>()
 const participant = id<ParticipantId>()
 const end = oneOf('client', 'server')
-const kind = oneOf('control', 'private', 'shared', 'published', 'sealable')
+const kind = oneOf('control', 'private', 'shared', 'published', 'sealable', 'prepared')
 const member = integer(1, MEMBER_MAX)
 const memberOrNobody = integer(0, MEMBER_MAX)
 const name = text(NAME_BYTES_MAX)
@@ -27,6 +27,7 @@ const token = matching(/^[0-9a-f]{32}$/, '32 hexadecimal digits')
 const message = text(ERROR_LENGTH_MAX)
 const code: Check<Exclude<StatusName, 'OK'>> = oneOf(...(Object.keys(Status) as StatusName[]).filter((one) => one !== 'OK'))
 const unsigned = integer(0, 0xffff_ffff)
+const pid = integer(1, 0xffff_ffff)
 const peer = shape({ participant, pid: unsigned, uid: unsigned, gid: unsigned })
 const attachment = shape({ heap, member })
 
@@ -61,6 +62,11 @@ const requests = {
   refuse: shape({ connection, code, message }),
   grow: shape({ id: requestId, connection, end, byteLength, kind: oneOf('private', 'sealable') }),
   growChannel: shape({ id: requestId, channel: name, byteLength }),
+  // Of a launcher, which must be of the daemon's user: a heap to map into a program before it begins, and which process that is.
+  prepare: shape({ id: requestId, byteLength }),
+  assign: shape({ id: requestId, heap, member, pid, uid: unsigned }),
+  /** Of that program: one of its prepared heaps for the client's end of this connection. */
+  growPrepared: shape({ id: requestId, connection }),
   release: shape({ heap, member }),
   close: shape({ connection, end }),
   // After a restart of the daemon: what the participant holds. Heaps first, then what refers to them.
@@ -68,6 +74,8 @@ const requests = {
   claimHeap: shape({ id: requestId, heap, kind, address, byteLength, member, highestMember: member }),
   /** The files of the channel's heaps come along, for clients to come. */
   claimChannel: shape({ id: requestId, channel: name, info, heaps: list(shape({ heap, member, byteLength }), HEAPS_PER_OWNER_MAX) }),
+  /** Of a launcher; the file comes along. */
+  claimPrepared: shape({ id: requestId, heap, member, address, byteLength, pid, uid: unsigned }),
   claimConnection: shape({ id: requestId, connection, end, channel: name, token, control: attachment, heaps: list(attachment, 2 * HEAPS_PER_OWNER_MAX) }),
 } as const
 
@@ -82,6 +90,7 @@ const notices = {
     id: requestId, connection, token, server: peer, serverInfo: info, answer: info, control: memory, heaps: list(memory, HEAPS_PER_OWNER_MAX),
   }),
   grown: shape({ id: requestId, memory }),
+  prepared: shape({ id: requestId, memory }),
   incoming: shape({
     connection, channel: name, token, client: peer, info, control: memory, heaps: list(memory, 1), shared: list(attachment, HEAPS_PER_OWNER_MAX),
   }),
@@ -161,12 +170,16 @@ export function encodeMessage<T extends { readonly type: string }>(message: T): 
   return bytes
 }
 
-/** How many descriptors come with a message of the daemon: one per memory; a server gets its channel's heaps twice, to claim them later. */
+/**
+ * How many descriptors come with a message of the daemon: one per memory, but none with one that a launcher mapped; a server gets its
+ * channel's heaps twice, to claim them later.
+ */
 export function descriptorCount(notice: Notice): number {
   switch (notice.type) {
     case 'registered': return 2 * notice.heaps.length
     case 'opened': return 1 + notice.heaps.length
-    case 'grown': return notice.memory.kind === 'shared' ? 2 : 1
+    case 'grown': return notice.memory.kind === 'shared' ? 2 : notice.memory.kind === 'prepared' ? 0 : 1
+    case 'prepared': return 1
     case 'incoming': return 1 + notice.heaps.length
     case 'heapAdded': return 1
     case 'welcome': case 'goodbye': case 'error': case 'done': return 0

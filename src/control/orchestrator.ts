@@ -7,14 +7,17 @@ import { abandon, accept, cancel, close, endDied, grow, open, refuse, unregister
 import { failureOf, type Failure } from './errors.js'
 import { detach, release } from './heaps.js'
 import { PARTICIPANTS_MAX } from './limits.js'
+import { assign, claimPrepared, endPrepared, growPrepared, prepare } from './prepared.js'
 import type { Request } from './messages.js'
 import { Decision, type Effect, type Undo } from './state.js'
 import type { Store } from './store.js'
 import type { HeapId, ParticipantId } from './types.js'
 
 export type Event =
-  /** A process said hello. The id was never used before. */
-  | { readonly type: 'joined', readonly participant: ParticipantId, readonly pid: number, readonly uid: number, readonly gid: number }
+  /** A process said hello. The id was never used before. Trusted is who is of the daemon's own user. */
+  | {
+    readonly type: 'joined', readonly participant: ParticipantId, readonly pid: number, readonly uid: number, readonly gid: number, readonly isTrusted: boolean
+  }
   /** A participant died or left. */
   | { readonly type: 'left', readonly participant: ParticipantId }
   | { readonly type: 'request', readonly participant: ParticipantId, readonly message: Request }
@@ -111,27 +114,34 @@ function request(decision: Decision, participant: ParticipantId, message: Reques
     case 'refuse': return refuse(decision, participant, message)
     case 'grow': return grow(decision, participant, message)
     case 'growChannel': return growChannel(decision, participant, message)
+    case 'prepare': return prepare(decision, participant, message)
+    case 'assign': return assign(decision, participant, message)
+    case 'growPrepared': return growPrepared(decision, participant, message)
     case 'close': return close(decision, participant, message)
     case 'claimHeap': return claimHeap(decision, participant, message)
     case 'claimChannel': return claimChannel(decision, participant, message)
     case 'claimConnection': return claimConnection(decision, participant, message)
-    case 'release': return release(decision, participant, message)
+    case 'claimPrepared': return claimPrepared(decision, participant, message)
+    case 'release':
+      endPrepared(decision, participant, message.heap)
+      return release(decision, participant, message)
     default: return unreachable(message)
   }
 }
 
-function join(decision: Decision, { participant, pid, uid, gid }: Extract<Event, { type: 'joined' }>): void {
+function join(decision: Decision, { participant, pid, uid, gid, isTrusted }: Extract<Event, { type: 'joined' }>): void {
   const { participants } = decision.counter()
   assert(decision.participants.get(participant) === undefined, `participant ${participant} joined twice`)
   if (participants >= PARTICIPANTS_MAX) throw new RpcError('RESOURCE_EXHAUSTED', `the daemon serves ${PARTICIPANTS_MAX} isolates already`)
   decision.count({ participants: participants + 1 })
-  decision.participants.set(participant, { id: participant, pid, uid, gid, channels: [], ends: [], attachments: [] })
+  decision.participants.set(participant, { id: participant, pid, uid, gid, isTrusted, launched: [], channels: [], ends: [], attachments: [] })
 }
 
 function leave(decision: Decision, id: ParticipantId): void {
   const record = decision.participants.get(id)
   if (record === undefined) return
-  // First: nothing is sent to it any more.
+  for (const { heap } of record.attachments) endPrepared(decision, id, heap)
+  // Nothing is sent to it any more.
   decision.participants.delete(id)
   decision.count({ participants: decision.counter().participants - 1 })
   for (const { id: connection, end } of record.ends) endDied(decision, connection, end)

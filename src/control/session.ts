@@ -11,7 +11,7 @@ type WithId = Extract<Request, { id: number }>
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
 /** A request before it has its id. */
 export type Question = DistributiveOmit<WithId, 'id'>
-export type Answer = Notices['done' | 'registered' | 'opened' | 'grown']
+export type Answer = Notices['done' | 'registered' | 'opened' | 'grown' | 'prepared']
 export type News = Exclude<Notice, Answer | Notices['error' | 'welcome' | 'goodbye']>
 
 export interface SessionHandlers {
@@ -149,7 +149,7 @@ export class Session {
   /** An answer or news with descriptors was lost: which one is unknown, so all that may have been meant fail. */
   #truncated(): void {
     for (const [id, { question }] of this.#pending) {
-      if (!['open', 'register', 'grow', 'growChannel'].includes(question.type)) continue
+      if (!['open', 'register', 'grow', 'growChannel', 'prepare'].includes(question.type)) continue
       const pending = this.#take(id)
       this.#takeBack(id, question)
       pending?.fail(new RpcError('RESOURCE_EXHAUSTED', 'this process has no descriptor left for the memory that the daemon sent; raise "ulimit -n"'))
@@ -182,11 +182,11 @@ export class Session {
         const place = pending !== undefined && 'channel' in pending.question ? { channel: pending.question.channel } : {}
         return pending?.fail(new RpcError(notice.code, notice.message, place))
       }
-      case 'done': case 'registered': case 'opened': case 'grown': {
+      case 'done': case 'registered': case 'opened': case 'grown': case 'prepared': {
         const pending = this.#take(notice.id)
         if (pending !== undefined) return pending.answer(notice, fds)
         closeAll(fds)
-        const unwanted = notice.type === 'grown' ? [notice.memory] : notice.type === 'registered' ? notice.heaps : []
+        const unwanted = notice.type === 'grown' || notice.type === 'prepared' ? [notice.memory] : notice.type === 'registered' ? notice.heaps : []
         for (const { heap, member } of unwanted) this.post({ type: 'release', heap, member })
         return
       }

@@ -15,6 +15,19 @@ export interface ParticipantRecord {
   readonly ends: readonly ConnectionEnd[]
   /** All its attachments, control regions included. */
   readonly attachments: readonly Attachment[]
+  /** Of the daemon's own user. */
+  readonly isTrusted: boolean
+  /** Processes for which it prepared heaps. */
+  readonly launched: readonly number[]
+}
+
+/** What a launcher prepared for the program of one process. */
+export interface PreparedRecord {
+  readonly pid: number
+  readonly uid: number
+  readonly launcher: ParticipantId
+  /** `reader`: the user whose servers have had the heap, and may read it still. */
+  readonly heaps: ReadonlyArray<{ readonly heap: HeapId, readonly reader: number | undefined }>
 }
 
 export interface ChannelRecord {
@@ -125,7 +138,7 @@ export type Effect =
 export type Undo =
   | { readonly for: 'open', readonly connection: ConnectionId }
   | { readonly for: 'register', readonly participant: ParticipantId, readonly request: number, readonly channel: string }
-  | { readonly for: 'grow', readonly participant: ParticipantId, readonly request: number }
+  | { readonly for: 'grow' | 'prepare', readonly participant: ParticipantId, readonly request: number }
 
 /** One decision: the records it reads and writes, the effects it asks for. */
 export class Decision {
@@ -136,6 +149,7 @@ export class Decision {
   readonly heaps: Table<HeapRecord>
   readonly slots: Table<SlotRecord>
   readonly timers: Table<TimerRecord>
+  readonly prepared: Table<PreparedRecord>
   readonly counters: Table<CounterRecord>
   readonly #transaction: Transaction
 
@@ -148,6 +162,7 @@ export class Decision {
     this.heaps = new Table(this.#transaction, 'heaps')
     this.slots = new Table(this.#transaction, 'slots')
     this.timers = new Table(this.#transaction, 'timers')
+    this.prepared = new Table(this.#transaction, 'prepared')
     this.counters = new Table(this.#transaction, 'counters')
   }
 

@@ -13,9 +13,10 @@ export type End = 'client' | 'server'
 
 /**
  * What a memory file is for: the control region of a connection, a connection's own heap, a heap that a whole channel shares,
- * one that its server alone writes and all its clients read, or one that a connection's client alone writes, for arguments that are sealed.
+ * one that its server alone writes and all its clients read, or one that a connection's client alone writes, for arguments that are sealed:
+ * `prepared` when a launcher mapped it into the client's process before its program began.
  */
-export type HeapKind = 'control' | 'private' | 'shared' | 'published' | 'sealable'
+export type HeapKind = 'control' | 'private' | 'shared' | 'published' | 'sealable' | 'prepared'
 
 export interface ConnectionEnd {
   readonly id: ConnectionId
@@ -61,7 +62,7 @@ export class MemoryGrant implements MemoryDescription, Disposable {
   readonly peerMember: number
   #fd: number
 
-  /** Takes over the descriptor. */
+  /** Takes over the descriptor; -1 for memory that a launcher mapped into this process, which gets no file of it. */
   constructor(description: MemoryDescription, fd: number) {
     this.heap = description.heap
     this.member = description.member
@@ -77,7 +78,12 @@ export class MemoryGrant implements MemoryDescription, Disposable {
     return this.kind === 'shared'
   }
 
-  /** The descriptor, which stays the grant's. Throws FAILED_PRECONDITION after `close`. */
+  /** Whether a file came along that is to be mapped. */
+  get hasFile(): boolean {
+    return this.#fd >= 0
+  }
+
+  /** The descriptor, which stays the grant's. Throws FAILED_PRECONDITION after `close`, and when there is none. */
   get fd(): number {
     if (this.#fd < 0) throw new RpcError('FAILED_PRECONDITION', `the descriptor of heap ${this.heap} is closed already`)
     return this.#fd

@@ -11,7 +11,7 @@ export interface NativePoller { readonly [opaque]: 'poller' }
 
 /** The addon's functions, one to one. Failures throw an Error with `code`, `errno`, `syscall` and `argument`. */
 export interface Addon {
-  reserveWindow(address: number, length: number, hole: number, holeLength: number): boolean
+  reserveWindow(address: number, length: number, holes: Uint8Array): boolean
   mapFile(fd: number, address: number, length: number, writable: boolean): [ArrayBuffer, NativeHolder]
   unmap(buffer: ArrayBuffer, holder: NativeHolder): boolean
   revoke(address: number): boolean
@@ -76,7 +76,7 @@ export interface Addon {
   userfaultZero(fd: number, address: number, length: number): number
   readUserfaultEvent(fd: number): [event: number, a: number, b: number, c: number] | undefined
 
-  traceProgram(argv: Uint8Array, environment: Uint8Array, user: number, firstFd: number, secondFd: number): number
+  traceProgram(argv: Uint8Array, environment: Uint8Array, user: number, fds: Uint8Array): number
   tracedCall(pid: number, call: Uint8Array): number
   tracedWrite(pid: number, address: number, bytes: Uint8Array): void
   traceEnd(pid: number, run: boolean): void

@@ -3,11 +3,9 @@ import { readFileSync } from 'node:fs'
 import { RpcError } from '../base/errors.js'
 import { type Address, FOUR_GIB, makeAddress, PAGE_BYTES, roundUp } from '../base/numbers.js'
 import { addon, errnoCode, type NativeHolder } from './addon.js'
+import { type PreparedRange, preparedHeaps } from './prepared.js'
+import { HEAPS_BASE, WINDOW_BASE, WINDOW_END } from './window-bounds.js'
 
-/** The reserved window: above V8's own range. The first 4 GiB hold the process's table of mappings, and local mappings. */
-export const WINDOW_BASE = makeAddress(0x4000, 0)
-export const WINDOW_END = makeAddress(0x5400, 0)
-export const HEAPS_BASE = makeAddress(0x4001, 0)
 /** From here to the heaps each process maps, wherever there is room, files that hold no pointers: nobody else need know where. */
 const LOCAL_BASE = makeAddress(0x4000, 1 << 30)
 
@@ -24,20 +22,11 @@ const LOCAL_ATTEMPTS = 100
 
 let reserved = false
 
-/** Where a launcher says that it mapped a heap into this process: its address and length, in hexadecimal. */
-export const PREPARED_HEAP_VARIABLE = 'RPCOOL_PREPARED_HEAP'
-
-/** The heap that a trusted launcher mapped into this process before it began, if any. */
-export function preparedHeap(): { readonly address: Address, readonly byteLength: number } | undefined {
-  const [address = 0, byteLength = 0] = (process.env[PREPARED_HEAP_VARIABLE] ?? '').split(',').map((text) => Number.parseInt(text, 16))
-  return address >= HEAPS_BASE && address < WINDOW_END && byteLength > 0 ? { address: address as Address, byteLength } : undefined
-}
-
 function reserveWindow(): void {
   if (reserved) return
-  const prepared = preparedHeap()
+  const holes = new BigUint64Array(preparedHeaps().flatMap(({ address, byteLength }) => [BigInt(address), BigInt(byteLength)]))
   try {
-    addon.reserveWindow(WINDOW_BASE, WINDOW_END - WINDOW_BASE, prepared?.address ?? 0, prepared?.byteLength ?? 0)
+    addon.reserveWindow(WINDOW_BASE, WINDOW_END - WINDOW_BASE, new Uint8Array(holes.buffer))
   } catch (cause) {
     const code = errnoCode(cause)
     const why =
@@ -126,11 +115,10 @@ export class Mapping {
     return new Mapping(buffer, holder, address)
   }
 
-  /** Joins the heap that a launcher prepared for this process. Throws FAILED_PRECONDITION when there is none. */
-  static prepared(): Mapping {
-    const heap = preparedHeap()
-    if (heap === undefined) throw new RpcError('FAILED_PRECONDITION', 'no launcher prepared a heap for this process: start it with "rpcool run"')
-    return Mapping.map(-1, heap.address, heap.byteLength)
+  /** Joins a heap that a launcher prepared for this process, of which it has no file. Throws FAILED_PRECONDITION when it did not. */
+  static prepared({ address, byteLength }: PreparedRange): Mapping {
+    if (preparedHeaps().some((one) => one.address === address && one.byteLength === byteLength)) return Mapping.map(-1, address, byteLength)
+    throw new RpcError('FAILED_PRECONDITION', `no launcher prepared a heap of ${byteLength} bytes at 0x${address.toString(16)} for this process`)
   }
 
   /** Maps a file that holds no pointers at any free address. As {@link map}. */

@@ -5,13 +5,13 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { PAGE_BYTES } from '../../src/base/numbers.js'
+import { makeAddress, PAGE_BYTES } from '../../src/base/numbers.js'
 import { findProgram, parseRun } from '../../src/cli/run.js'
-import { PREPARED_ADDRESS } from '../../src/safety/seals/confined/launcher.js'
 import { SealClient } from '../../src/safety/seals/seal-client.js'
 import { refused } from '../conformance/seal-authority.js'
 import { PlainHeap } from '../support/plain-heap.js'
 
+const PREPARED_ADDRESS = makeAddress(0x5300, 0)
 const cli = fileURLToPath(new URL('../../../dist/esm/cli/rpcool.js', import.meta.url))
 const confinedMain = fileURLToPath(new URL('../support/confined-main.js', import.meta.url))
 const launcherMain = fileURLToPath(new URL('../support/confined-launcher-main.js', import.meta.url))
@@ -21,14 +21,14 @@ function rpcool(...words: readonly string[]): { status: number | null, stdout: s
 }
 
 test('the command line is understood, or refused with how it should be', () => {
-  assert.deepEqual(parseRun(['run', '--', 'ls', '-l']), { user: undefined, heapBytes: 32 << 20, command: ['ls', '-l'] })
-  assert.deepEqual(parseRun(['run', '--user', '7', '--heap', '5000', '--', 'x', '--', 'y']), { user: 7, heapBytes: 2 * PAGE_BYTES, command: ['x', '--', 'y'] })
-  for (const words of [[], ['run'], ['run', 'ls'], ['run', '--'], ['run', '--user', '--', 'ls'], ['run', '--user', '-1', '--', 'ls'], ['run', '--heap', '0', '--', 'ls'], ['run', '--what', '1', '--', 'ls'], ['walk', '--', 'ls']]) {
+  assert.deepEqual(parseRun(['run', '--', 'ls', '-l']), { user: undefined, heapBytes: 8 << 20, heapCount: 4, command: ['ls', '-l'] })
+  assert.deepEqual(parseRun(['run', '--user', '7', '--heap', '5000', '--heaps', '2', '--', 'x', '--', 'y']), { user: 7, heapBytes: 2 * PAGE_BYTES, heapCount: 2, command: ['x', '--', 'y'] })
+  for (const words of [[], ['run'], ['run', 'ls'], ['run', '--'], ['run', '--user', '--', 'ls'], ['run', '--user', '-1', '--', 'ls'], ['run', '--heap', '0', '--', 'ls'], ['run', '--heaps', '65', '--', 'ls'], ['run', '--what', '1', '--', 'ls'], ['walk', '--', 'ls']]) {
     refused(() => parseRun(words), 'INVALID_ARGUMENT', /usage: rpcool run/)
   }
   const help = rpcool('--help')
   assert.equal(help.status, 0)
-  assert.match(help.stdout, /--user NUMBER.*--heap BYTES/s)
+  assert.match(help.stdout, /--user NUMBER.*--heap BYTES.*--heaps COUNT/s)
   assert.match(findProgram('sh'), /^\/.*\/sh$/)
   refused(() => findProgram('no-such-program'), 'NOT_FOUND', /no program/)
 })
@@ -53,7 +53,7 @@ test('the prepared heap is sealed for its program; any other memory of it is ref
   const child = fork(launcherMain, ['-1', String(PREPARED_ADDRESS), String(16 * PAGE_BYTES), process.execPath, confinedMain, token], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   const lines = createInterface(child.stdout!)[Symbol.asyncIterator]()
   const [{ heapFile }] = await once(child, 'message') as [{ readonly heapFile: number }]
-  const heap = PlainHeap.join({ pid: child.pid!, fd: heapFile, pages: 16, token }, PREPARED_ADDRESS)
+  const heap = PlainHeap.joinPrepared({ pid: child.pid!, fd: heapFile, pages: 16, token }, PREPARED_ADDRESS)
   const client = SealClient.ofDirectory()
   const receiving = await client.attachReceiver({ token, address: PREPARED_ADDRESS, byteLength: heap.byteLength, file: heap.file })
   assert.ok(receiving.strength.except.every((hole) => hole === 'same-user'))

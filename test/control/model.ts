@@ -74,7 +74,7 @@ export class World {
   join(): ModelParticipant {
     const participant = new ModelParticipant(this.#nextParticipant++ as ParticipantId)
     this.participants.push(participant)
-    this.handle({ type: 'joined', participant: participant.id, pid: 100 + participant.id, uid: 1, gid: 1 })
+    this.handle({ type: 'joined', participant: participant.id, pid: 100 + participant.id, uid: 1, gid: 1, isTrusted: true })
     return participant
   }
 
@@ -137,7 +137,7 @@ export class World {
     for (const participant of this.participants) {
       participant.id = this.#nextParticipant++ as ParticipantId
       participant.outstanding.clear()
-      this.handle({ type: 'joined', participant: participant.id, pid: 1, uid: 1, gid: 1 })
+      this.handle({ type: 'joined', participant: participant.id, pid: 1, uid: 1, gid: 1, isTrusted: true })
     }
   }
 

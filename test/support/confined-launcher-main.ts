@@ -2,11 +2,13 @@
 import type { Address } from '../../src/base/numbers.js'
 import { launchConfined } from '../../src/safety/seals/confined/launcher.js'
 import { SealClient } from '../../src/safety/seals/seal-client.js'
+import { createMemoryFile } from '../../src/sys/index.js'
 
 const [user = '', address = '', heapBytes = '', program = '', ...args] = process.argv.slice(2)
 const client = SealClient.ofDirectory()
-const { pid, heapFile } = await launchConfined(client, {
-  program, args, environment: process.env, heapBytes: Number(heapBytes), address: Number(address) as Address,
+const heapFile = createMemoryFile('prepared', Number(heapBytes), true)
+const pid = await launchConfined(client, {
+  program, args, environment: process.env, heaps: [{ address: Number(address) as Address, byteLength: Number(heapBytes), file: heapFile }],
   ...(Number(user) < 0 ? {} : { user: Number(user) }),
 })
 process.on('disconnect', () => process.exit(0))

@@ -3,10 +3,10 @@ import { writeSync } from 'node:fs'
 import { makeAddress, PAGE_BYTES } from '../../src/base/numbers.js'
 import { SealClient } from '../../src/safety/seals/seal-client.js'
 import { formatStrength } from '../../src/safety/seals/strength.js'
-import { createMemoryFile, Mapping } from '../../src/sys/index.js'
+import { createMemoryFile, Mapping, preparedHeaps } from '../../src/sys/index.js'
 
 const token = process.argv[2]!
-const mapping = Mapping.prepared()
+const mapping = Mapping.prepared(preparedHeaps()[0]!)
 const client = SealClient.ofDirectory()
 const authority = await client.attachSender({ token, address: mapping.address, byteLength: mapping.byteLength })
 writeSync(1, `${formatStrength(authority.strength)}\n`)

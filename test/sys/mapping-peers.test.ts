@@ -105,7 +105,7 @@ test('threads that reserve the window at the same moment all join', async () => 
     import { Worker } from 'node:worker_threads'
     import { once } from 'node:events'
     const code = 'import(' + JSON.stringify(${JSON.stringify(new URL('../../src/sys/addon.js', import.meta.url).href)}) +
-      ').then(({ addon }) => addon.reserveWindow(${WINDOW_BASE}, ${WINDOW_END - WINDOW_BASE}, 0, 0))'
+      ').then(({ addon }) => addon.reserveWindow(${WINDOW_BASE}, ${WINDOW_END - WINDOW_BASE}, new Uint8Array(0)))'
     const all = Array.from({ length: 6 }, () => new Worker(code, { eval: true }))
     const codes = await Promise.all(all.map(async (worker) => (await once(worker, 'exit'))[0]))
     process.exit(codes.every((exit) => exit === 0) ? 0 : 1)`
@@ -126,7 +126,7 @@ test('two copies of the addon share the window and its table', () => {
     const copy = createRequire(import.meta.url)(path) as Addon
     assert.equal(copy.mappings(), 0)
     const mapping = file.map()
-    assert.equal(copy.reserveWindow(WINDOW_BASE, WINDOW_END - WINDOW_BASE, 0, 0), false)
+    assert.equal(copy.reserveWindow(WINDOW_BASE, WINDOW_END - WINDOW_BASE, new Uint8Array(0)), false)
     assert.equal(copy.mappings(), 1)
     assert.throws(() => copy.mapFile(other.fd, ADDRESS, BYTES, true), { code: 'EEXIST' })
     const [buffer, holder] = copy.mapFile(file.fd, ADDRESS, BYTES, true)

@@ -5,7 +5,7 @@ import type { DaemonClient, OpenedConnection } from '../../control/index.js'
 import { SealState } from '../../layout/control-layout.js'
 import { DESCRIPTORS_DEFAULT, sealDescriptorsBytes } from '../../layout/seal-layout.js'
 import { ArgumentSeals, CooperativeAuthority, crossoverPages, formatStrength, type SealAuthority } from '../../safety/index.js'
-import { addon, preparedHeap } from '../../sys/index.js'
+import { addon, isLaunched, preparedHeaps } from '../../sys/index.js'
 import type { AttachedHeaps, SealablePages } from '../heaps/attached-memory.js'
 import { acquireSealClient, releaseSealClient } from '../isolate.js'
 
@@ -54,11 +54,10 @@ export interface Attaching {
  * is left of them but the memory, which goes with the connection.
  */
 export async function attachSeals({ daemon, opened, heaps, state, compares, timeoutMs }: Attaching, options: SealOptions): Promise<ArgumentSeals> {
-  const { backend = 'userfaultfd', heapBytes = SEALABLE_BYTES_DEFAULT } = options
-  const isCooperative = backend === 'cooperative'
+  const isCooperative = options.backend === 'cooperative'
   // The descriptors of cooperative seals lie in the same file, before the pages: both ends write them.
   const ringBytes = isCooperative ? sealDescriptorsBytes(DESCRIPTORS_DEFAULT) : 0
-  const pages = heaps.addSealable(await daemon.growConnection(opened, ringBytes + roundUp(heapBytes, PAGE_BYTES), 'sealable'), true)
+  const pages = await getPages({ daemon, opened, heaps }, ringBytes, options)
   try {
     const heap = heaps.lendPages(pages, ringBytes / PAGE_BYTES)
     const authority = isCooperative
@@ -72,8 +71,24 @@ export async function attachSeals({ daemon, opened, heaps, state, compares, time
       throw error
     }
   } finally {
-    addon.closeFd(pages.file)
+    if (pages.file >= 0) addon.closeFd(pages.file)
   }
+}
+
+/** Memory for sealed arguments: fresh, or, in a program that was started by "rpcool run", what was prepared for it. */
+async function getPages({ daemon, opened, heaps }: Pick<Attaching, 'daemon' | 'opened' | 'heaps'>, ringBytes: number, options: SealOptions): Promise<SealablePages> {
+  const byteLength = ringBytes + roundUp(options.heapBytes ?? SEALABLE_BYTES_DEFAULT, PAGE_BYTES)
+  if (options.backend === 'cooperative' || !isLaunched()) return heaps.addSealable(await daemon.growConnection(opened, byteLength, 'sealable'), true)
+  const prepared = preparedHeaps()
+  if (prepared.length === 0) {
+    throw new RpcError('FAILED_PRECONDITION', 'this process has no memory that "rpcool run" prepared: it prepares the program that it starts itself, ' +
+      'not those which that program starts or becomes; start this one with "rpcool run"')
+  }
+  const longest = prepared.reduce((most, one) => Math.max(most, one.byteLength), 0)
+  if (options.heapBytes !== undefined && byteLength > longest) {
+    throw new RpcError('RESOURCE_EXHAUSTED', `seals.heapBytes asks for ${byteLength} bytes, and "rpcool run" prepared heaps of ${longest} for this program: start it with --heap ${byteLength}`)
+  }
+  return heaps.addSealable(await daemon.growPrepared(opened), true)
 }
 
 async function attachSender(token: string, { mapping }: SealablePages): Promise<SealAuthority> {
@@ -83,8 +98,7 @@ async function attachSender(token: string, { mapping }: SealablePages): Promise<
     return releasing(authority)
   } catch (error) {
     releaseSealClient()
-    if (preparedHeap() === undefined || !RpcError.is(error)) throw error
-    throw new RpcError(error.code, `${error.sentence}. This program was started by "rpcool run": connections get no seals there yet; start it without`, { cause: error })
+    throw error
   }
 }
 

@@ -3,7 +3,7 @@ import { CONTROL_FINGERPRINT, CONTROL_KIND, controlBytes } from '../../layout/co
 import { RpcError } from '../../base/errors.js'
 import type { Attachment, DaemonClient, MemoryGrant } from '../../control/index.js'
 import { Heap, HeapSet, PageHeap, pagesOf, Region } from '../../memory/index.js'
-import { addon, checkMemoryFile, checkSealableFile, errnoCode, hugePageBytes, Mapping, publishMemoryFile } from '../../sys/index.js'
+import { addon, checkMemoryFile, checkSealableFile, errnoCode, hugePageBytes, Mapping, preparedHeaps, publishMemoryFile } from '../../sys/index.js'
 
 /** Maps a grant and closes its descriptor. The mapping is the caller's to unmap. */
 function mapGrant(grant: MemoryGrant, writable = true): Mapping {
@@ -33,12 +33,16 @@ function mapAndPublish(grant: MemoryGrant): Mapping {
 }
 
 /** Maps pages for sealed arguments. The descriptor comes back open: it is the caller's to close, when the seals are attached. */
-function mapSealable(grant: MemoryGrant, writable: boolean): { readonly mapping: Mapping, readonly file: number } {
+function mapSealable(grant: MemoryGrant, writable: boolean): SealablePages {
+  const { address, byteLength } = grant
+  // What a launcher mapped is there already, in the client, and in a server of the same process.
+  if (!grant.hasFile) return { mapping: Mapping.prepared(grant), file: -1 }
   try {
     checkSealableFile(grant.fd, grant.byteLength)
     const file = addon.duplicateFd(grant.fd)
     try {
-      return { mapping: Mapping.map(grant.fd, grant.address, grant.byteLength, writable), file }
+      const isPrepared = preparedHeaps().some((one) => one.address === address && one.byteLength === byteLength)
+      return { mapping: isPrepared ? Mapping.prepared(grant) : Mapping.map(grant.fd, address, byteLength, writable), file }
     } catch (error) {
       addon.closeFd(file)
       throw error
@@ -51,7 +55,7 @@ function mapSealable(grant: MemoryGrant, writable: boolean): { readonly mapping:
 /** Pages of a connection for arguments that are sealed, as one end has them. */
 export interface SealablePages {
   readonly mapping: Mapping
-  /** The caller's to close, when the seals are attached. */
+  /** The caller's to close, when the seals are attached; -1 for a client's memory that a launcher mapped. */
   readonly file: number
 }
 

@@ -283,7 +283,7 @@ export class Server implements AsyncDisposable {
         connectionClosed: () => {
           if (arriving.end === undefined) closeMemory()
         },
-        heapAdded: (grant) => grant.kind === 'sealable' ? void seals.attach(grant, arriving.end) : heaps.addFromPeer(grant),
+        heapAdded: (grant) => grant.kind === 'sealable' || grant.kind === 'prepared' ? void seals.attach(grant, arriving.end) : heaps.addFromPeer(grant),
         memberGone: (attachment, member) => heaps.memberGone(attachment, member),
         livingMembers: (attachment, living) => heaps.livingMembers(attachment, living),
       },

@@ -5,12 +5,13 @@ import { PAGE_BYTES, type Address } from '../../base/numbers.js'
 import { connectOrStart } from '../../control/launch.js'
 import { runtimeDirectory } from '../../control/runtime-directory.js'
 import { DESCRIPTORS_BROKEN_WORD, DESCRIPTORS_DEFAULT, REQUESTS_AT_BELL, REQUESTS_DEFAULT, sealDescriptorsBytes, sealRequestsBytes } from '../../layout/seal-layout.js'
-import { addon, errnoCode, Mapping, preparedHeap } from '../../sys/index.js'
+import { addon, type Mapping, preparedHeaps } from '../../sys/index.js'
 import { warmPages, type SealAuthority } from './authority.js'
 import { SealVerifier } from './descriptors.js'
 import { LifeHolders } from './life.js'
 import { heapKey, type SealerNotice } from './messages.js'
 import { RequestedAuthority } from './sender/requested.js'
+import { makeUserfault, mapAll } from './seal-files.js'
 import { SealerSession } from './sealer-session.js'
 import { SEALER } from './sealer/sealer-service.js'
 import type { Strength } from './strength.js'
@@ -48,6 +49,13 @@ export interface Receiving extends Disposable {
   close(): void
 }
 
+/** A heap that a launcher prepared in a process. */
+export interface LaunchedHeap {
+  readonly pid: number
+  readonly address: Address
+  readonly byteLength: number
+}
+
 interface Attached {
   readonly heap: SealableHeap
   readonly end: 'sender' | 'receiver'
@@ -56,6 +64,8 @@ interface Attached {
   readonly holders: LifeHolders | undefined
   /** The sender's descriptor by which it wakes the sealer; another one after each restart of the sealer. */
   bell: number
+  /** The sealer's that knows of it. */
+  session: SealerSession
 }
 
 /**
@@ -65,6 +75,8 @@ interface Attached {
 export class SealClient implements Disposable {
   readonly #connect: (remainingMs: () => number) => Promise<number>
   readonly #attached = new Map<string, Attached>()
+  /** What a sealer must be told again; the descriptors are this client's. */
+  readonly #launched: { readonly launched: LaunchedHeap, readonly userfault: number, readonly file: number }[] = []
   #session: Promise<SealerSession> | undefined
   #live: SealerSession | undefined
   #closed = false
@@ -113,7 +125,7 @@ export class SealClient implements Disposable {
       },
       sleep: (timeoutMs) => this.#live?.sleep(timeoutMs) ?? false,
     })
-    const attached: Attached = { heap: { token, address, byteLength }, end: 'sender', mappings, authority, holders: undefined, bell: bell! }
+    const attached: Attached = { heap: { token, address, byteLength }, end: 'sender', mappings, authority, holders: undefined, bell: bell!, session }
     this.#attached.set(attachedKey({ token, address }, 'sender'), attached)
     return authority
   }
@@ -128,7 +140,7 @@ export class SealClient implements Disposable {
     const holders = new LifeHolders()
     for (const life of lives) holders.add(life)
     const verifier = new SealVerifier(mappings[0]!.buffer, notice.descriptors, byteLength / PAGE_BYTES, holders)
-    const attached: Attached = { heap: { token, address, byteLength }, end: 'receiver', mappings, authority: undefined, holders, bell: -1 }
+    const attached: Attached = { heap: { token, address, byteLength }, end: 'receiver', mappings, authority: undefined, holders, bell: -1, session }
     this.#attached.set(attachedKey({ token, address }, 'receiver'), attached)
     const close = (): void => this.#detach({ token, address }, 'receiver')
     return { verifier, strength: { kind: 'enforced', except: notice.except }, close, [Symbol.dispose]: close }
@@ -136,8 +148,7 @@ export class SealClient implements Disposable {
 
   /** This process's userfaultfd, the caller's to close; none for a heap that a launcher prepared, whose sealer has it already. */
   async #userfault(session: SealerSession, address: Address, byteLength: number): Promise<readonly number[]> {
-    const prepared = preparedHeap()
-    if (prepared?.address === address && prepared.byteLength === byteLength) return []
+    if (preparedHeaps().some((one) => one.address === address && one.byteLength === byteLength)) return []
     const { notice, fds } = await session.ask({ type: 'device' }, ATTACH_TIMEOUT_MS)
     assert(notice.type === 'device', 'a device is answered by a device')
     const userfault = makeUserfault(fds[0] ?? -1)
@@ -150,9 +161,14 @@ export class SealClient implements Disposable {
     }
   }
 
-  /** Says that a process was confined, and brings its userfaultfd, which stays the caller's. Holds until this client is closed. */
-  async attest(process: { readonly pid: number, readonly address: Address, readonly byteLength: number }, userfault: number): Promise<void> {
-    await (await this.#reach()).ask({ type: 'attest', ...process }, ATTACH_TIMEOUT_MS, [userfault])
+  /**
+   * Of a launcher: says that a process was confined and stands still, and brings its userfaultfd for one heap and the heap's file, which stay
+   * the caller's. Holds until this client is closed: a sealer that comes after this one is told again.
+   * @throws RpcError FAILED_PRECONDITION when the sealer finds that its seals could not be relied on.
+   */
+  async attest(launched: LaunchedHeap, userfault: number, file: number): Promise<void> {
+    await (await this.#reach()).ask({ type: 'attest', stage: 'stopped', ...launched }, ATTACH_TIMEOUT_MS, [userfault, file])
+    this.#launched.push({ launched, userfault: addon.duplicateFd(userfault), file: addon.duplicateFd(file) })
   }
 
   /** Reaches the sealer, and starts one when there is none. */
@@ -166,6 +182,7 @@ export class SealClient implements Disposable {
     this.#closed = true
     for (const attached of this.#attached.values()) this.#release(attached)
     this.#attached.clear()
+    for (const { userfault, file } of this.#launched.splice(0)) for (const fd of [userfault, file]) addon.closeFd(fd)
     this.#live?.close()
     this.#live = undefined
   }
@@ -230,24 +247,38 @@ export class SealClient implements Disposable {
   #lost(): void {
     this.#live = undefined
     this.#session = undefined
-    if (this.#attached.size > 0) void this.#return(FIRST_RETURN_MS)
+    if (this.#holds) void this.#return(FIRST_RETURN_MS)
   }
 
   async #return(pauseMs: number): Promise<void> {
-    if (this.#closed || this.#attached.size === 0) return
+    if (this.#closed || !this.#holds) return
     try {
       const session = await this.#reach()
-      for (const attached of this.#attached.values()) await this.#resume(session, attached)
+      for (const { launched, userfault, file } of this.#launched) {
+        await session.ask({ type: 'attest', stage: 'runs', ...launched }, ATTACH_TIMEOUT_MS, [userfault, file]).catch((error: unknown) => this.#refused(session, error))
+      }
+      // What was attached meanwhile this sealer knows already.
+      for (const attached of this.#attached.values()) if (attached.session !== session) await this.#resume(session, attached)
     } catch (error) {
       if (!RpcError.is(error)) throw error
       setTimeout(() => void this.#return(Math.min(pauseMs * 2, LAST_RETURN_MS)), pauseMs)
     }
   }
 
+  get #holds(): boolean {
+    return this.#attached.size + this.#launched.length > 0
+  }
+
+  /** A sealer that lives and refuses is not asked again; for one that died there will be another. */
+  #refused(session: SealerSession, error: unknown): void {
+    if (!RpcError.is(error) || !session.isOpen) throw error
+  }
+
   async #resume(session: SealerSession, attached: Attached): Promise<void> {
     const { heap: { token, address }, end, holders, authority } = attached
     try {
       const { fds } = await session.ask({ type: 'resume', token, address, end }, ATTACH_TIMEOUT_MS)
+      attached.session = session
       // Detached while the sealer answered: nobody else will close what came.
       if (this.#attached.get(attachedKey({ token, address }, end)) !== attached) for (const fd of fds) addon.closeFd(fd)
       else if (end === 'sender') replaceBell(attached, fds[0]!)
@@ -283,30 +314,4 @@ function replaceBell(attached: Attached, bell: number): void {
 
 function attachedKey(heap: Pick<SealableHeap, 'token' | 'address'>, end: 'sender' | 'receiver'): string {
   return `${end}/${heapKey(heap)}`
-}
-
-/** A userfaultfd of this process; the caller's to close. Takes over the device. */
-function makeUserfault(device: number): number {
-  try {
-    return addon.createUserfault(device)
-  } catch (cause) {
-    if (errnoCode(cause) === undefined) throw cause
-    throw new RpcError('FAILED_PRECONDITION', `userfaultfd is not permitted here (${String(cause)}); run the sealer as root, or use snapshot isolation, which needs no permission`, { cause })
-  } finally {
-    if (device >= 0) addon.closeFd(device)
-  }
-}
-
-/** Maps files and closes their descriptors; each with its length and whether it is written. */
-function mapAll(fds: readonly number[], layouts: ReadonlyArray<readonly [byteLength: number, writable: boolean]>): Mapping[] {
-  const mappings: Mapping[] = []
-  try {
-    for (const [i, [byteLength, writable]] of layouts.entries()) mappings.push(Mapping.mapLocal(fds[i]!, byteLength, writable))
-    return mappings
-  } catch (error) {
-    for (const mapping of mappings) mapping.unmap()
-    throw error
-  } finally {
-    for (const fd of fds) addon.closeFd(fd)
-  }
 }

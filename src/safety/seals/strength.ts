@@ -12,7 +12,7 @@ export const HOLES = {
   'pinned-pages': 'pages that the kernel was told to write to (direct I/O, io_uring, process_vm_writev) before they were sealed',
   'fork': 'a child of the sender that was made to inherit the heap',
   'remap': 'a second or moved mapping of the heap in the sender',
-  'same-user': 'a sender of the same user as the sealer, which could attach to it with ptrace',
+  'same-user': 'a sender of the same user as the sealer or the receiver, which could attach to it with ptrace',
 } as const
 
 /** What seals may fail to hold against: named by {@link ConnectionSeals.except}. */
@@ -36,6 +36,9 @@ export interface AttachFacts {
   readonly events: boolean
   /** The kernel refuses to move or double the mapping. */
   readonly mappingFinal: boolean
+  /** Children of the sender do not get the mapping, unless it asks for that. */
+  readonly keptFromChildren: boolean
+  /** The sender's user is the sealer's, or the receiver's. */
   readonly sameUser: boolean
 }
 
@@ -43,8 +46,9 @@ export interface AttachFacts {
 export function strengthOf(facts: AttachFacts): Strength {
   const except: Hole[] = []
   if (!facts.confined) except.push('kept-file', 'kept-userfaultfd', 'own-userfaultfd', 'pinned-pages')
-  if (!facts.confined && !facts.fileClosed) except.push('open-file')
-  if (!facts.confined && !facts.events) except.push('fork')
+  if (!facts.fileClosed) except.push('open-file')
+  // Who is confined cannot ask for it.
+  if (!facts.events && !(facts.confined && facts.keptFromChildren)) except.push('fork')
   if (!facts.events && !facts.mappingFinal) except.push('remap')
   if (facts.sameUser) except.push('same-user')
   return { kind: 'enforced', except }

@@ -169,7 +169,7 @@ async function startConfined(name: string, { binary, folder }: Compiled, address
   const args = [name, sealerSocket(runtimeDirectory()), token, String(address), String(byteLength), '-1']
   const child = fork(main, [user, String(address), String(byteLength), binary, ...args], { cwd: folder, stdio: ['pipe', 'pipe', 'inherit', 'ipc'] })
   const [{ heapFile }] = await once(child, 'message') as [{ readonly heapFile: number }]
-  return attackerOf(child, PlainHeap.join({ pid: child.pid!, fd: heapFile, pages: PAGES, token }, address))
+  return attackerOf(child, PlainHeap.joinPrepared({ pid: child.pid!, fd: heapFile, pages: PAGES, token }, address))
 }
 
 function attackerOf(child: ChildProcess, heap: PlainHeap): Attacker {

@@ -1,6 +1,6 @@
 import { RpcError } from '../../../base/errors.js'
-import { makeAddress, type Address } from '../../../base/numbers.js'
-import { addon, createMemoryFile, errnoCode, PREPARED_HEAP_VARIABLE } from '../../../sys/index.js'
+import type { Address } from '../../../base/numbers.js'
+import { addon, errnoCode, formatPreparedHeaps, PREPARED_HEAPS_VARIABLE, publishMemoryFile } from '../../../sys/index.js'
 import { confinementFilter } from './confinement.js'
 import type { SealClient } from '../seal-client.js'
 
@@ -21,6 +21,14 @@ const SCRATCH_BYTES = 8192
 /** struct sock_fprog lies at the start of the scratch page, the filter behind it. */
 const FILTER_OFFSET = 64
 
+/** Memory for sealed arguments that the program is to have. */
+export interface LaunchHeap {
+  readonly address: Address
+  readonly byteLength: number
+  /** Made by `createMemoryFile` to be published; the caller's. Nobody can write to it any more but the program, when that begins. */
+  readonly file: number
+}
+
 export interface Launch {
   /** An absolute path. */
   readonly program: string
@@ -28,70 +36,78 @@ export interface Launch {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** The user, and group of the same number, that the program becomes; undefined leaves it as it is. */
   readonly user?: number
-  readonly address: Address
-  readonly heapBytes: number
+  readonly heaps: readonly LaunchHeap[]
+  /** Called with the program's pid before it begins: what it needs from others is arranged. When it fails the program never begins. */
+  readonly arranged?: (pid: number) => Promise<void>
 }
-
-export interface Launched {
-  readonly pid: number
-  /** The heap's file, for its receiver; the caller's to close. The program has no descriptor of it. */
-  readonly heapFile: number
-}
-
-/** Where a prepared heap lies unless somebody says otherwise. */
-export const PREPARED_ADDRESS = makeAddress(0x53f0, 0)
 
 /**
- * Starts a program whose seals will be enforced. Before its first instruction, in its final memory: its heap is mapped, given memory, kept
- * from its children and made final; its userfaultfd is made, taken and closed there; it keeps no descriptor but 0 to 2; and a filter of
- * system calls is put on it that nothing takes off. The sealer is told, and believes it from a process of its own user.
+ * Starts a program whose seals will be enforced; returns its pid. Before its first instruction, in its final memory: its heaps are mapped,
+ * given memory, kept from its children and made final; a userfaultfd for each is made, taken and closed there; it keeps no descriptor but
+ * 0 to 2; and a filter of system calls is put on it that nothing takes off. The sealer is told of each heap, verifies it while the program
+ * stands still, and believes the rest from a process of its own user. `client` is to live as long as the program.
  *
  * Throws FAILED_PRECONDITION where that is not possible: another architecture, no /dev/userfaultfd, a kernel before 6.10 (mseal), a program
  * that cannot be started.
  */
-export async function launchConfined(client: SealClient, launch: Launch): Promise<Launched> {
+export async function launchConfined(client: SealClient, launch: Launch): Promise<number> {
   const filter = confinementFilter()
   if (filter === undefined) throw new RpcError('FAILED_PRECONDITION', `there is no filter of system calls for ${process.arch}: programs can be confined on x64 only`)
   await client.connected()
-  const heapFile = createMemoryFile('prepared', launch.heapBytes, true)
+  const { program, args, heaps } = launch
+  const userfaults: number[] = []
   let device = -1
   let pid = -1
   try {
     device = addon.openUserfaultDevice()
-    pid = addon.traceProgram(block([launch.program, ...launch.args]), block(environmentOf(launch)), launch.user ?? -1, heapFile, device)
-    const userfault = prepare(pid, launch, heapFile, device, filter)
-    try {
-      await client.attest({ pid, address: launch.address, byteLength: launch.heapBytes }, userfault)
-    } finally {
-      addon.closeFd(userfault)
+    const inherited = new Int32Array([device, ...heaps.map(({ file }) => file)])
+    pid = addon.traceProgram(block([program, ...args]), block(environmentOf(launch)), launch.user ?? -1, new Uint8Array(inherited.buffer))
+    const call = callIn(pid)
+    for (const heap of heaps) userfaults.push(mapHeap(pid, call, heap, device))
+    for (const fd of inherited) call('close', fd)
+    confine(pid, call, filter)
+    for (const [i, { address, byteLength, file }] of heaps.entries()) {
+      publishMemoryFile(file)
+      await client.attest({ pid, address, byteLength }, userfaults[i]!, file)
     }
+    await launch.arranged?.(pid)
     addon.traceEnd(pid, true)
-    return { pid, heapFile }
+    return pid
   } catch (error) {
     if (pid > 0) addon.traceEnd(pid, false)
-    addon.closeFd(heapFile)
     if (errnoCode(error) === undefined) throw error
     throw new RpcError('FAILED_PRECONDITION', `${launch.program} cannot be started confined: ${String(error)}`, { cause: error })
   } finally {
     if (device >= 0) addon.closeFd(device)
+    for (const fd of userfaults) addon.closeFd(fd)
   }
 }
 
-/** In the stopped program: everything of {@link launchConfined}. Returns its userfaultfd, which it has no more; the caller's to close. */
-function prepare(pid: number, { address, heapBytes }: Launch, heapFile: number, device: number, filter: Uint8Array): number {
-  const call = (name: keyof typeof CALL, ...args: readonly number[]): number => {
+/** Makes system calls in the stopped program; throws FAILED_PRECONDITION when one fails. */
+type CallIn = (name: keyof typeof CALL, ...args: readonly number[]) => number
+
+function callIn(pid: number): CallIn {
+  return (name, ...args) => {
     const result = addon.tracedCall(pid, words([CALL[name], ...args]))
     // The kernel's errors are the last 4095 numbers.
     if (result < 0 && result > -4096) throw new RpcError('FAILED_PRECONDITION', `${name} fails in the program that is to be confined (errno ${-result})`)
     return result
   }
-  call('mmap', address, heapBytes, READ_WRITE, MAP_SHARED_FIXED, heapFile, 0)
-  call('madvise', address, heapBytes, MADV_POPULATE_WRITE)
-  call('madvise', address, heapBytes, MADV_DONTFORK)
-  call('mseal', address, heapBytes, 0)
+}
+
+/** Returns a userfaultfd of the stopped program, which has it no more; the caller's to close. The descriptors it inherited stay open. */
+function mapHeap(pid: number, call: CallIn, { address, byteLength, file }: LaunchHeap, device: number): number {
+  call('mmap', address, byteLength, READ_WRITE, MAP_SHARED_FIXED, file, 0)
+  call('madvise', address, byteLength, MADV_POPULATE_WRITE)
+  call('madvise', address, byteLength, MADV_DONTFORK)
+  call('mseal', address, byteLength, 0)
   const inProgram = call('ioctl', device, USERFAULTFD_IOC_NEW, O_CLOEXEC_NONBLOCK)
   const userfault = takeFrom(pid, inProgram)
-  for (const fd of [inProgram, device, heapFile]) call('close', fd)
+  call('close', inProgram)
+  return userfault
+}
+
+function confine(pid: number, call: CallIn, filter: Uint8Array): void {
   const scratch = call('mmap', 0, SCRATCH_BYTES, READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0)
   const program = words([filter.length / 8, scratch + FILTER_OFFSET])
   addon.tracedWrite(pid, scratch, program.subarray(0, 16))
@@ -101,7 +117,6 @@ function prepare(pid: number, { address, heapBytes }: Launch, heapFile: number, 
   if (process.geteuid?.() === 0) call('prctl', PR_SET_DUMPABLE, 0, 0, 0, 0)
   call('prctl', PR_SET_SECCOMP, SECCOMP_MODE_FILTER, scratch, 0, 0)
   call('munmap', scratch, SCRATCH_BYTES)
-  return userfault
 }
 
 function takeFrom(pid: number, fd: number): number {
@@ -120,8 +135,8 @@ function words(values: readonly number[]): Uint8Array {
   return new Uint8Array(out.buffer)
 }
 
-function environmentOf({ environment, address, heapBytes }: Launch): string[] {
-  const own = { ...environment, [PREPARED_HEAP_VARIABLE]: `${address.toString(16)},${heapBytes.toString(16)}` }
+function environmentOf({ environment, heaps }: Launch): string[] {
+  const own = { ...environment, [PREPARED_HEAPS_VARIABLE]: formatPreparedHeaps(heaps) }
   return Object.entries(own).flatMap(([name, value]) => (value === undefined ? [] : [`${name}=${value}`]))
 }
 

@@ -32,6 +32,8 @@ export function parseSmaps(text: string): MappedArea[] {
 export interface CheckedMapping {
   /** The kernel refuses to change the mapping for as long as the process lives. */
   readonly isFinal: boolean
+  /** Children of the process do not get it. */
+  readonly keptFromChildren: boolean
   /** Pages that the kernel was told to write to at any time (VmPin). */
   readonly pinnedBytes: number
 }
@@ -53,8 +55,23 @@ export function checkMapping(pid: number, base: number, byteLength: number, file
   // What shows other parts of the file harms nobody.
   if (areas.some((area) => area !== own && area.offset < byteLength)) throw refuse('the sender maps the heap a second time')
   const pinned = /^VmPin:\s+(\d+) kB$/m.exec(read(pid, 'status'))?.[1]
-  return { isFinal: own.flags.includes('sl'), pinnedBytes: Number(pinned ?? 0) * 1024 }
+  return { isFinal: own.flags.includes('sl'), keptFromChildren: own.flags.includes('dc'), pinnedBytes: Number(pinned ?? 0) * 1024 }
 }
+
+/**
+ * Checks in /proc that a process runs under a filter of system calls that it cannot take off, and that the kernel writes to none of its
+ * pages. Throws FAILED_PRECONDITION that says what is wrong.
+ * @param tracer the process that must have it in its hands, so that the program has not begun.
+ */
+export function checkConfinement(pid: number, pinnedBytes: number, tracer?: number): void {
+  const status = read(pid, 'status')
+  const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)$`, 'm').exec(status)?.[1] ?? Number.NaN)
+  if (field('Seccomp') !== SECCOMP_FILTER || field('NoNewPrivs') !== 1) throw refuse('the program runs without the filter of system calls')
+  if (tracer !== undefined && field('TracerPid') !== tracer) throw refuse('the program is not in the hands of its launcher')
+  if (pinnedBytes > 0) throw refuse(`the program has ${pinnedBytes} bytes that the kernel writes to`)
+}
+/** Source: proc_pid_status(5), Seccomp. */
+const SECCOMP_FILTER = 2
 
 /** Source: makedev(3), and the kernel's own form in /proc. */
 function fileName(fd: number): string {

@@ -5,7 +5,7 @@ import { sealDescriptorsBytes, sealRequestsBytes } from '../../../layout/seal-la
 import { addon, createMemoryFile, errnoCode, isPublished, Mapping, publishMemoryFile } from '../../../sys/index.js'
 import { DescriptorWriter } from '../descriptors.js'
 import { SealEngine } from './engine.js'
-import { checkMapping, isWriteProtected } from './mapping-check.js'
+import { checkConfinement, checkMapping, isWriteProtected } from './mapping-check.js'
 import { PageRuns } from '../page-runs.js'
 import { heapKey, type KeptHeap, type SenderAttachment } from '../messages.js'
 import { SealTable } from './seal-table.js'
@@ -22,7 +22,7 @@ export interface Identity {
 /** Whose pages are to be sealed. */
 export interface Sender extends Identity {
   readonly userfault: number
-  /** A trusted launcher set its memory up. */
+  /** A trusted launcher set its memory up, and had the userfaultfd set up for it, before its program began. */
   readonly confined: boolean
 }
 
@@ -39,6 +39,8 @@ export class SealedHeap {
   readonly requests: SenderRequests
   /** The sender rings it when this process waits for bells. */
   readonly bell: number
+  /** The sender was found at something that breaks seals. */
+  isBroken = false
   readonly #engine: SealEngine
   readonly #guard: UserfaultGuard
   readonly #mappings: readonly Mapping[]
@@ -58,12 +60,17 @@ export class SealedHeap {
     const draft: KeptHeap = {
       type: 'heap', token, address, byteLength, descriptors, requests, except: [], events: privileged ? 'yes' : 'no', senderPid: who.pid, receiverPid: receiver.pid,
     }
-    const heap = new SealedHeap(draft, files, (events) => UserfaultGuard.setUp(userfault, address, byteLength, privileged, events))
+    const heap = new SealedHeap(draft, files, (events) => confined
+      ? UserfaultGuard.resume(userfault, address, byteLength, { events: privileged }, events)
+      : UserfaultGuard.setUp(userfault, address, byteLength, privileged, events))
     try {
-      const { isFinal, pinnedBytes } = checkMapping(who.pid, address, byteLength, heapFile)
-      if (confined && pinnedBytes > 0) throw new RpcError('FAILED_PRECONDITION', `a confined sender has ${pinnedBytes} bytes that the kernel writes to`)
+      const { isFinal, keptFromChildren, pinnedBytes } = checkMapping(who.pid, address, byteLength, heapFile)
+      if (confined) checkConfinement(who.pid, pinnedBytes)
       heap.#probe(who.pid)
-      heap.#except(strengthOf({ confined, fileClosed, events: privileged, mappingFinal: isFinal, sameUser: who.uid === process.geteuid?.() }).except)
+      heap.#except(strengthOf({
+        confined, fileClosed, events: privileged, mappingFinal: isFinal, keptFromChildren,
+        sameUser: who.uid === process.geteuid?.() || who.uid === receiver.uid,
+      }).except)
       return heap
     } catch (error) {
       heap.close()
@@ -85,7 +92,10 @@ export class SealedHeap {
     const table = new SealTable(pages, kept.descriptors)
     this.#guard = guard({
       isSealed: (page) => table.isSealed(page),
-      broken: () => this.#writer.markBroken(),
+      broken: () => {
+        this.isBroken = true
+        this.#writer.markBroken()
+      },
     })
     if (files.requests < 0) files.requests = makeFile('seal-requests', sealRequestsBytes(kept.requests))
     if (files.descriptors < 0) files.descriptors = makeFile('seal-descriptors', sealDescriptorsBytes(kept.descriptors))
@@ -162,7 +172,7 @@ export class SealedHeap {
 }
 
 /** Ends writing to the heap's file but through the mappings that exist. False when it was made final before. */
-function closeFile(fd: number): boolean {
+export function closeFile(fd: number): boolean {
   try {
     if (!isPublished(fd)) publishMemoryFile(fd)
     return true

@@ -6,6 +6,8 @@ import { acceptUnix, addon, errnoCode, listenUnix, watch, type Watch } from '../
 import { KeeperLink, type KeptEntry } from './keeper-link.js'
 import { Life } from '../life.js'
 import { heapKey, type SenderAttachment, type SealerRequest } from '../messages.js'
+import { Meetings, MEETING_MS, type ReceiverAtMeeting, type SenderAtMeeting } from './meetings.js'
+import { PreparedHeaps } from './prepared-heaps.js'
 import { SealedHeap } from './sealed-heap.js'
 import { SealerLink } from './sealer-link.js'
 import { SealingLoop } from './sealing-loop.js'
@@ -21,34 +23,11 @@ export interface SealerOptions {
 
 type Ask<T extends SealerRequest['type']> = Extract<SealerRequest, { type: T }>
 
-/** One end that waits for the other one. */
-interface Waiting {
-  readonly link: SealerLink
-  /** The sender's userfaultfd, or the receiver's file. */
-  readonly fd: number
-  readonly confined: boolean
-}
-
-/** A process that a launcher confined and that has not attached yet. */
-interface Attested {
-  readonly launcher: SealerLink
-  readonly address: number
-  readonly byteLength: number
-  readonly userfault: number
-}
-interface Meeting {
-  sender: (Waiting & { readonly request: SenderAttachment }) | undefined
-  receiver: (Waiting & { readonly request: Ask<'attachReceiver'> }) | undefined
-  readonly timer: NodeJS.Timeout
-}
-
 interface Ends {
   sender: SealerLink | undefined
   receiver: SealerLink | undefined
 }
 
-/** How long one end waits for the other, also after a restart of the sealer. */
-const MEETING_MS = 5000
 /** Sealed heaps at one sealer. */
 const HEAPS_MAX = 16_384
 const LINKS_MAX = 4096
@@ -64,8 +43,8 @@ export class Sealer {
   readonly #links = new Set<SealerLink>()
   readonly #heaps = new Map<string, SealedHeap>()
   readonly #ends = new Map<SealedHeap, Ends>()
-  readonly #meetings = new Map<string, Meeting>()
-  readonly #attested = new Map<number, Attested>()
+  readonly #meetings = new Meetings((key, sender, receiver) => this.#join(key, sender, receiver))
+  readonly #prepared = new PreparedHeaps()
   readonly #loop = new SealingLoop((heap) => this.#ends.get(heap)?.sender?.ring())
   readonly #ownLife = new Life()
   readonly #life = this.#ownLife.open()
@@ -108,8 +87,10 @@ export class Sealer {
     removeFile(sealerSocket(this.#options.directory))
     this.#watch?.close()
     addon.closeFd(this.#listener)
+    this.#meetings.close()
     for (const link of this.#links) link.close()
     for (const heap of this.#heaps.values()) this.#end(heap)
+    this.#prepared.close()
     this.#loop.close()
     this.#keeper.close()
     addon.closeFd(this.#life)
@@ -158,9 +139,9 @@ export class Sealer {
   #request(link: SealerLink, request: Exclude<SealerRequest, { type: 'hello' }>, fds: number[]): void {
     switch (request.type) {
       case 'device': return this.#device(link, request)
-      case 'attest': return this.#attest(link, request, take(fds))
+      case 'attest': return this.#attest(link, request, fds)
       case 'attachSender': return this.#attachSender(link, request, fds)
-      case 'attachReceiver': return this.#attach(link, request, take(fds), false)
+      case 'attachReceiver': return this.#attachReceiver(link, request, fds)
       case 'resume': return this.#resume(link, request)
       case 'detach': return this.#detach(link, request)
       default: throw new RpcError('UNIMPLEMENTED', 'no such request')
@@ -178,72 +159,33 @@ export class Sealer {
     return link.send({ type: 'device', id, granted: 'device' }, [fd], () => addon.closeFd(fd))
   }
 
-  /** Who says that a process is confined must be trusted as this process is: it must be of the same user. */
-  #attest(link: SealerLink, { id, pid, address, byteLength }: Ask<'attest'>, userfault: number): void {
-    if (link.credentials.uid !== process.geteuid?.() || this.#attested.has(pid)) {
-      addon.closeFd(userfault)
-      throw new RpcError('PERMISSION_DENIED', 'only a launcher of the sealer\'s own user can say that a process is confined, and once')
-    }
-    this.#attested.set(pid, { launcher: link, address, byteLength, userfault })
-    link.send({ type: 'done', id })
+  #attest(link: SealerLink, request: Ask<'attest'>, fds: number[]): void {
+    if (fds.length !== 2) throw new RpcError('INVALID_ARGUMENT', 'a userfaultfd and the heap\'s file must come along')
+    this.#prepared.attest(link, request, take(fds), take(fds), this.#heaps.values())
+    link.send({ type: 'done', id: request.id })
   }
 
   #attachSender(link: SealerLink, request: SenderAttachment, fds: number[]): void {
-    if (fds.length > 0) return this.#attach(link, request, take(fds), false)
-    const { pid } = link.credentials
-    const attested = this.#attested.get(pid)
-    if (attested === undefined || attested.address !== request.address || attested.byteLength !== request.byteLength) {
-      throw new RpcError('FAILED_PRECONDITION', 'no launcher prepared this heap for this process')
-    }
-    this.#attested.delete(pid)
-    return this.#attach(link, request, attested.userfault, true)
+    this.#checkRoom(request)
+    const prepared = fds.length > 0 ? undefined : this.#prepared.of(link.credentials.pid, request)
+    this.#meetings.bring({ link, request, prepared, fd: prepared === undefined ? take(fds) : -1 })
   }
 
-  #attach(link: SealerLink, request: SenderAttachment | Ask<'attachReceiver'>, fd: number, confined: boolean): void {
-    const key = heapKey(request)
-    const meeting = this.#meetings.get(key) ?? this.#startMeeting(key, fd)
-    const taken = request.type === 'attachSender' ? meeting.sender : meeting.receiver
-    if (taken !== undefined || this.#heaps.has(key)) {
-      addon.closeFd(fd)
-      throw new RpcError('ALREADY_EXISTS', 'this end of the heap is attached already')
-    }
-    if (request.type === 'attachSender') meeting.sender = { link, fd, confined, request }
-    else meeting.receiver = { link, fd, confined, request }
-    if (meeting.sender !== undefined && meeting.receiver !== undefined) this.#join(key, meeting)
+  #attachReceiver(link: SealerLink, request: Ask<'attachReceiver'>, fds: number[]): void {
+    this.#checkRoom(request)
+    this.#meetings.bring({ link, request, fd: take(fds) })
   }
 
-  #startMeeting(key: string, fd: number): Meeting {
-    if (this.#heaps.size + this.#meetings.size >= HEAPS_MAX) {
-      addon.closeFd(fd)
-      throw new RpcError('RESOURCE_EXHAUSTED', `the sealer seals ${HEAPS_MAX} heaps already`)
-    }
-    const late = new RpcError('DEADLINE_EXCEEDED', `the other end did not attach within ${MEETING_MS} ms`)
-    const meeting: Meeting = { sender: undefined, receiver: undefined, timer: setTimeout(() => this.#giveUp(key, late), MEETING_MS) }
-    this.#meetings.set(key, meeting)
-    return meeting
+  #checkRoom(request: Parameters<typeof heapKey>[0]): void {
+    if (this.#heaps.has(heapKey(request))) throw new RpcError('ALREADY_EXISTS', 'this end of the heap is attached already')
+    if (this.#heaps.size + this.#meetings.count >= HEAPS_MAX) throw new RpcError('RESOURCE_EXHAUSTED', `the sealer seals ${HEAPS_MAX} heaps already`)
   }
 
-  #giveUp(key: string, error: RpcError): void {
-    const meeting = this.#meetings.get(key)
-    if (meeting === undefined) return
-    clearTimeout(meeting.timer)
-    this.#meetings.delete(key)
-    for (const one of [meeting.sender, meeting.receiver]) {
-      if (one === undefined) continue
-      addon.closeFd(one.fd)
-      one.link.send({ type: 'error', id: one.request.id, ...failureOf(error) })
-    }
-  }
-
-  #join(key: string, meeting: Meeting): void {
-    const { sender, receiver } = meeting
-    if (sender === undefined || receiver === undefined) return
-    clearTimeout(meeting.timer)
-    this.#meetings.delete(key)
+  #join(key: string, sender: SenderAtMeeting, receiver: ReceiverAtMeeting): void {
+    const { prepared } = sender
     let heap: SealedHeap
     try {
-      if (sender.request.byteLength !== receiver.request.byteLength) throw new RpcError('FAILED_PRECONDITION', 'the two ends name ranges of different length')
-      heap = SealedHeap.create(sender.request, { ...sender.link.credentials, userfault: sender.fd, confined: sender.confined }, receiver.link.credentials, receiver.fd)
+      heap = createHeap(sender, receiver)
     } catch (error) {
       if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
       for (const { link, request } of [sender, receiver]) link.send({ type: 'error', id: request.id, ...failureOf(error) })
@@ -251,6 +193,7 @@ export class Sealer {
     } finally {
       addon.closeFd(receiver.fd)
     }
+    if (prepared !== undefined) prepared.user = heap
     this.#keeper.keep(key, heap.kept, heap.files)
     this.#add(heap, { sender: sender.link, receiver: receiver.link })
     const { except, descriptors } = heap.kept
@@ -309,14 +252,8 @@ export class Sealer {
 
   #leave(link: SealerLink): void {
     this.#links.delete(link)
-    for (const [key, { sender, receiver }] of this.#meetings) {
-      if (sender?.link === link || receiver?.link === link) this.#giveUp(key, new RpcError('UNAVAILABLE', 'the other end left'))
-    }
-    for (const [pid, { launcher, userfault }] of this.#attested) {
-      if (launcher !== link) continue
-      this.#attested.delete(pid)
-      addon.closeFd(userfault)
-    }
+    this.#meetings.leave(link)
+    this.#prepared.leave(link)
     for (const heap of link.sends) this.#endLeft(heap, 'sender')
     for (const heap of link.receives) this.#endLeft(heap, 'receiver')
     this.#awaitIdleness()
@@ -347,6 +284,8 @@ export class Sealer {
     ends?.sender?.sends.delete(heap)
     ends?.sender?.send({ type: 'ended', token, address })
     ends?.receiver?.receives.delete(heap)
+    const prepared = this.#prepared.ended(heap)
+    if (prepared !== undefined) this.#meetings.freed(prepared)
     this.#awaitIdleness()
   }
 
@@ -357,6 +296,21 @@ export class Sealer {
       this.#accept()
       if (this.#links.size === 0 && this.#heaps.size === 0) this.stop()
     }, this.#options.idleMs)
+  }
+}
+
+/** Sets the heap up and verifies it. Takes over the sender's descriptor; the receiver's stays the caller's. */
+function createHeap({ link, request, fd, prepared }: SenderAtMeeting, receiver: ReceiverAtMeeting): SealedHeap {
+  if (request.byteLength !== receiver.request.byteLength) {
+    if (fd >= 0) addon.closeFd(fd)
+    throw new RpcError('FAILED_PRECONDITION', 'the two ends name ranges of different length')
+  }
+  const userfault = prepared?.lend() ?? fd
+  try {
+    return SealedHeap.create(request, { ...link.credentials, userfault, confined: prepared !== undefined }, receiver.link.credentials, receiver.fd)
+  } catch (error) {
+    prepared?.takeBack()
+    throw error
   }
 }
 

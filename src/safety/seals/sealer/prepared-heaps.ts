@@ -1,0 +1,152 @@
+import { RpcError } from '../../../base/errors.js'
+import { addon } from '../../../sys/index.js'
+import type { SealerRequest } from '../messages.js'
+import { checkConfinement, checkMapping, isWriteProtected } from './mapping-check.js'
+import { closeFile, type SealedHeap } from './sealed-heap.js'
+import type { SealerLink } from './sealer-link.js'
+import { UserfaultGuard } from './userfault.js'
+
+type Attest = Extract<SealerRequest, { type: 'attest' }>
+type Range = Pick<Attest, 'address' | 'byteLength'>
+
+/** The events of forks and remaps need a privilege. */
+export function isPrivileged(): boolean {
+  return process.geteuid?.() === 0
+}
+
+/** A heap in a confined program, and its userfaultfd, which outlives the connections that use it. */
+export class PreparedHeap {
+  /** What seals it at present. */
+  user: SealedHeap | undefined
+  /** Watches it while nobody seals it: a fault in it is answered, and what breaks seals is noticed. */
+  #guard: UserfaultGuard | undefined
+  #broken: string | undefined
+  #open = true
+  readonly #userfault: number
+
+  /**
+   * Takes over the userfaultfd, also when it throws; the heap's file stays the caller's. Verifies what makes its seals enforced.
+   * Throws FAILED_PRECONDITION when they could not be relied on.
+   * @param user what seals the heap already, for a sealer that came after another one.
+   */
+  constructor(readonly launcher: SealerLink, readonly range: Attest, userfault: number, file: number, user: SealedHeap | undefined) {
+    const { pid, address, byteLength, stage } = range
+    const first = stage === 'stopped'
+    this.#userfault = userfault
+    this.user = user
+    try {
+      const copy = addon.duplicateFd(userfault)
+      const events = { isSealed: () => false, broken: (why: string) => (this.#broken ??= why) }
+      const guard = first ? UserfaultGuard.setUp(copy, address, byteLength, isPrivileged(), events)
+        : UserfaultGuard.resume(copy, address, byteLength, { events: isPrivileged() }, events)
+      if (user === undefined) this.#guard = guard
+      else guard.close()
+      verify(range, file, first ? launcher.credentials.pid : undefined)
+      if (user === undefined) probe(guard, pid, address)
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  /** A userfaultfd for whoever seals the heap from now on, the caller's. Throws FAILED_PRECONDITION when seals would not count. */
+  lend(): number {
+    if (!this.#open) throw new RpcError('FAILED_PRECONDITION', 'the launcher of this process has ended: its prepared heaps serve no further connection')
+    this.#guard?.drain()
+    if (this.#broken !== undefined) throw new RpcError('FAILED_PRECONDITION', `${this.#broken}: the seals of this prepared heap do not count any more`)
+    this.#guard?.close()
+    this.#guard = undefined
+    return addon.duplicateFd(this.#userfault)
+  }
+
+  /** Nobody seals it any more. */
+  takeBack(): void {
+    if (this.user?.isBroken === true) this.#broken ??= 'its program was found at something that breaks seals'
+    this.user = undefined
+    if (!this.#open) return
+    const { address, byteLength } = this.range
+    this.#guard ??= UserfaultGuard.resume(addon.duplicateFd(this.#userfault), address, byteLength, { events: isPrivileged() }, {
+      isSealed: () => false, broken: (why) => (this.#broken ??= why),
+    })
+  }
+
+  close(): void {
+    this.#open = false
+    this.#guard?.close()
+    this.#guard = undefined
+    addon.closeFd(this.#userfault)
+  }
+}
+
+/** The heaps of confined programs that their launchers told of, as long as these are linked. */
+export class PreparedHeaps {
+  readonly #heaps = new Map<string, PreparedHeap>()
+
+  /** Takes over both descriptors. Who says that a process is confined must be trusted as this process is: it must be of the same user. */
+  attest(link: SealerLink, request: Attest, userfault: number, file: number, sealed: Iterable<SealedHeap>): void {
+    let own = userfault
+    try {
+      const key = keyOf(request.pid, request)
+      if (link.credentials.uid !== process.geteuid?.() || this.#heaps.has(key)) {
+        throw new RpcError('PERMISSION_DENIED', 'only a launcher of the sealer\'s own user can say that a process is confined, and once')
+      }
+      let user: SealedHeap | undefined
+      for (const heap of sealed) if (heap.kept.senderPid === request.pid && heap.kept.address === request.address) user = heap
+      own = -1
+      this.#heaps.set(key, new PreparedHeap(link, request, userfault, file, user))
+    } finally {
+      if (own >= 0) addon.closeFd(own)
+      addon.closeFd(file)
+    }
+  }
+
+  /** The one of this process at this range. Throws FAILED_PRECONDITION. */
+  of(pid: number, range: Range): PreparedHeap {
+    const heap = this.#heaps.get(keyOf(pid, range))
+    if (heap?.range.byteLength === range.byteLength) return heap
+    throw new RpcError('FAILED_PRECONDITION', 'no launcher prepared this heap for this process')
+  }
+
+  /** A sealed heap has ended: what it used is free, if it was prepared. */
+  ended(heap: SealedHeap): PreparedHeap | undefined {
+    const prepared = this.#heaps.get(keyOf(heap.kept.senderPid, heap.kept))
+    if (prepared?.user !== heap) return undefined
+    prepared.takeBack()
+    return prepared
+  }
+
+  /** What this launcher prepared serves no further connection. */
+  leave(link: SealerLink): void {
+    for (const [key, heap] of this.#heaps) {
+      if (heap.launcher !== link) continue
+      this.#heaps.delete(key)
+      heap.close()
+    }
+  }
+
+  close(): void {
+    for (const heap of this.#heaps.values()) heap.close()
+    this.#heaps.clear()
+  }
+}
+
+function verify({ pid, address, byteLength }: Attest, file: number, tracer: number | undefined): void {
+  if (!closeFile(file)) throw new RpcError('FAILED_PRECONDITION', 'the prepared heap\'s file was made final before it was closed to writers')
+  const { isFinal, pinnedBytes } = checkMapping(pid, address, byteLength, file)
+  if (!isFinal) throw new RpcError('FAILED_PRECONDITION', 'the prepared heap\'s mapping is not final: mseal needs Linux 6.10')
+  checkConfinement(pid, pinnedBytes, tracer)
+}
+
+/** That the kernel lets us protect pages is not enough: they must be that process's. */
+function probe(guard: UserfaultGuard, pid: number, address: number): void {
+  const error = guard.protect(0, 1, true)
+  const works = error === 0 && isWriteProtected(pid, address)
+  guard.protect(0, 1, false)
+  if (!works || isWriteProtected(pid, address)) {
+    throw new RpcError('FAILED_PRECONDITION', `the userfaultfd does not protect the prepared heap (errno ${error}): its seals could not be relied on`)
+  }
+}
+
+function keyOf(pid: number, { address }: Pick<Range, 'address'>): string {
+  return `${pid}/${address.toString(16)}`
+}

@@ -1,0 +1,238 @@
+// Typed calls of programs that "rpcool run" started: their arguments are sealed, several of them at once, through deaths and forks.
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { DaemonClient } from '../../../src/control/index.js'
+import { serve, type Server, type ServerOptions } from '../../../src/index.js'
+import { mappingCount } from '../../../src/sys/index.js'
+import { mappedMemoryFiles } from '../../support/leaks.js'
+import { Launched } from '../../support/launched.js'
+import { SealedService } from '../../support/sealed-service.js'
+import { serviceProcess } from '../seals/services.js'
+
+const SAME_USER = 'enforced except [same-user]'
+let channels = 0
+
+async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  for (let waited = 0; !await condition(); waited += 5) {
+    assert.ok(waited < 30_000, `waited in vain for: ${what}`)
+    await sleep(5)
+  }
+}
+
+interface Started {
+  readonly programs: Launched[]
+  readonly servers: Server[]
+}
+const started = new Map<TestContext, Started>()
+
+/** What a test started: it ends in order, and leaves nothing. */
+async function startedBy(t: TestContext): Promise<Started> {
+  const known = started.get(t)
+  if (known !== undefined) return known
+  await DaemonClient.shared().connect()
+  const mappings = mappingCount()
+  const all: Started = { programs: [], servers: [] }
+  started.set(t, all)
+  t.after(async () => {
+    for (const program of all.programs) await program.end()
+    for (const server of all.servers) {
+      await until('the connections to go', () => server.connectionCount === 0)
+      await server.close()
+    }
+    assert.equal(mappingCount(), mappings, 'memory of clients is left')
+  })
+  return all
+}
+
+interface Local {
+  readonly server: Server
+  readonly release: () => void
+  readonly waiting: () => number
+  /** What the server was told of its clients' seals. */
+  readonly strengths: () => readonly string[]
+}
+
+/** A server here. */
+async function local(t: TestContext, options: ServerOptions = {}): Promise<Local> {
+  const { servers } = await startedBy(t)
+  const waiting: (() => void)[] = []
+  const strengths: string[] = []
+  const server = await serve(`confined/${process.pid}/${++channels}`, SealedService, {
+    read: ({ value }, call) => {
+      strengths.push(`${call.isolation} ${String(call.isSealed)}`)
+      return value
+    },
+    hold: async (paper) => {
+      const before = paper.value
+      await new Promise<void>((resolve) => waiting.push(resolve))
+      return paper.value === before ? 'the same' : 'changed'
+    },
+  }, options)
+  servers.push(server)
+  return { server, waiting: () => waiting.length, release: () => waiting.splice(0).forEach((resolve) => resolve()), strengths: () => strengths }
+}
+
+async function launch(t: TestContext, channel: string, ...options: readonly string[]): Promise<Launched> {
+  const program = await Launched.client(channel, ...options)
+  const { programs } = await startedBy(t)
+  programs.push(program)
+  return program
+}
+
+test('a client under "rpcool run" makes sealed calls: awaited, sync, many at once; both ends know the strength', async (t) => {
+  const { server, strengths } = await local(t)
+  const client = await launch(t, server.channel)
+  assert.deepEqual(await client.ask('connect'), { strength: SAME_USER, connection: 0 })
+  assert.equal(server.connections[0]!.seals?.strength, SAME_USER)
+  assert.equal(await client.ask('read', { connection: 0, value: 7 }), '7')
+  assert.equal(await client.ask('sync', { connection: 0, value: 8 }), 8)
+  assert.equal(await client.ask('many', { connection: 0, value: 1000 }), true)
+  assert.equal(strengths().length, 1002)
+  assert.deepEqual([...new Set(strengths())], ['seal true'])
+})
+
+test('what a server demands is compared with what was verified', async (t) => {
+  const strict = await local(t, { seals: { require: 'enforced' } })
+  const refused = await launch(t, strict.server.channel)
+  assert.deepEqual(await refused.ask('connect'), { strength: 'none', connection: 0 })
+  assert.match(String(await refused.ask('read', { connection: 0, value: 1 })), /FAILED_PRECONDITION.*demands stronger seals.*enforced except \[same-user\]/)
+  assert.equal(strict.strengths().length, 0)
+
+  const lenient = await local(t, { seals: { require: 'enforced', except: ['same-user'] } })
+  const client = await launch(t, lenient.server.channel)
+  assert.deepEqual(await client.ask('connect'), { strength: SAME_USER, connection: 0 })
+  assert.equal(await client.ask('read', { connection: 0, value: 1 }), '1')
+})
+
+test('several programs at once, each with its own memory; what they had is given back when they end', async (t) => {
+  const { server, waiting, release } = await local(t)
+  const before = mappedMemoryFiles()
+  const clients = await Promise.all(Array.from({ length: 3 }, () => Launched.client(server.channel, '--heap', '262144', '--heaps', '2')))
+  const addresses: unknown[] = []
+  for (const client of clients) {
+    assert.deepEqual(await client.ask('connect'), { strength: SAME_USER, connection: 0 })
+    addresses.push(await client.ask('hold', 0))
+  }
+  await until('all their handlers', () => waiting() === 3)
+  assert.equal(new Set(addresses).size, 3, 'no two of them share an address')
+  release()
+  for (const client of clients) assert.deepEqual(await client.ask('held'), ['the same'])
+  for (const client of clients) assert.equal(await client.end(), 0)
+  await until('the connections to go', () => server.connectionCount === 0)
+  assert.equal(mappedMemoryFiles(), before)
+})
+
+test('threads of a program each have seals, on heaps of their own', async (t) => {
+  const { server } = await local(t)
+  const client = await launch(t, server.channel, '--heap', '262144', '--heaps', '3')
+  assert.deepEqual(await client.ask('connect'), { strength: SAME_USER, connection: 0 })
+  const said = await Promise.all([client.ask('worker', 11), client.ask('worker', 12)])
+  assert.deepEqual(said, [[SAME_USER, '11'], [SAME_USER, '12']])
+  assert.equal(await client.ask('read', { connection: 0, value: 13 }), '13')
+})
+
+test('a connection too many is told so; a heap that was given back serves the next connection', async (t) => {
+  const { server, waiting, release } = await local(t)
+  const client = await launch(t, server.channel, '--heap', '262144', '--heaps', '1')
+  for (let round = 0; round < 3; round++) {
+    const { connection } = await client.ask('connect') as { readonly connection: number }
+    const second = await client.ask('connect') as { readonly connection: number, readonly strength: string }
+    assert.equal(second.strength, 'none')
+    assert.match(String(await client.ask('read', { connection: second.connection, value: 1 })), /FAILED_PRECONDITION.*all 1 heaps that "rpcool run" prepared.*--heaps/)
+    await client.ask('hold', connection)
+    await until('the handler', () => waiting() === 1)
+    // Closed while its call is in flight: the next connection waits until the handler has done with the pages.
+    await client.ask('close', connection)
+    await client.ask('close', second.connection)
+    const next = client.ask('connect')
+    assert.equal(await Promise.race([next, sleep(300, 'waits')]), 'waits')
+    release()
+    const { strength, connection: third } = await next as { readonly connection: number, readonly strength: string }
+    assert.equal(strength, SAME_USER)
+    assert.equal(await client.ask('read', { connection: third, value: round }), String(round))
+    await client.ask('close', third)
+  }
+})
+
+test('more memory than was prepared is refused, naming the option', async (t) => {
+  const { server } = await local(t)
+  const client = await launch(t, server.channel, '--heap', '65536', '--heaps', '1')
+  assert.deepEqual(await client.ask('connect', { seals: { heapBytes: 1 << 20 } }), { strength: 'none', connection: 0 })
+  assert.match(String(await client.ask('read', { connection: 0, value: 1 })), /FAILED_PRECONDITION.*--heap 1048576/)
+})
+
+test('a child of the program has no heap of it, and is told what to do; the program\'s own seals hold', async (t) => {
+  const { server, waiting, release } = await local(t)
+  const client = await launch(t, server.channel, '--heap', '262144')
+  await client.ask('connect')
+  await client.ask('hold', 0)
+  await until('the handler', () => waiting() === 1)
+  const [strength, answer] = await client.ask('child') as [string, string]
+  assert.equal(strength, 'none')
+  assert.match(answer, /FAILED_PRECONDITION.*no memory that "rpcool run" prepared.*start this one with "rpcool run"/)
+  release()
+  assert.deepEqual(await client.ask('held'), ['the same'])
+})
+
+test('the program is killed in the middle of a call: its handler reads on, and everything comes back', async (t) => {
+  const { server, waiting, release } = await local(t)
+  const client = await Launched.client(server.channel, '--heap', '262144')
+  await client.ask('connect')
+  await client.ask('hold', 0)
+  await until('the handler', () => waiting() === 1)
+  process.kill(await client.pid(), 'SIGKILL')
+  await client.ended()
+  assert.equal(client.launcher.exitCode, 128 + 9)
+  await until('the end of the connection to be heard', () => server.connections.every(({ end }) => end === undefined || end.inHandlers === 1))
+  release()
+  await until('the connection to go', () => server.connectionCount === 0)
+})
+
+test('the sealer, the keeper and the daemon die: seals in flight hold, calls go on, new connections get seals', async (t) => {
+  const { server, waiting, release } = await local(t)
+  const client = await launch(t, server.channel, '--heap', '262144', '--heaps', '6')
+  await client.ask('connect')
+  const deaths: readonly [string, () => Promise<number> | number][] = [
+    ['sealer', () => serviceProcess('sealer')],
+    ['keeper', () => serviceProcess('keeper')],
+    ['daemon', async () => (await DaemonClient.shared().connect()).pid],
+    ['sealer', () => serviceProcess('sealer')],
+  ]
+  for (const [i, [name, find]] of deaths.entries()) {
+    await client.ask('hold', 0)
+    await until(`the handler before the ${name}'s death`, () => waiting() === 1)
+    process.kill(await find(), 'SIGKILL')
+    release()
+    assert.equal((await client.ask('held') as string[]).at(-1), 'the same', `the ${name} died`)
+    // Launcher, client and server each come back to the next one in their own time.
+    let strength = ''
+    for (let attempt = 0; strength !== SAME_USER && attempt < 100; attempt++) {
+      const next = await client.ask('connect') as string | { readonly connection: number, readonly strength: string }
+      await sleep(50)
+      if (typeof next === 'string') continue
+      strength = next.strength
+      if (strength === SAME_USER) assert.equal(await client.ask('read', { connection: next.connection, value: i }), String(i))
+      await client.ask('close', next.connection)
+    }
+    assert.equal(strength, SAME_USER, `after the ${name}'s death no new connection gets seals`)
+    assert.equal(await client.ask('read', { connection: 0, value: 100 + i }), String(100 + i))
+  }
+})
+
+test('the launcher is killed: connections go on, and new ones are told that there is none', async (t) => {
+  const { server } = await local(t)
+  const client = await Launched.client(server.channel, '--heap', '262144')
+  await client.ask('connect')
+  const pid = await client.pid()
+  // The answer to a question that it is asked before, by which it says that it waits.
+  const waits = client.expect(1000)
+  const answers = client.ask('orphaned', 1000)
+  assert.equal(await waits, 'waits')
+  client.launcher.kill('SIGKILL')
+  const [first, second] = await answers as [string, string]
+  assert.equal(first, '1')
+  assert.match(second, /FAILED_PRECONDITION.*no launcher prepared a heap for process/)
+  process.kill(pid, 'SIGKILL')
+  await until('the connections to go', () => server.connectionCount === 0)
+})
