@@ -108,6 +108,20 @@ test('a slot and its argument stay untouched until the server has answered a cal
   assert.ok(conn.heap.stats().liveBlocks <= live + 2, 'arguments are given back')
 })
 
+test('a server dies with calls that were given up: what waits rejects, and their slots and arguments go with the connection', async (t) => {
+  // The ground proves at its end that nothing is left.
+  await using ground = await Ground.open(t)
+  const server = await ground.serve()
+  const conn = await ground.connect({ slots: 4 })
+  for (let i = 0; i < 2; i++) assert.equal((await errorOf(conn.holdPoint({ x: i, y: i, label: 'kept' }, { timeoutMs: 20 }))).code, 'DEADLINE_EXCEEDED')
+  const waiting = errorOf(conn.hold('never answered'))
+  assert.equal(quarantined(conn), 2)
+  await server.kill()
+  assert.equal((await waiting).code, 'UNAVAILABLE')
+  assert.equal((await errorOf(conn.nothing())).code, 'UNAVAILABLE')
+  await conn.close()
+})
+
 test('calls that wait for a slot have the same deadlines as those that have one', async (t) => {
   await using ground = await Ground.open(t)
   const server = await ground.serve()

@@ -27,6 +27,10 @@ const commands: Record<string, (argument: unknown) => unknown> = {
     server.heap.collect()
     return server.heap.stats()
   },
+  spent: () => {
+    const { userCPUTime, systemCPUTime, voluntaryContextSwitches } = process.resourceUsage()
+    return { cpuMs: (userCPUTime + systemCPUTime) / 1000, sleeps: voluntaryContextSwitches }
+  },
   free: (key) => gates.free(String(key)),
   close: async (drainMs) => {
     await server.close(typeof drainMs === 'number' ? drainMs : undefined)
