@@ -49,7 +49,7 @@ export async function measureWays(ways: readonly Way[], data: DataSet, plan: Mea
   const bulk = await best(ways, async (way, setting) => {
     await way.clear()
     return timed(() => way.build(0, plan.warmup, setting))
-  })
+  }, buildSettingsOf)
   for (const way of ways) await way.clear()
   const buildMany = await buildInTurn(ways, data, plan, bulk, 1)
   return new Map(ways.map(({ name }) => [name, {
@@ -68,8 +68,9 @@ function settingsOf(ways: readonly Way[] | Settings, make: (setting: Setting) =>
 
 /** Compiles both sides of a way; some packages run slow for their first thousands of calls. */
 async function warmUp(way: Way, data: DataSet, { warmup }: MeasurePlan): Promise<void> {
-  for (const setting of [ONE_AT_A_TIME, PROJECTED, ...way.settings]) {
-    await way.build(0, warmup, setting)
+  const many = buildSettingsOf(way)
+  for (const [i, setting] of [ONE_AT_A_TIME, PROJECTED, ...way.settings].entries()) {
+    await way.build(0, warmup, i < 2 ? setting : many[(i - 2) % many.length]!)
     await way.search(data.searches.slice(0, 300), setting)
     await way.clear()
   }
@@ -86,7 +87,7 @@ async function buildInTurn(ways: readonly Way[], { documents }: DataSet, { chunk
     if (counts) count += to - from
     for (const way of [...ways.slice(first), ...ways.slice(0, first)]) {
       if (counts) spent.set(way.name, spent.get(way.name)! + await timed(() => way.build(from, to, settings.get(way.name)!)))
-      else await way.build(from, to, way.settings.at(-1)!)
+      else await way.build(from, to, buildSettingsOf(way).at(-1)!)
     }
   }
   return new Map([...spent].map(([name, ns]) => [name, ns / count]))
@@ -118,12 +119,18 @@ async function tailsOfSearches(way: Way, searches: readonly SearchOrder[], sampl
   return tailsOf(times)
 }
 
+function buildSettingsOf(way: Way): readonly Setting[] {
+  return way.buildSettings ?? way.settings
+}
+
 /** Each way's fastest setting. */
-async function best(ways: readonly Way[], run: (way: Way, setting: Setting) => Promise<number>): Promise<Map<string, Setting>> {
+async function best(
+  ways: readonly Way[], run: (way: Way, setting: Setting) => Promise<number>, settingsToTry = (way: Way): readonly Setting[] => way.settings,
+): Promise<Map<string, Setting>> {
   const found = new Map<string, Setting>()
   for (const way of ways) {
     let least = Infinity
-    for (const setting of way.settings) {
+    for (const setting of settingsToTry(way)) {
       const time = await run(way, setting)
       if (time >= least) continue
       least = time

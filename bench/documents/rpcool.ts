@@ -1,7 +1,7 @@
 // The store behind RPCool, in both modes, as the trial drives it.
 import { openStore, type StoreClient } from '../../apps/document-store/client.js'
 import { type Mode, serveDocuments } from '../../apps/document-store/server.js'
-import type { DocumentView } from '../../apps/document-store/service.js'
+import { type DocumentView, RUN_PLACES, RUNS } from '../../apps/document-store/service.js'
 import type { Json } from '../../apps/document-store/store/values.js'
 import type { NoBenchDocument } from '../nobench/generate.js'
 import { startChild } from '../support/child.js'
@@ -27,12 +27,14 @@ export const serveStore = program<ServeArgument>(import.meta.url, 'serveStore', 
 export class RpcoolWay implements Way {
   /** As many calls in flight as the connection carries. */
   readonly settings: readonly Setting[] = [{ batch: 1, window: 63 }]
+  readonly buildSettings: readonly Setting[]
   readonly #client: StoreClient
   readonly #documents: readonly NoBenchDocument[]
 
   constructor(readonly name: string, client: StoreClient, { documents }: DataSet) {
     this.#client = client
     this.#documents = documents
+    this.buildSettings = client.mode === 'trusting' ? [{ batch: RUN_PLACES, window: RUNS }] : this.settings
   }
 
   async clear(): Promise<void> {

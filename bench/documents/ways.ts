@@ -19,8 +19,10 @@ export const ONE_AT_A_TIME: Setting = { batch: 1, window: 1 }
 /** One way to reach a store that is empty at first. Whoever opens it owns it. */
 export interface Way extends AsyncDisposable {
   readonly name: string
-  /** What is worth trying when many requests may be in flight. */
+  /** What is worth trying when many searches may be in flight. */
   readonly settings: readonly Setting[]
+  /** The same for documents; as for searches when it is left out. */
+  readonly buildSettings?: readonly Setting[]
   clear(): Promise<void>
   /** Stores documents `from` to `to`, all answered when it is done. */
   build(from: number, to: number, setting: Setting): Promise<void> | void

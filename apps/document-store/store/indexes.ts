@@ -32,36 +32,42 @@ export abstract class Index {
   abstract isExact(condition: Condition): boolean
 }
 
-/** Equality, by hashes alone: what a document has there is compared when it is found. */
+/** Equality. */
 export class HashIndex extends Index {
   readonly #postings = new HashPostings()
-  /** By id: the document's entry + 1; 0 = none, {@link SEVERAL} = those in `#several`. */
-  #entered = new Int32Array(ENTERED_MIN)
+  /** By id: what the document was entered under. */
+  readonly #values: IndexKey[] = []
+  /** By id: the document's entry; of one that was entered under a scalar. */
+  #entries = new Int32Array(ENTRIES_MIN)
+  /** The entries of those that were entered under the elements of arrays. */
   readonly #several = new Map<number, readonly number[]>()
+  #hasArrays = false
 
   constructor(path: string) {
     super(path, 'hash')
   }
 
   add(id: number, found: Found): void {
-    if (found === undefined || found === COMPOUND) return
-    if (id >= this.#entered.length) this.#makeRoom(id)
-    if (typeof found !== 'object' || found === null) {
-      this.#entered[id] = this.#postings.add(hashScalar(found), id) + 1
+    if (found === undefined || found === COMPOUND) {
+      this.#values[id] = undefined
       return
     }
-    const hashes = new Set(found.map(hashScalar))
-    if (hashes.size === 0) return
-    this.#entered[id] = SEVERAL
-    this.#several.set(id, Array.from(hashes, (hash) => this.#postings.add(hash, id)))
+    this.#values[id] = found
+    if (typeof found === 'object' && found !== null) {
+      this.#hasArrays = true
+      this.#several.set(id, Array.from(new Set(found.map(hashScalar)), (hash) => this.#postings.add(hash, id)))
+      return
+    }
+    if (id >= this.#entries.length) this.#makeRoom(id)
+    this.#entries[id] = this.#postings.add(hashScalar(found), id)
   }
 
   remove(id: number): void {
-    const entered = id < this.#entered.length ? this.#entered[id]! : 0
-    if (entered === 0) return
-    this.#entered[id] = 0
-    if (entered > 0) {
-      this.#postings.remove(entered - 1)
+    const value = this.#values[id]
+    if (value === undefined) return
+    this.#values[id] = undefined
+    if (typeof value !== 'object' || value === null) {
+      this.#postings.remove(this.#entries[id]!)
       return
     }
     for (const entry of this.#several.get(id) ?? []) this.#postings.remove(entry)
@@ -72,27 +78,30 @@ export class HashIndex extends Index {
     return kind === 'equals' || kind === 'contains'
   }
 
+  isExact({ kind }: Condition): boolean {
+    return !this.#hasArrays && kind !== 'contains'
+  }
+
   estimate(condition: Condition): number {
     return condition.kind === 'equals' || condition.kind === 'contains' ? this.#postings.count(hashScalar(condition.value)) : 0
   }
 
   search(condition: Condition): number[] {
-    return condition.kind === 'equals' || condition.kind === 'contains' ? this.#postings.idsOf(hashScalar(condition.value)) : []
-  }
-
-  isExact(): boolean {
-    return false
+    if (condition.kind !== 'equals' && condition.kind !== 'contains') return []
+    const { value } = condition
+    const ids = this.#postings.idsOf(hashScalar(value))
+    // Others may have the same hash; of arrays only the document tells which elements they have.
+    return this.#hasArrays ? ids : ids.filter((id) => this.#values[id] === value)
   }
 
   #makeRoom(id: number): void {
-    const larger = new Int32Array(Math.max(id + 1, this.#entered.length * 2))
-    larger.set(this.#entered)
-    this.#entered = larger
+    const larger = new Int32Array(Math.max(id + 1, this.#entries.length * 2))
+    larger.set(this.#entries)
+    this.#entries = larger
   }
 }
 
-const ENTERED_MIN = 64
-const SEVERAL = -1
+const ENTRIES_MIN = 64
 
 /** Equality, ranges and prefixes. Numbers and texts are ordered each among themselves. */
 export class OrderedIndex extends Index {
