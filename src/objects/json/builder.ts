@@ -16,6 +16,10 @@ const SPANS_FROM = 64
 /** Above this many words a bulk copy beats a loop (measured). */
 const LOOP_WORDS = 192
 const EIGHT_SPANS_FROM = 1024
+// Tags of addresses follow each other: near text, text, object, array.
+const NEAR_TEXT_TAG = NEAR_TEXT & 0xffff
+const OBJECT_KIND = OBJECT - NEAR_TEXT
+const ADDRESS_KINDS = ARRAY - NEAR_TEXT
 
 /** Where the latest document was put. */
 export interface Built {
@@ -249,23 +253,35 @@ export class JsonBuilder extends Staging {
 
   #copyCells(a: Int32Array, to: number, from: number, end: number, cellBase: number, textBase: number, high: number): void {
     const { cells } = this
+    const toText = textBase - cellBase
     for (let i = from, k = to; i < end; i += 2, k += 2) {
-      let lo = cells[i]!
-      let hi = cells[i + 1]!
-      if (hi >>> 0 >= 0xfffb_0000 && (lo & RELATIVE) !== 0 && hi >>> 0 < 0xffff_0000) {
-        const tag = hi >> 16
-        lo = (lo & ~RELATIVE) + (tag < OBJECT ? textBase : cellBase) | 0
-        if (tag !== NEAR_TEXT) hi |= high
-      }
-      a[k] = lo
-      a[k + 1] = hi
+      const lo = cells[i]!
+      const hi = cells[i + 1]!
+      // Numbers and addresses come in no order: what is computed in any case cannot be guessed wrong. All ones where …
+      const kind = (hi >>> 16) - NEAR_TEXT_TAG
+      const isAddress = ~((kind | ADDRESS_KINDS - kind) >> 31)
+      const isRelative = isAddress & -(lo >>> 1 & 1)
+      const isText = kind - OBJECT_KIND >> 31
+      a[k] = lo + (cellBase - RELATIVE + (toText & isText) & isRelative) | 0
+      a[k + 1] = hi | (high & isRelative & -kind >> 31)
     }
   }
 
   #copyText(a: Int32Array, to: number): void {
     const { text, textUsed } = this
-    if (textUsed <= LOOP_WORDS) for (let i = 0; i < textUsed; i++) a[to + i] = text[i]!
-    else a.set(text.subarray(0, textUsed), to)
+    if (textUsed > LOOP_WORDS) {
+      a.set(text.subarray(0, textUsed), to)
+      return
+    }
+    // Each word costs a check of both arrays, but for those of one step.
+    const whole = textUsed & ~3
+    for (let i = 0; i < whole; i += 4) {
+      a[to + i] = text[i]!
+      a[to + i + 1] = text[i + 1]!
+      a[to + i + 2] = text[i + 2]!
+      a[to + i + 3] = text[i + 3]!
+    }
+    for (let i = whole; i < textUsed; i++) a[to + i] = text[i]!
   }
 }
 

@@ -4,7 +4,7 @@ import type { Region } from '../../memory/region.js'
 import { Emitter } from '../emit.js'
 import { BEHIND, HOLD, type Hold, REGION, TYPE, WORD, type Located } from '../view.js'
 import { inspectNode } from './inspect.js'
-import { emitFind } from './key-code.js'
+import { emitFind, emitWalk, Walk } from './key-code.js'
 import { cellOfKey, type Form, readCell, valueOf } from './read.js'
 import { openArray, openObject } from './record.js'
 import { slotTable } from './shapes.js'
@@ -137,13 +137,16 @@ function compileKey(self: Located, key: string): void {
   const emitter = new Emitter()
   emitter.named('REGION', REGION)
   emitter.named('WORD', WORD)
-  emitter.named('valueOf', valueOf)
-  emitter.named('form', fastForm)
+  const finish = (region: Region, lo: number, hi: number): unknown => valueOf(region, lo, hi, fastForm)
+  emitter.named('finish', finish)
+  emitter.named('walk', new Walk([key], undefined, finish))
   const compiled = emitter.compile(`function () {
-let r = this[REGION], w = this[WORD], a = r.i32, s, p, e, v, h
-${emitFind(emitter, table, key, likely, 'return undefined')}
+var r = this[REGION], w = this[WORD], a = r.i32, s, p, e, t, v, h
+${emitFind(emitter, table, likely)}
 ${first === OBJECT ? emitNearObject(emitter) : ''}
-return h === ${INT << 16} ? v : valueOf(r, v, h, form)
+return h === ${INT << 16} ? v : finish(r, v, h)
+}
+${emitWalk('walk', 0)}
 }`)
   Object.defineProperty(FastObject.prototype, key, {
     get: compiled.value as () => unknown,

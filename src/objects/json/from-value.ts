@@ -25,12 +25,22 @@ export function withBuilder(source: Source, allocator: Allocator, work: (builder
 
 /** Writes a document of a value; `where` names the place in messages. @throws RpcError INVALID_ARGUMENT for what is not JSON. */
 export function writeValue(source: Source, allocator: Allocator, value: unknown, where: string): Built {
-  hasInherited = Object.keys(Object.prototype).length > 0
-  return withBuilder(source, allocator, (builder) => {
-    if (!pushValue(builder, value, '', 0)) {
-      throw new RpcError('INVALID_ARGUMENT', `${where}: ${typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`} is not JSON`)
-    }
-  })
+  hasInherited = isInherited()
+  const builder = spare ?? new JsonBuilder()
+  spare = null
+  builder.begin(source, allocator)
+  if (!pushValue(builder, value, '', 0)) {
+    throw new RpcError('INVALID_ARGUMENT', `${where}: ${typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`} is not JSON`)
+  }
+  const built = builder.finish()
+  spare = builder
+  return built
+}
+
+/** Whether somebody gave Object.prototype properties that for…in would find in every object. */
+function isInherited(): boolean {
+  for (const _ in Object.prototype) return true
+  return false
 }
 
 /** False for what JSON has no form for, and which objects leave out. */
@@ -156,5 +166,4 @@ function pushListed(builder: JsonBuilder, object: Readonly<Record<string, unknow
   track.close()
 }
 
-// Somebody gave Object.prototype properties that for…in would find in every object.
 let hasInherited = false

@@ -1,55 +1,84 @@
-// Generated code that finds the cell of a key in an object, in a handful of loads when its shape was met before.
+// Generated code that finds the cell of a key in an object, in a handful of loads when its shape was met before. What it cannot do so
+// it leaves, and all that comes after, to functions: the short code is inlined where it is used, and needs to know nothing twice.
 import { OBJECT, RECORD_WORDS } from '../../layout/json-layout.js'
 import { type Region, SHAPE_BITS } from '../../memory/region.js'
 import type { Emitter } from '../emit.js'
 import { cellOfKey } from './read.js'
 import { follow, opened, openObject } from './record.js'
-import { FIRST_SLOT, NO_SLOT, slotIn, UNKNOWN_SLOT } from './shapes.js'
+import { FIRST_SLOT, NO_SLOT, slotIn, slotTable, UNKNOWN_SLOT } from './shapes.js'
 
 /** Words from an object to the cell that a slot table's entry names. */
 const SLOT_BASE = RECORD_WORDS - FIRST_SLOT * 2
 
-/** Word of a key's cell in the object at a word, or -1; its region is left in {@link opened}. Fills the key's slot table. */
-function findSlowly(table: Uint8Array | undefined, key: string): (region: Region, word: number) => number {
-  return (region, word) => {
+/** What is made of a cell at the end of a path, whose words were read from memory of a region. */
+export type Finish = (region: Region, lo: number, hi: number) => unknown
+
+/** The same without generated code, for any object: follows keys and fills their slot tables. */
+export class Walk {
+  readonly #keys: readonly string[]
+  readonly #tables: readonly (Uint8Array | undefined)[]
+  readonly #missing: unknown
+  readonly #finish: Finish
+
+  /** @param missing what comes of a path that leads nowhere. */
+  constructor(keys: readonly string[], missing: unknown, finish: Finish) {
+    this.#keys = keys
+    this.#tables = keys.map(slotTable)
+    this.#missing = missing
+    this.#finish = finish
+  }
+
+  /** Goes on with a key, by its position in the path, from the object at a word. */
+  from(region: Region, word: number, position: number): unknown {
+    const key = this.#keys[position]!
     const object = openObject(region, word)
     const { shape } = object
-    if (shape !== null && table !== undefined && table[shape.number] === UNKNOWN_SLOT) slotIn(table, shape, key)
-    return cellOfKey(object, key)
+    const table = this.#tables[position]
+    if (shape !== null && table !== undefined) {
+      const slot = table[shape.number]
+      if (slot === NO_SLOT) return this.#missing
+      if (slot === UNKNOWN_SLOT) slotIn(table, shape, key)
+    }
+    const p = cellOfKey(object, key)
+    if (p < 0) return this.#missing
+    const home = object.region
+    const lo = home.i32[p]! | 0
+    const hi = home.i32[p + 1]! | 0
+    return position + 1 === this.#keys.length ? this.#finish(home, lo, hi) : this.enter(home, lo, hi, position + 1)
+  }
+
+  /** Goes on with a key from what a cell leads to. */
+  enter(region: Region, lo: number, hi: number, position: number): unknown {
+    if (hi >> 16 !== OBJECT) return this.#missing
+    follow(region, hi & 0xffff, lo, RECORD_WORDS)
+    return this.from(opened.region, opened.word, position)
   }
 }
 
 /**
- * Statements that find a key's cell in the object at (`r`, `w`) and leave its words in `v` and `h`, its region in `r`; they
- * run `missing` when there is none. `r`, `w`, `a`, `s`, `p`, `e`, `v`, `h` are variables.
- * @param table the key's slot table; without one every object is searched.
+ * The start of a block of statements, which is run when the code finds a key's cell in the object at (`r`, `w`), with its words in `v` and
+ * `h`; otherwise what comes behind the block is to return {@link emitWalk}. `a` are the region's words; `s`, `p`, `e`, `t` are variables.
+ * It is short, and calls nothing: V8 inlines 920 bytes of bytecode into a function, and a reading loop uses several of these.
  * @param likely slot in which the key most often lies: its address then waits for nothing.
  */
-export function emitFind(emitter: Emitter, table: Uint8Array | undefined, key: string, likely: number, missing: string): string {
-  const slow = emitter.constant(findSlowly(table, key), 'find')
-  emitter.named('opened', opened)
-  if (table === undefined) return `p = ${slow}(r, w)\nif (p < 0) ${missing}\nr = opened.region; a = r.i32; v = a[p]; h = a[p + 1]`
+export function emitFind(emitter: Emitter, table: Uint8Array, likely: number): string {
+  emitter.named('imul', Math.imul)
   const slots = emitter.constant(table, 'slots')
   const guess = Math.max(0, likely) + FIRST_SLOT
-  return `v = a[w]; e = Math.imul(v, r.shapeFactor) >>> ${32 - SHAPE_BITS} << 1
-s = r.shapes[e] === v && a[w + 1] === r.high ? ${slots}[r.shapes[e + 1]] : ${UNKNOWN_SLOT}
-p = s === ${guess} ? w + ${guess * 2 + SLOT_BASE} : w + s * 2 + ${SLOT_BASE}
-if (s < ${FIRST_SLOT} || p - r.shift > r.words - 2) {
-if (s === ${NO_SLOT}) ${missing}
-p = ${slow}(r, w)
-if (p < 0) ${missing}
-r = opened.region; a = r.i32
-}
+  return `v = a[w]; t = r.shapes; e = imul(v, r.shapeFactor) >>> ${32 - SHAPE_BITS} << 1
+if (t[e] === v && a[w + 1] === r.high && (s = ${slots}[t[e + 1]]) >= ${FIRST_SLOT} &&
+(p = s === ${guess} ? w + ${guess * 2 + SLOT_BASE} : w + s * 2 + ${SLOT_BASE}) - r.shift <= r.words - 2) {
 v = a[p]; h = a[p + 1]`
 }
 
-/** Statements that go on to the object to which `v` and `h` point, and leave it in (`r`, `w`). */
-export function emitEnter(emitter: Emitter, missing: string): string {
-  emitter.named('opened', opened)
-  emitter.named('follow', follow)
-  return `if (h === (${OBJECT << 16} | r.high) && (e = ((v & -8) - r.low) >>> 2) <= r.words - ${RECORD_WORDS}) {
+/** What comes of a path from one of its keys on, at the object at (`r`, `w`). */
+export function emitWalk(walk: string, position: number): string {
+  return `return ${walk}.from(r, w, ${position})`
+}
+
+/** Statements that go on to the object to which `v` and `h` point, and leave it in `w`. */
+export function emitEnter(walk: string, position: number): string {
+  return `if (h !== (${OBJECT << 16} | r.high) || (e = ((v & -8) - r.low) >>> 2) > r.words - ${RECORD_WORDS}) return ${walk}.enter(r, v, h, ${position})
 if (--r.budget < 0) r.spent()
-w = e + r.shift
-} else if (h >> 16 === ${OBJECT}) { follow(r, h & 65535, v, ${RECORD_WORDS}); r = opened.region; w = opened.word; a = r.i32 }
-else ${missing}`
+w = e + r.shift`
 }

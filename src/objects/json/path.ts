@@ -6,7 +6,7 @@ import { Emitter } from '../emit.js'
 import { TWO_BYTE } from '../text/read.js'
 import { BEHIND, REGION, WORD } from '../view.js'
 import { fastForm } from './fast.js'
-import { emitEnter, emitFind } from './key-code.js'
+import { emitEnter, emitFind, emitWalk, type Finish, Walk } from './key-code.js'
 import { Needle } from './needle.js'
 import { doubleOf, openedText, openText, textOf, valueOf } from './read.js'
 import { follow, openArray, opened } from './record.js'
@@ -47,10 +47,10 @@ type Judge = (region: Region, lo: number, hi: number) => boolean
  */
 export function jsonPath(...keys: readonly string[]): JsonPath {
   if (keys.length === 0 || keys.some((key) => typeof key !== 'string')) throw new RpcError('INVALID_ARGUMENT', 'a path is one or more keys: jsonPath(\'address\', \'city\')')
-  const judged = (judge: Judge): JsonPredicate => compile(keys, 'false', `judge(r, v, h)`, judge) as JsonPredicate
-  const select = compile(keys, 'undefined', `h === ${INT << 16} ? v : valueOf(r, v, h, form)`, null)
+  const judged = (judge: Judge): JsonPredicate => compile(keys, false, `finish(r, v, h)`, judge) as JsonPredicate
+  const select = compile(keys, undefined, `h === ${INT << 16} ? v : finish(r, v, h)`, (region, lo, hi) => valueOf(region, lo, hi, fastForm))
   return Object.assign(select, {
-    exists: compile(keys, 'false', 'v !== 0 || h !== 0', null) as JsonPredicate,
+    exists: compile(keys, false, 'v !== 0 || h !== 0', (_region, lo, hi) => lo !== 0 || hi !== 0) as JsonPredicate,
     equals: (value: JsonScalar) => equalsPath(keys, value),
     between: (low: number | string, high: number | string) => judged(betweenJudge(low, high)),
     startsWith: (prefix: string) => judged(prefixJudge(prefix)),
@@ -58,30 +58,32 @@ export function jsonPath(...keys: readonly string[]): JsonPath {
   }) as JsonPath
 }
 
-/** Compiles a function of a document: what `result` says of the cell (`v`, `h`) in region `r`, or `missing`. */
-function compile(keys: readonly string[], missing: string, result: string, judge: Judge | null): (document: object) => unknown {
+/**
+ * Compiles a function of a document: what `result` says of the cell (`v`, `h`) in region `r`, or `missing`. `finish` says the same
+ * without generated code.
+ */
+function compile(keys: readonly string[], missing: undefined | false, result: string, finish: Finish): (document: object) => unknown {
   const emitter = new Emitter()
   emitter.named('BEHIND', BEHIND)
   emitter.named('REGION', REGION)
   emitter.named('WORD', WORD)
   emitter.named('IS_ARRAY', IS_ARRAY)
   emitter.named('jsonView', jsonView)
-  emitter.named('valueOf', valueOf)
-  emitter.named('form', fastForm)
-  emitter.named('judge', judge)
-  const steps = keys.map((key, i) => {
+  emitter.named('finish', finish)
+  emitter.named('walk', new Walk(keys, missing, finish))
+  // From the last key to the first: each one's code goes around that of those behind it.
+  const code = keys.reduceRight((rest, key, i) => {
     const table = slotTable(key)
-    const found = emitFind(emitter, table, key, table === undefined ? 0 : likelySlot(table), `return ${missing}`)
-    return i === keys.length - 1 ? found : `${found}\n${emitEnter(emitter, `return ${missing}`)}\na = r.i32`
-  })
+    if (table === undefined) return emitWalk('walk', i)
+    const enter = i + 1 < keys.length ? emitEnter('walk', i + 1) : ''
+    return `${emitFind(emitter, table, likelySlot(table))}\n${enter}\n${rest}\n}\n${emitWalk('walk', i)}`
+  }, `return ${result}`)
   return emitter.compile(`function (document) {
-const d = document[BEHIND] ?? document
-let r = d[REGION], w = d[WORD], s, p, e, v, h
+var d = document[BEHIND] ?? document, r = d[REGION], w = d[WORD], a, s, p, e, t, v, h
 if (r === undefined) jsonView(document)
 if (d[IS_ARRAY] === true) return ${missing}
-let a = r.i32
-${steps.join('\n')}
-return ${result}
+a = r.i32
+${code}
 }`).value as (document: object) => unknown
 }
 
@@ -97,14 +99,14 @@ function likelySlot(table: Uint8Array): number {
 function equalsPath(keys: readonly string[], value: JsonScalar): JsonPredicate {
   const judge = equalJudge(value)
   if (typeof value === 'number' && Number.isInteger(value) && value === (value | 0) && value !== 0) {
-    return compile(keys, 'false', `h === ${INT << 16} ? v === ${value} : judge(r, v, h)`, judge) as JsonPredicate
+    return compile(keys, false, `h === ${INT << 16} ? v === ${value} : finish(r, v, h)`, judge) as JsonPredicate
   }
-  if (typeof value !== 'string') return compile(keys, 'false', 'judge(r, v, h)', judge) as JsonPredicate
+  if (typeof value !== 'string') return compile(keys, false, 'finish(r, v, h)', judge) as JsonPredicate
   const needle = new Needle(value)
   const result = needle.inline ? `v === ${needle.lo} && h === ${needle.hi}`
-    : needle.hi >> 16 === NEAR_TEXT ? `h === ${needle.hi} ? judge(r, v, h) : h >> 16 === ${TEXT} && judge(r, v, h)`
-      : `h >> 16 === ${TEXT} && judge(r, v, h)`
-  return compile(keys, 'false', result, judge) as JsonPredicate
+    : needle.hi >> 16 === NEAR_TEXT ? `h === ${needle.hi} ? finish(r, v, h) : h >> 16 === ${TEXT} && finish(r, v, h)`
+      : `h >> 16 === ${TEXT} && finish(r, v, h)`
+  return compile(keys, false, result, judge) as JsonPredicate
 }
 
 function equalJudge(value: JsonScalar): Judge {
