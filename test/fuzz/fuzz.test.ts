@@ -1,34 +1,39 @@
 // Some seconds of each fuzz target, and every case that ever failed. `npm run fuzz` goes on for as long as one likes.
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
-import { Random } from '../support/random.js'
-import { fuzzFor, FuzzFailure, regressions, type FuzzTarget } from './target.js'
+import { type Ending, FuzzFailure, regressions, runCampaign } from './campaign.js'
 import { TARGETS } from './targets/index.js'
 
-const MS = 1500
+const MS = 1200
 
-for (const [name, make] of Object.entries(TARGETS)) {
-  test(`${name}: random cases`, (t) => {
-    const { cases, seed } = fuzzFor(make(), MS)
+for (const name of Object.keys(TARGETS)) {
+  test(`${name}: random cases`, async (t) => {
+    const { cases, seed } = await runCampaign(name, { ms: MS })
     t.diagnostic(`${cases} cases from seed ${seed}`)
-    assert.ok(cases > 0)
+    assert.ok(cases > 100)
   })
 }
 
-test('cases that failed once', () => {
-  for (const { target, seed } of regressions()) {
-    const make = TARGETS[target]
-    assert.ok(make !== undefined, `no target is called ${target}`)
-    make().tryCase(new Random(seed))
-  }
+test('cases that failed once', async () => {
+  for (const { target, seed } of regressions()) await runCampaign(target, { ms: 0, first: seed })
 })
 
-test('a failing case is told by its seed', () => {
-  const failing: FuzzTarget = {
-    name: 'failing',
-    tryCase: (random) => {
-      if (random.below(50) === 7) throw new TypeError('found')
-    },
-  }
-  assert.throws(() => fuzzFor(failing, 10_000, { first: 1, keep: false }), (error) => error instanceof FuzzFailure && error.cause instanceof TypeError)
-})
+const ENDINGS: readonly (readonly [target: string, ending: Ending])[] = [
+  ['throwing', 'an error'], ['crashing', 'the end of its process'], ['exiting', 'the end of its process'], ['hanging', 'a case without an end'],
+]
+
+for (const [target, ending] of ENDINGS) {
+  test(`a campaign that ends by ${ending} (${target}) leaves the case's seed, and that fails again`, async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'rpcool-regressions-'))
+    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    const failed = (error: unknown): boolean => error instanceof FuzzFailure && error.ending === ending && error.target === target
+    const options = { ms: 20_000, hangMs: 500, folder }
+    await assert.rejects(runCampaign(target, { ...options, first: 1 }), failed)
+    const [kept, ...others] = regressions(folder)
+    assert.deepEqual([kept?.target, others], [target, []])
+    await assert.rejects(runCampaign(target, { ...options, ms: 0, first: kept!.seed }), failed)
+  })
+}

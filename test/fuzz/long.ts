@@ -6,14 +6,14 @@ import { Everything } from '../support/everything.js'
 import { newSeed } from '../support/random.js'
 import { clientAttacks } from '../hostile/client-attacks.js'
 import { callAllTheTime } from '../hostile/well-behaved.js'
-import { fuzzFor } from './target.js'
+import { runCampaign } from './campaign.js'
 import { TARGETS } from './targets/index.js'
 
 const TURN_MS = 5000
 const [minutes = '10', wanted = ''] = process.argv.slice(2)
 const end = performance.now() + Number(minutes) * 60_000
 
-const targets = Object.entries(TARGETS).map(([name, make]) => ({ name, run: (): Promise<void> => Promise.resolve(fuzz(name, make)) }))
+const targets = Object.keys(TARGETS).map((name) => ({ name, run: (): Promise<void> => fuzz(name) }))
 const attacks = Object.keys(clientAttacks).map((name) => ({ name, run: (): Promise<void> => attack(name) }))
 const turns = [...targets, ...attacks].filter(({ name }) => name.includes(wanted))
 if (turns.length === 0) throw new Error(`nothing is called ${wanted}; there are: ${[...targets, ...attacks].map(({ name }) => name).join('; ')}`)
@@ -22,10 +22,13 @@ const cases: Record<string, number> = {}
 for (let round = 0; performance.now() < end; round++) await turns[round % turns.length]!.run()
 for (const [name, count] of Object.entries(cases)) process.stdout.write(`${name}: ${count} cases in all\n`)
 
-function fuzz(name: string, make: () => ReturnType<(typeof TARGETS)[string]>): void {
-  const { cases: tried, seed } = fuzzFor(make(), TURN_MS)
+async function fuzz(name: string): Promise<void> {
+  const seed = newSeed()
+  // Before it begins: whatever becomes of it can be repeated.
+  process.stdout.write(`${name} (RPCOOL_SEED=${seed})`)
+  const { cases: tried } = await runCampaign(name, { ms: TURN_MS, first: seed })
   cases[name] = (cases[name] ?? 0) + tried
-  process.stdout.write(`${name} (RPCOOL_SEED=${seed}): ${tried} cases\n`)
+  process.stdout.write(`: ${tried} cases\n`)
 }
 
 async function attack(name: string): Promise<void> {

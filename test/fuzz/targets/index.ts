@@ -3,7 +3,8 @@ import { allocator } from './allocator.js'
 import { descriptors } from './descriptors.js'
 import { messages } from './messages.js'
 import { objects } from './objects.js'
+import { sealing } from './sealing.js'
 import { slots } from './slots.js'
 
 /** Every target; making one may take memory, so they are made when they are used. */
-export const TARGETS: Readonly<Record<string, () => FuzzTarget>> = { objects, allocator, slots, messages, descriptors }
+export const TARGETS: Readonly<Record<string, () => FuzzTarget>> = { objects, allocator, slots, messages, descriptors, sealing }

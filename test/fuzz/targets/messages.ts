@@ -5,6 +5,7 @@ import type { ConnectionId, HeapId } from '../../../src/control/types.js'
 import { World } from '../../control/model.js'
 import type { Random } from '../../support/random.js'
 import { onlyRpcErrors, type FuzzTarget } from '../target.js'
+import { mutatedMessage } from './mutated.js'
 
 const PARTICIPANTS = 3
 const STEPS = 12
@@ -22,24 +23,6 @@ const templates: readonly Request[] = [
   { type: 'cancel', request: 4 },
 ]
 
-/** Values that the fields of messages are tried with. */
-function anyValue(random: Random): unknown {
-  return random.one<unknown>([
-    random.nasty(), random.below(10), 4096 * random.below(8), 2 ** 53, -0.5, null, true, '', 'a/b', 'x'.repeat(random.below(300)), '\ud800', [], {}, [[[]]], 'client', { heap: 1, member: 1 },
-  ])
-}
-
-function mutated(random: Random): Uint8Array {
-  const fields: Record<string, unknown> = { ...random.one(templates), ...(random.chance(3) ? {} : { id: 1 + random.below(1000) }) }
-  const keys = Object.keys(fields)
-  for (let i = random.below(3); i > 0; i--) fields[random.one(keys)] = anyValue(random)
-  if (random.chance(10)) fields[random.one(['extra', '__proto__', 'constructor', 'toString'])] = anyValue(random)
-  if (random.chance(10)) Reflect.deleteProperty(fields, random.one(keys))
-  const bytes = Buffer.from(JSON.stringify(fields))
-  if (random.chance(5)) for (let i = 1 + random.below(4); i > 0; i--) bytes[random.below(bytes.length)] = random.word()
-  return random.chance(10) ? bytes.subarray(0, random.below(bytes.length)) : bytes
-}
-
 class Messages implements FuzzTarget {
   readonly name = 'messages'
 
@@ -47,7 +30,7 @@ class Messages implements FuzzTarget {
     const world = new World()
     const participants = Array.from({ length: PARTICIPANTS }, () => world.join())
     for (let step = 0; step < STEPS; step++) {
-      const bytes = random.chance(4) ? encode(random.one(templates)) : mutated(random)
+      const bytes = random.chance(4) ? encode(random.one(templates)) : mutatedMessage(random, random.one(templates))
       onlyRpcErrors('a notice', () => void decodeNotice(bytes))
       onlyRpcErrors('a hello', () => void decodeHello(bytes))
       onlyRpcErrors('a request', () => {

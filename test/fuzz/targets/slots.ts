@@ -1,5 +1,5 @@
-// The ring of a connection as a hostile client writes it, to a server's real end: every request is answered, with a value or an error, or
-// ends the connection; nothing else happens.
+// The ring of a connection as a hostile client writes it, to a server's real end, with seals that come and go: every request is answered, with a
+// value or an error, or ends the connection; no seal is completed that is not there; nothing else happens.
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { HotSet } from '../../../src/calls/server/hot-set.js'
@@ -10,9 +10,11 @@ import { Poller } from '../../../src/calls/waiting/poller.js'
 import { ServerEnd } from '../../../src/calls/server/server-end.js'
 import { waitingPolicy } from '../../../src/calls/waiting/waiting.js'
 import { Request, Slot, slotWord } from '../../../src/layout/control-layout.js'
-import { Heap, HeapSet } from '../../../src/memory/index.js'
+import { DESCRIPTOR_COMPLETED, descriptorWord, sealDescriptorsBytes } from '../../../src/layout/seal-layout.js'
+import { Heap, HeapSet, pagesOf } from '../../../src/memory/index.js'
 import { bytes, list, locationOf, map, nothing, plain, ref, struct, text, u32, union, type AnyType } from '../../../src/objects/index.js'
-import type { Isolation } from '../../../src/safety/index.js'
+import { type Isolation, SealReader, SealVerifier } from '../../../src/safety/index.js'
+import { DescriptorWriter } from '../../../src/safety/seals/descriptors.js'
 import { acceptUnix, addon, connectUnix, HEAPS_BASE, listenUnix } from '../../../src/sys/index.js'
 import type { Random } from '../../support/random.js'
 import type { FuzzTarget } from '../target.js'
@@ -20,6 +22,8 @@ import type { FuzzTarget } from '../target.js'
 const SLOTS = 8
 const HEAP_BYTES = 256 * 1024
 const STEPS = 24
+const PAGES = HEAP_BYTES / 4096
+const DESCRIPTORS = 8
 const MAX_NODES = 200
 const MAX_POINTERS = 2000
 
@@ -49,9 +53,43 @@ function methods(): MethodTable {
 
 const METHODS = 28
 
+/** Seals as a sealer publishes them, over the pages of the heap; its descriptors in memory of this process. */
+class Seals {
+  readonly words: Int32Array
+  readonly verifier: SealVerifier
+  readonly #writer: DescriptorWriter
+  readonly #word = new Int32Array(DESCRIPTORS)
+  /** Every word that was ever sealed, by descriptor. */
+  readonly #sealed = Array.from({ length: DESCRIPTORS }, () => new Set([0]))
+
+  constructor() {
+    const buffer = new ArrayBuffer(sealDescriptorsBytes(DESCRIPTORS))
+    this.words = new Int32Array(buffer)
+    this.#writer = new DescriptorWriter(buffer, DESCRIPTORS, PAGES)
+    this.verifier = new SealVerifier(buffer, DESCRIPTORS, PAGES, { now: 0, liveSince: () => true })
+  }
+
+  /** Seals a descriptor anew, or gives it back, also while a call has it. */
+  change(random: Random, page: number): void {
+    const index = random.below(DESCRIPTORS)
+    const word = ++this.#word[index]!
+    if ((word & 1) === 0) return this.#writer.retract(index, word)
+    this.#sealed[index]!.add(word)
+    return this.#writer.publish(index, word, random.chance(3) ? random.below(PAGES) : page, 1 + random.below(4))
+  }
+
+  check(): void {
+    for (let i = 0; i < DESCRIPTORS; i++) {
+      const completed = this.words[descriptorWord(i) + DESCRIPTOR_COMPLETED]!
+      assert.ok(this.#sealed[i]!.has(completed), `descriptor ${i} was completed as ${completed}, which it never was`)
+    }
+  }
+}
+
 class Slots implements FuzzTarget {
   readonly name = 'slots'
-  readonly #heaps = new HeapSet((space) => new Heap(new ArrayBuffer(HEAP_BYTES), HEAPS_BASE, 1, space))
+  readonly #memory = new ArrayBuffer(HEAP_BYTES)
+  readonly #heaps = new HeapSet((space) => new Heap(this.#memory, HEAPS_BASE, 1, space))
   readonly #heap = new ObjectHeap(this.#heaps)
   readonly #methods = methods()
   readonly #poller = new Poller()
@@ -63,6 +101,8 @@ class Slots implements FuzzTarget {
     next: { id: 2, name: 'another', tags: [], counts: new Map(), raw: new Uint8Array(), any: { kind: 'n', value: 1 }, next: null },
   })
 
+  readonly #pages = pagesOf(this.#memory, HEAPS_BASE, this.#heaps, 0)
+  readonly #itemPage = Math.floor(locationOf(this.#item).word / 1024)
   readonly #around: Int32Array
 
   constructor() {
@@ -82,6 +122,8 @@ class Slots implements FuzzTarget {
       snapshotBytes: 1 << 20, onGone: () => (expelled = true),
       onHandlerError: (error) => { throw new Error('a handler met something that is not an RpcError', { cause: error }) },
     })
+    const seals = new Seals()
+    if (!random.chance(8)) end.isolation.seals = new SealReader(seals.verifier, this.#pages, { kind: 'enforced', except: [] })
     try {
       const sequence = new Int32Array(SLOTS).fill(1)
       let slot = 0
@@ -90,11 +132,13 @@ class Slots implements FuzzTarget {
         const next = random.chance(30) ? random.nasty() & 0xffff : (slot + 1 + random.below(SLOTS - 1)) % SLOTS
         this.#request(words, at, next, random)
         if (random.chance(3)) this.#spoilItem(random)
+        if (random.chance(2)) seals.change(random, this.#itemPage)
         Atomics.store(words, at, sequence[slot]!)
         end.poll()
         if (expelled) break
         sequence[slot]! += 2
         assert.equal(words[at], sequence[slot]! - 1, 'every request is answered')
+        seals.check()
         slot = next
       }
       assert.equal(end.inHandlers, 0)
@@ -108,7 +152,7 @@ class Slots implements FuzzTarget {
     const { region, word } = locationOf(this.#item)
     for (let i = 1; i < 16; i++) words[at + i] = random.chance(3) ? random.nasty() : 0
     words[at + Slot.METHOD] = random.chance(20) ? random.nasty() : 1 + random.below(METHODS)
-    words[at + Slot.REQUEST] = (random.chance(4) ? random.nasty() & 0xffff : random.one([0, Request.HAS_SCOPE, Request.HAS_TIMEOUT, Request.RETURNS_RESULT])) | (next << Request.NEXT_SHIFT)
+    words[at + Slot.REQUEST] = (random.chance(4) ? random.nasty() & 0xffff : random.one([0, Request.HAS_SCOPE, Request.HAS_SEAL, Request.HAS_TIMEOUT, Request.RETURNS_RESULT])) | (next << Request.NEXT_SHIFT)
     if (!random.chance(4)) {
       words[at + Slot.ARGUMENT] = region.lowOf(word)
       words[at + Slot.ARGUMENT + 1] = region.high
@@ -117,6 +161,7 @@ class Slots implements FuzzTarget {
       words[at + Slot.SCOPE] = region.lowOf(word) & -4096
       words[at + Slot.SCOPE + 1] = region.high
       words[at + Slot.USED] = random.one([4096, 64, 8192, 200_000, 0, random.nasty()])
+      if (!random.chance(4)) words[at + Slot.SEAL] = random.below(DESCRIPTORS)
     }
   }
 
