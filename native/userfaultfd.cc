@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #ifndef USERFAULTFD_IOC_NEW
@@ -108,6 +109,29 @@ napi_value userfaultZero(napi_env env, napi_callback_info info) {
   return makeNumber(env, ioctl(fd, UFFDIO_ZEROPAGE, &request) == 0 ? 0 : errno);
 }
 
+// Reads what is there. Whoever else has the descriptor may make it one whose readers wait: on Linux before 6.10, which cannot be told not to wait
+// for a single read, that is undone just before.
+ssize_t readNow(int fd, uffd_msg* message) {
+  iovec part = {message, sizeof *message};
+  ssize_t got = preadv2(fd, &part, 1, -1, RWF_NOWAIT);
+  if (got >= 0 || errno != EOPNOTSUPP) return got;
+  fcntl(fd, F_SETFL, O_NONBLOCK);
+  return read(fd, message, sizeof *message);
+}
+
+// setNonBlocking(fd): whether readers waited until now.
+napi_value setNonBlocking(napi_env env, napi_callback_info info) {
+  Args args(env, info);
+  int fd = args.int32(0, "fd");
+  if (!args.ok()) return nullptr;
+  int flags = fcntl(fd, F_GETFL);
+  bool waited = flags >= 0 && (flags & O_NONBLOCK) == 0;
+  if (waited) fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+  napi_value out;
+  napi_get_boolean(env, waited, &out);
+  return out;
+}
+
 // readUserfaultEvent(fd): undefined when there is none, else [event, a, b, c]: of a fault flags and address, of a fork the
 // child's userfaultfd (the caller's to close), of a remap from, to and length.
 napi_value readUserfaultEvent(napi_env env, napi_callback_info info) {
@@ -115,7 +139,7 @@ napi_value readUserfaultEvent(napi_env env, napi_callback_info info) {
   int fd = args.int32(0, "fd");
   if (!args.ok()) return nullptr;
   uffd_msg message;
-  ssize_t got = read(fd, &message, sizeof message);
+  ssize_t got = readNow(fd, &message);
   if (got < 0 && errno != EAGAIN && errno != EINTR) {
     char what[32];
     describeFd(what, sizeof what, fd);
@@ -150,4 +174,5 @@ void registerUserfaultfd(napi_env env, napi_value exports) {
   addFunction(env, exports, "userfaultContinue", userfaultContinue);
   addFunction(env, exports, "userfaultZero", userfaultZero);
   addFunction(env, exports, "readUserfaultEvent", readUserfaultEvent);
+  addFunction(env, exports, "setNonBlocking", setNonBlocking);
 }

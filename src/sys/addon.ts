@@ -74,6 +74,7 @@ export interface Addon {
   writeProtect(fd: number, address: number, length: number, protect: boolean): number
   userfaultContinue(fd: number, address: number, length: number, mode: number): number
   userfaultZero(fd: number, address: number, length: number): number
+  setNonBlocking(fd: number): boolean
   readUserfaultEvent(fd: number): [event: number, a: number, b: number, c: number] | undefined
 
   traceProgram(argv: Uint8Array, environment: Uint8Array, user: number, fds: Uint8Array): number

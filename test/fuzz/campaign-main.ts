@@ -2,7 +2,7 @@
 import { openSync, writeSync } from 'node:fs'
 import { inspect } from 'node:util'
 import { Random } from '../support/random.js'
-import { type CampaignReport, seedBytes } from './campaign.js'
+import { type CampaignReport, placeBytes } from './campaign.js'
 import { FAILING } from './targets/failing.js'
 import { TARGETS } from './targets/index.js'
 
@@ -16,7 +16,7 @@ function attempt(): CampaignReport {
   const end = performance.now() + Number(ms)
   for (let cases = 0; ; ) {
     const seed = (Number(first) + cases) >>> 0
-    writeSync(place, seedBytes(seed), 0, 4, 0)
+    writeSync(place, placeBytes(seed, cases + 1), 0, 8, 0)
     try {
       target.tryCase(new Random(seed))
     } catch (error) {

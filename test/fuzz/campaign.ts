@@ -48,21 +48,22 @@ export type CampaignReport = { readonly cases: number } | { readonly error: stri
 export async function runCampaign(target: string, { ms, first = newSeed(), folder = REGRESSIONS, hangMs = HANG_MS }: CampaignOptions): Promise<Fuzzed> {
   const scratch = mkdtempSync(join(tmpdir(), 'rpcool-fuzz-'))
   const place = join(scratch, 'seed')
-  writeFileSync(place, seedBytes(first))
+  writeFileSync(place, placeBytes(first, 0))
   const main = fileURLToPath(new URL('./campaign-main.js', import.meta.url))
   const child = fork(main, [target, String(first), String(ms), place], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
   let report: CampaignReport | undefined
   child.on('message', (message) => (report = message as CampaignReport))
-  let [last, since, hung] = [-1, performance.now(), false]
+  let [last, since, hung] = [0, performance.now(), false]
   const watchdog = setInterval(() => {
-    const seed = readSeed(place)
-    if (seed !== last) [last, since] = [seed, performance.now()]
+    const { number } = readPlace(place)
+    // Before its first case it starts, which may take long on a busy machine.
+    if (number !== last || number === 0) [last, since] = [number, performance.now()]
     else if (performance.now() - since > hangMs) hung = child.kill('SIGKILL')
   }, Math.min(hangMs / 2, PARENTS_LOOK_MS))
   try {
     const [code, signal] = await once(child, 'exit') as [number | null, NodeJS.Signals | null]
     if (report !== undefined && 'cases' in report && code === 0) return { cases: report.cases, seed: first }
-    const seed = readSeed(place)
+    const { seed } = readPlace(place)
     writeFileSync(join(folder, `${target}-${seed}.json`), `${JSON.stringify({ target, seed })}\n`)
     if (report !== undefined && 'error' in report) throw new FuzzFailure(target, seed, 'an error', report.error)
     if (hung) throw new FuzzFailure(target, seed, 'a case without an end', `it took longer than ${hangMs} ms`)
@@ -79,17 +80,17 @@ export function regressions(folder = REGRESSIONS): { readonly target: string, re
     .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as { target: string, seed: number })
 }
 
-/** How a campaign's process writes down where it is. */
-export function seedBytes(seed: number): Uint8Array {
-  return new Uint8Array(Uint32Array.of(seed).buffer)
+/** How a campaign's process writes down where it is: the seed of a case, and the how manieth it is. */
+export function placeBytes(seed: number, number: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(seed, number).buffer)
 }
 
-function readSeed(path: string): number {
-  const seed = new Uint32Array(1)
+function readPlace(path: string): { readonly seed: number, readonly number: number } {
+  const place = new Uint32Array(2)
   const fd = openSync(path, 'r')
   try {
-    readSync(fd, seed, 0, 4, 0)
-    return seed[0]!
+    readSync(fd, place, 0, 8, 0)
+    return { seed: place[0]!, number: place[1]! }
   } finally {
     closeSync(fd)
   }

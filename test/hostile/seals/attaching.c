@@ -89,6 +89,13 @@ int empty_userfault(victim_t *v) {
   return pipe(fds) == 0 ? fds[0] : -1;
 }
 
+/* Who reads from it waits until there is something. */
+int blocking_userfault(victim_t *v) {
+  int fd = make_userfault(v);
+  if (fcntl(fd, F_SETFL, 0) != 0) fail("F_SETFL");
+  return fd;
+}
+
 /* Set up by its maker, who may have asked for anything. */
 int used_userfault(victim_t *v) {
   struct uffdio_api api = {UFFD_API, 0, 0};

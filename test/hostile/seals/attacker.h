@@ -89,6 +89,7 @@ int no_userfault(victim_t *);
 int childs_userfault(victim_t *);
 int used_userfault(victim_t *);
 int empty_userfault(victim_t *);
+int blocking_userfault(victim_t *);
 
 /* A store to an address by a process or thread that may be stopped for ever, or die. */
 void try_store(unsigned char *address);

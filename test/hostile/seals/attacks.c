@@ -214,6 +214,12 @@ static void read_across(victim_t *v) {
   if (readv(fds[0], &one, 1) < 0) errno = 0;
 }
 
+/* The flag is the description's: the sealer, who reads of the fork, has it too. */
+static void block_and_fork(victim_t *v) {
+  if (v->userfault >= 0) fcntl(v->userfault, F_SETFL, 0);
+  fork_after(v);
+}
+
 /* Gives its own seal up: asks the sealer, or, where there is none, the kernel. */
 static void release_and_store(victim_t *v) {
   int released = v->requests != NULL ? request(v, RELEASE, 0, 0, 0) == DONE : mprotect(v->page, PAGE, PROT_READ | PROT_WRITE) == 0;
@@ -308,6 +314,8 @@ const attack_t ATTACKS[] = {
   {"kept userfaultfd: lift", NULL, lift_kept, NULL, NULL},
   {"kept /dev/userfaultfd: lift", NULL, lift_device, NULL, NULL},
   {"own userfaultfd: lift", NULL, lift_own, NULL, NULL},
+  {"a userfaultfd whose readers wait, store", NULL, store, NULL, blocking_userfault},
+  {"kept userfaultfd: make its readers wait, fork", fork_inherit, block_and_fork, NULL, NULL},
   {"own userfaultfd: unregister", NULL, unregister_own, NULL, NULL},
   {"own userfaultfd: register and lift", NULL, register_own, NULL, NULL},
   {"own userfaultfd: guard page, fill it writable", guard, guard_and_continue, NULL, NULL},

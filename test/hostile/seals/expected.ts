@@ -76,6 +76,8 @@ export const ATTACKS: readonly AttackRow[] = [
   { name: 'kept userfaultfd: lift', through: ['kept-userfaultfd'], fails: true, harmless: UNDOES },
   { name: 'kept /dev/userfaultfd: lift', through: ['kept-userfaultfd'], fails: true, harmless: UNDOES, needs: 'device' },
   { name: 'own userfaultfd: lift', through: ['own-userfaultfd'], fails: true, harmless: UNDOES },
+  { name: 'a userfaultfd whose readers wait, store', fails: true },
+  { name: 'kept userfaultfd: make its readers wait, fork', through: ['fork'], fails: true },
   { name: 'own userfaultfd: unregister', fails: true },
   { name: 'own userfaultfd: register and lift', fails: true },
   { name: 'own userfaultfd: guard page, fill it writable', through: ['own-userfaultfd'], fails: true, harmless: UNDOES },

@@ -42,6 +42,7 @@ export class KeeperLink {
       let listed = false
       const link = new KeeperLink(fd, (packet) => {
         const entry = readEntry(packet)
+        if (entry === 'unfit') return undefined
         if (entry !== undefined) return kept.push(entry)
         listed = true
         link.#life = packet.fds[0] ?? -1
@@ -83,10 +84,19 @@ export class KeeperLink {
   }
 }
 
-/** One kept heap; undefined for the end of the list. */
-function readEntry({ bytes, fds }: Packet): KeptEntry | undefined {
-  const message = decodeKeeperMessage(bytes)
-  if (message.type !== 'kept') return undefined
-  const [userfault = -1, requests = -1, descriptors = -1] = fds
-  return { heap: decodeKept(Buffer.from(message.meta, 'utf8')), files: { userfault, requests, descriptors } }
+/** One kept heap; undefined for the end of the list. What cannot be read is closed: a sealer that ended by it would end at each start. */
+function readEntry({ bytes, fds }: Packet): KeptEntry | 'unfit' | undefined {
+  try {
+    const message = decodeKeeperMessage(bytes)
+    if (message.type !== 'kept') return undefined
+    const [userfault, requests, descriptors, ...others] = fds
+    if (userfault === undefined || requests === undefined || descriptors === undefined || others.length > 0) {
+      throw new RpcError('INVALID_ARGUMENT', `${fds.length} descriptors came with a kept heap`)
+    }
+    return { heap: decodeKept(Buffer.from(message.meta, 'utf8')), files: { userfault, requests, descriptors } }
+  } catch (error) {
+    if (!RpcError.is(error)) throw error
+    for (const fd of fds) addon.closeFd(fd)
+    return 'unfit'
+  }
 }

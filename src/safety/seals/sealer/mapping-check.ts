@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { RpcError } from '../../../base/errors.js'
 import { PAGE_BYTES } from '../../../base/numbers.js'
 
@@ -94,12 +94,27 @@ export function isWriteProtected(pid: number, address: number): boolean {
   return (entry[7]! & 2) !== 0
 }
 
+/** Mappings are described in some 700 bytes each: for a process that makes tens of thousands the sealer's other senders would wait. */
+const DESCRIPTION_MAX = 8 << 20
+
 function read(pid: number, name: string): string {
+  let fd = -1
   try {
-    return readFileSync(`/proc/${pid}/${name}`, 'latin1')
+    fd = openSync(`/proc/${pid}/${name}`, 'r')
+    const parts: Buffer[] = []
+    let length = 0
+    for (let got = 1; got > 0 && length <= DESCRIPTION_MAX; length += got) {
+      const part = Buffer.allocUnsafe(1 << 16)
+      got = readSync(fd, part)
+      parts.push(part.subarray(0, got))
+    }
+    if (length <= DESCRIPTION_MAX) return Buffer.concat(parts).toString('latin1')
   } catch (cause) {
     throw new RpcError('FAILED_PRECONDITION', `the sender's memory cannot be looked at (${String(cause)}): the sealer must be root or of the sender's user`, { cause })
+  } finally {
+    if (fd >= 0) closeSync(fd)
   }
+  throw refuse('the sender has too many mappings to look at them all')
 }
 
 function refuse(why: string): RpcError {

@@ -30,15 +30,12 @@ export class PreparedHeap {
    * @param user what seals the heap already, for a sealer that came after another one.
    */
   constructor(readonly launcher: SealerLink, readonly range: Attest, userfault: number, file: number, user: SealedHeap | undefined) {
-    const { pid, address, byteLength, stage } = range
+    const { pid, address, stage } = range
     const first = stage === 'stopped'
     this.#userfault = userfault
     this.user = user
     try {
-      const copy = addon.duplicateFd(userfault)
-      const events = { isSealed: () => false, broken: (why: string) => (this.#broken ??= why) }
-      const guard = first ? UserfaultGuard.setUp(copy, address, byteLength, isPrivileged(), events)
-        : UserfaultGuard.resume(copy, address, byteLength, { events: isPrivileged() }, events)
+      const guard = this.#watchOver(addon.duplicateFd(userfault), first)
       if (user === undefined) this.#guard = guard
       else guard.close()
       verify(range, file, first ? launcher.credentials.pid : undefined)
@@ -63,11 +60,20 @@ export class PreparedHeap {
   takeBack(): void {
     if (this.user?.isBroken === true) this.#broken ??= 'its program was found at something that breaks seals'
     this.user = undefined
-    if (!this.#open) return
+    if (this.#open) this.#guard ??= this.#watchOver(addon.duplicateFd(this.#userfault), false)
+  }
+
+  /** Takes over the userfaultfd, also when it throws. */
+  #watchOver(userfault: number, first: boolean): UserfaultGuard {
     const { address, byteLength } = this.range
-    this.#guard ??= UserfaultGuard.resume(addon.duplicateFd(this.#userfault), address, byteLength, { events: isPrivileged() }, {
-      isSealed: () => false, broken: (why) => (this.#broken ??= why),
-    })
+    const events = { isSealed: () => false, broken: (why: string) => (this.#broken ??= why) }
+    try {
+      return first ? UserfaultGuard.setUp(userfault, address, byteLength, isPrivileged(), events)
+        : UserfaultGuard.resume(userfault, address, byteLength, { events: isPrivileged() }, events)
+    } catch (error) {
+      addon.closeFd(userfault)
+      throw error
+    }
   }
 
   close(): void {

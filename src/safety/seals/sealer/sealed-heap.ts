@@ -2,7 +2,7 @@ import { closeSync, fchmodSync, openSync } from 'node:fs'
 import { RpcError } from '../../../base/errors.js'
 import { PAGE_BYTES } from '../../../base/numbers.js'
 import { sealDescriptorsBytes, sealRequestsBytes } from '../../../layout/seal-layout.js'
-import { addon, createMemoryFile, errnoCode, isPublished, Mapping, publishMemoryFile } from '../../../sys/index.js'
+import { addon, checkSealableFile, createMemoryFile, errnoCode, isPublished, Mapping, publishMemoryFile } from '../../../sys/index.js'
 import { DescriptorWriter } from '../descriptors.js'
 import { SealEngine } from './engine.js'
 import { checkConfinement, checkMapping, isWriteProtected } from './mapping-check.js'
@@ -54,9 +54,16 @@ export class SealedHeap {
   static create(sender: SenderAttachment, who: Sender, receiver: Identity, heapFile: number): SealedHeap {
     const { userfault, confined } = who
     const privileged = process.geteuid?.() === 0
-    const fileClosed = closeFile(heapFile)
     const files = { userfault, requests: -1, descriptors: -1 }
     const { token, address, byteLength, descriptors, requests } = sender
+    let fileClosed: boolean
+    try {
+      checkSealableFile(heapFile, byteLength)
+      fileClosed = closeFile(heapFile)
+    } catch (error) {
+      closeAll(files)
+      throw error
+    }
     const draft: KeptHeap = {
       type: 'heap', token, address, byteLength, descriptors, requests, except: [], events: privileged ? 'yes' : 'no', senderPid: who.pid, receiverPid: receiver.pid,
     }
@@ -78,7 +85,7 @@ export class SealedHeap {
     }
   }
 
-  /** Takes over what a sealer before left. Takes over the descriptors. Throws FAILED_PRECONDITION when they make no sense. */
+  /** Takes over what a sealer before left. Takes over the descriptors, also when it throws: FAILED_PRECONDITION when they make no sense. */
   static resume(kept: KeptHeap, files: HeapFiles): SealedHeap {
     const heap = new SealedHeap(kept, files, (events) =>
       UserfaultGuard.resume(files.userfault, kept.address, kept.byteLength, { events: kept.events === 'yes' }, events))
@@ -90,22 +97,35 @@ export class SealedHeap {
     this.key = heapKey(kept)
     const pages = kept.byteLength / PAGE_BYTES
     const table = new SealTable(pages, kept.descriptors)
-    this.#guard = guard({
-      isSealed: (page) => table.isSealed(page),
-      broken: () => {
-        this.isBroken = true
-        this.#writer.markBroken()
-      },
-    })
-    if (files.requests < 0) files.requests = makeFile('seal-requests', sealRequestsBytes(kept.requests))
-    if (files.descriptors < 0) files.descriptors = makeFile('seal-descriptors', sealDescriptorsBytes(kept.descriptors))
-    const requests = Mapping.mapLocal(files.requests, sealRequestsBytes(kept.requests))
-    const descriptors = Mapping.mapLocal(files.descriptors, sealDescriptorsBytes(kept.descriptors))
-    this.#mappings = [requests, descriptors]
-    this.requests = new SenderRequests(requests.buffer, kept.requests)
-    this.#writer = new DescriptorWriter(descriptors.buffer, kept.descriptors, pages)
-    this.#engine = new SealEngine(table, this.#writer, (page, count, protect) => this.#guard.protect(page, count, protect))
-    this.bell = addon.createBell()
+    const mappings: Mapping[] = []
+    let protecting: UserfaultGuard | undefined
+    try {
+      if (files.requests < 0) files.requests = makeFile('seal-requests', sealRequestsBytes(kept.requests))
+      if (files.descriptors < 0) files.descriptors = makeFile('seal-descriptors', sealDescriptorsBytes(kept.descriptors))
+      const requests = Mapping.mapLocal(files.requests, sealRequestsBytes(kept.requests))
+      mappings.push(requests)
+      const descriptors = Mapping.mapLocal(files.descriptors, sealDescriptorsBytes(kept.descriptors))
+      mappings.push(descriptors)
+      const writer = new DescriptorWriter(descriptors.buffer, kept.descriptors, pages)
+      this.requests = new SenderRequests(requests.buffer, kept.requests)
+      protecting = guard({
+        isSealed: (page) => table.isSealed(page),
+        broken: () => {
+          this.isBroken = true
+          writer.markBroken()
+        },
+      })
+      this.#guard = protecting
+      this.#writer = writer
+      this.#mappings = mappings
+      this.#engine = new SealEngine(table, writer, (page, count, protect) => this.#guard.protect(page, count, protect))
+      this.bell = addon.createBell()
+    } catch (error) {
+      protecting?.close()
+      for (const mapping of mappings) mapping.unmap()
+      closeAll(protecting === undefined ? files : { ...files, userfault: -1 })
+      throw error
+    }
   }
 
   get table(): SealTable {
@@ -135,8 +155,8 @@ export class SealedHeap {
     this.#open = false
     this.#guard.close()
     for (const mapping of this.#mappings) mapping.unmap()
-    addon.closeFd(this.files.requests)
-    addon.closeFd(this.files.descriptors)
+    // The guard has closed its own.
+    closeAll({ ...this.files, userfault: -1 })
     addon.closeFd(this.bell)
   }
 
@@ -169,6 +189,10 @@ export class SealedHeap {
     for (let i = 0; i < sealed.count; i++) this.#guard.protect(sealed.page(i), sealed.pages(i), true)
     for (let i = 0; i < free.count; i++) this.#guard.protect(free.page(i), free.pages(i), false)
   }
+}
+
+function closeAll({ userfault, requests, descriptors }: HeapFiles): void {
+  for (const fd of [userfault, requests, descriptors]) if (fd >= 0) addon.closeFd(fd)
 }
 
 /** Ends writing to the heap's file but through the mappings that exist. False when it was made final before. */

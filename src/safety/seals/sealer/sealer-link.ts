@@ -3,7 +3,7 @@ import { failureOf } from '../../../control/errors.js'
 import { HELLO_TIMEOUT_MS } from '../../../control/limits.js'
 import { encodeMessage } from '../../../control/messages.js'
 import { PacketSocket } from '../../../control/packet-socket.js'
-import { addon, peerCredentials, type Packet, type PeerCredentials } from '../../../sys/index.js'
+import { addon, errnoCode, peerCredentials, type Packet, type PeerCredentials } from '../../../sys/index.js'
 import { decodeSealerRequest, SEALER_VERSION, type SealerNotice, type SealerRequest } from '../messages.js'
 import type { SealedHeap } from './sealed-heap.js'
 
@@ -84,9 +84,10 @@ export class SealerLink {
       id = 'id' in request ? request.id : undefined
       this.#handlers.request(this, request, left)
     } catch (error) {
-      if (!RpcError.is(error)) throw error
+      // Also what the kernel makes of descriptors that came along.
+      if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
       // A request that was understood is answered; what cannot be read ends the link.
-      if (id === undefined) this.drop(error)
+      if (id === undefined) this.drop(RpcError.is(error) ? error : new RpcError('INVALID_ARGUMENT', String(error)))
       else this.send({ type: 'error', id, ...failureOf(error) })
     } finally {
       for (const fd of left) addon.closeFd(fd)

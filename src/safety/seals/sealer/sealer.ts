@@ -226,8 +226,8 @@ export class Sealer {
         if (ends?.receiver === undefined) this.#end(heap)
       }, MEETING_MS).unref()
     } catch (error) {
+      // What was kept makes no sense, or there is no descriptor left for it: its ends are told when they come back.
       if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
-      for (const fd of [files.userfault, files.requests, files.descriptors]) if (fd >= 0) addon.closeFd(fd)
     }
   }
 

@@ -24,6 +24,8 @@ const EEXIST = 17
 
 /** Attempts while an event that was just read still blocks the kernel; each takes microseconds. */
 const ATTEMPTS_MAX = 10_000
+/** Events of one process that are answered at a time: one whose threads fault without a pause must not keep the sealer from others. */
+const EVENTS_MAX = 64
 /** Forked children whose copy of the heap is kept protected. More is no accident. */
 const CHILDREN_MAX = 16
 
@@ -52,10 +54,11 @@ export class UserfaultGuard {
   readonly #events: GuardEvents
   readonly #children: number[] = []
   #watch: Watch | undefined
+  #open = true
   #broken = false
 
   /**
-   * Takes over a descriptor that its process made and did not set up. Throws FAILED_PRECONDITION when the kernel refuses.
+   * Takes over a descriptor that its process made and did not set up, unless it throws: FAILED_PRECONDITION when the kernel refuses.
    * @param privileged whether this process may ask for the events of forks and remaps (CAP_SYS_PTRACE)
    */
   static setUp(fd: number, base: Address, byteLength: number, privileged: boolean, events: GuardEvents): UserfaultGuard {
@@ -65,13 +68,12 @@ export class UserfaultGuard {
       // MINOR and MISSING: a second mapping has no entries of its own, and each first access to it comes here.
       addon.userfaultRegister(fd, base, byteLength, MODE_WP | MODE_MINOR | MODE_MISSING)
     } catch (cause) {
-      addon.closeFd(fd)
       throw new RpcError('FAILED_PRECONDITION', `the kernel cannot protect this memory by userfaultfd (${String(cause)}); Linux 6.4 or newer is needed`, { cause })
     }
     return new UserfaultGuard(fd, base, byteLength, { events: privileged }, events)
   }
 
-  /** Takes over a descriptor that was set up before, by a sealer that died. */
+  /** Takes over a descriptor that was set up before, by a sealer that died, unless it throws. */
   static resume(fd: number, base: Address, byteLength: number, features: GuardFeatures, events: GuardEvents): UserfaultGuard {
     return new UserfaultGuard(fd, base, byteLength, features, events)
   }
@@ -82,6 +84,8 @@ export class UserfaultGuard {
     this.#byteLength = byteLength
     this.features = features
     this.#events = events
+    // However it was made: nothing here may wait for its maker.
+    addon.setNonBlocking(fd)
     this.#watch = watch(fd, () => this.drain())
   }
 
@@ -95,27 +99,39 @@ export class UserfaultGuard {
     for (const child of this.#children) addon.writeProtect(child, address, pages * PAGE_BYTES, protect)
     for (let attempt = 0; ; attempt++) {
       const error = addon.writeProtect(this.#fd, address, pages * PAGE_BYTES, protect)
-      if (error !== EAGAIN || attempt >= ATTEMPTS_MAX) return error
+      if (error !== EAGAIN || attempt >= ATTEMPTS_MAX || this.#watch === undefined) return error
       // A fork or remap waits to be heard: first its memory is dealt with, then the range is protected.
       this.drain()
     }
   }
 
-  /** Answers what has happened in the sender. */
+  /** Answers what has happened in the sender: as much as is answered in a moment, the rest has its turn later. */
   drain(): void {
     if (this.#watch === undefined) return
-    for (let event = this.#read(this.#fd); event !== undefined; event = this.#read(this.#fd)) this.#answer(this.#fd, event)
-    for (const child of this.#children) {
-      for (let event = this.#read(child); event !== undefined; event = this.#read(child)) this.#answer(child, event)
+    if (addon.setNonBlocking(this.#fd)) return this.#stopListening()
+    for (const fd of [this.#fd, ...this.#children]) {
+      let event = this.#read(fd)
+      for (let count = 1; event !== undefined; event = count++ < EVENTS_MAX ? this.#read(fd) : undefined) this.#answer(fd, event)
     }
   }
 
   /** Ends the guard; unless another process holds the descriptor too, all protection is lifted. Idempotent. */
   close(): void {
-    if (this.#watch === undefined) return
-    this.#watch.close()
+    if (!this.#open) return
+    this.#open = false
+    this.#watch?.close()
     this.#watch = undefined
     for (const fd of [this.#fd, ...this.#children.splice(0)]) addon.closeFd(fd)
+  }
+
+  /**
+   * The sender kept its userfaultfd, and made its readers wait: the kernel reports that as an error that never ends. Nobody listens any more:
+   * what is sealed stays sealed, and its forks wait.
+   */
+  #stopListening(): void {
+    this.#watch?.close()
+    this.#watch = undefined
+    this.#break('its userfaultfd was made one whose readers wait')
   }
 
   #read(fd: number): ReturnType<typeof addon.readUserfaultEvent> {
@@ -158,6 +174,7 @@ export class UserfaultGuard {
       addon.closeFd(child)
       return this.#break(`more than ${CHILDREN_MAX} children inherited its heap`)
     }
+    addon.setNonBlocking(child)
     this.#children.push(child)
     // All of it: pages that are sealed later must not be writable in the child either.
     const error = addon.writeProtect(child, this.#base, this.#byteLength, true)
