@@ -3,6 +3,7 @@ export class AssertionError extends Error {
   override readonly name = 'AssertionError'
 }
 
+/** The message is made each time, also when all is well: where that counts, it is a constant. */
 export function assert(condition: boolean, message: string): asserts condition {
   if (!condition) throw new AssertionError(`rpcool: ${message}`)
 }

@@ -36,9 +36,12 @@ export class DescriptorWriter {
     this.#words[descriptorWord(index)] = word
   }
 
-  /** What the receiver marked complete. */
+  /**
+   * What the receiver marked complete. A plain load: the sender asks for a release after the answer, which came after the mark, and its
+   * request was read by an atomic load; who asks before is refused, and asks again.
+   */
   completed(index: number): number {
-    return Atomics.load(this.#words, descriptorWord(index) + DESCRIPTOR_COMPLETED) >>> 0
+    return this.#words[descriptorWord(index) + DESCRIPTOR_COMPLETED]! >>> 0
   }
 
   /** As a sealer before left it: not to be trusted further than the receiver who can write it. */

@@ -70,7 +70,7 @@ export class SealTable {
 
   /** Forgets a seal: it was released, or the kernel refused it. */
   free(descriptor: number): void {
-    assert((this.#word[descriptor]! & 1) !== 0, `descriptor ${descriptor} is sealed`)
+    assert((this.#word[descriptor]! & 1) !== 0, 'what is freed was sealed')
     const owner = this.#owner
     for (let page = this.#page[descriptor]!, end = page + this.#pages[descriptor]!; page < end; page++) owner[page] = 0
     this.#word[descriptor]!++

@@ -59,9 +59,7 @@ export class CooperativeAuthority implements SealAuthority {
     const batch = this.#batch
     if (batch.length > 0) this.#engine.carryOut(batch)
     for (let i = 0; i < batch.length; i++) {
-      const number = ++this.#number
-      if (batch.code === SEAL_REQUEST) this.#state.settleSeal(number, batch.descriptor[i]!, batch.outcome[i]!)
-      else this.#state.settleRelease(number, batch.descriptor[i]!, batch.outcome[i]!)
+      this.#state.settle(++this.#number, batch.code === SEAL_REQUEST, batch.descriptor[i]!, batch.outcome[i]!)
     }
     batch.clear(batch.code)
     return this.#number as SealTicket

@@ -175,15 +175,16 @@ export class RequestedAuthority implements SealAuthority {
   /** Takes outcomes. Pairs with the sealer's store in SenderRequests.answer. */
   #settle(): void {
     if (!this.#open) return
-    const done = Atomics.load(this.#words, DONE_WORD)
-    // The low halves are compared: no more than a ring full of requests is open.
-    let open = (done - this.#settled) | 0
-    for (; open > 0 && this.#settled < this.#posted; open--) {
-      const i = this.#settled++ & this.#mask
-      const outcome = this.#words[requestWord(i) + REQUEST_CODE]!
-      if (this.#codes[i] === SEAL_REQUEST) this.#state.settleSeal(this.#settled, this.#indexes[i]!, outcome)
-      else this.#state.settleRelease(this.#settled, this.#indexes[i]!, outcome)
+    // The low halves are compared: no more than a ring full of requests is open, and a sealer that says more is not believed.
+    const open = Math.min((Atomics.load(this.#words, DONE_WORD) - this.#settled) | 0, this.#posted - this.#settled)
+    if (open <= 0) return
+    const [words, codes, indexes, state, mask] = [this.#words, this.#codes, this.#indexes, this.#state, this.#mask]
+    const end = this.#settled + open
+    for (let number = this.#settled; number < end; number++) {
+      const i = number & mask
+      state.settle(number + 1, codes[i] === SEAL_REQUEST, indexes[i]!, words[requestWord(i) + REQUEST_CODE]!)
     }
+    this.#settled = end
   }
 
   #waitLonger(ticket: SealTicket, timeoutMs: number): void {

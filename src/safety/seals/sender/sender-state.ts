@@ -8,6 +8,8 @@ import { refusal } from '../authority.js'
 const RELEASING = 2
 const SEALED = 1
 const FREE = 0
+// Of this module, because reading what another exports costs a check each time.
+const done = SealOutcome.DONE
 
 /**
  * What a sender knows about its own seals, whatever the backend: which descriptors are free, what was refused.
@@ -61,17 +63,10 @@ export class SenderState {
     return this.#state[index] !== FREE
   }
 
-  settleSeal(number: number, index: number, outcome: number): void {
-    if (outcome === SealOutcome.DONE) return
-    this.#refusals.push({ number, error: refusal(outcome, 'seal', index) })
-    this.#giveBack(index)
-  }
-
-  settleRelease(number: number, index: number, outcome: number): void {
-    if (outcome === SealOutcome.DONE) return this.#giveBack(index)
-    this.#refusals.push({ number, error: refusal(outcome, 'release', index) })
-    this.#state[index] = SEALED
-    return undefined
+  /** The outcome of a seal or a release that was asked for as the n-th. */
+  settle(number: number, isSeal: boolean, index: number, outcome: number): void {
+    if (outcome !== done) this.#refused(number, isSeal, index, outcome)
+    else if (!isSeal) this.#giveBack(index)
   }
 
   /** Throws the first refusal of a request up to this number, and forgets the others. */
@@ -83,8 +78,14 @@ export class SenderState {
     throw first.error
   }
 
+  #refused(number: number, isSeal: boolean, index: number, outcome: number): void {
+    this.#refusals.push({ number, error: refusal(outcome, isSeal ? 'seal' : 'release', index) })
+    if (isSeal) this.#giveBack(index)
+    else this.#state[index] = SEALED
+  }
+
   #giveBack(index: number): void {
-    assert(this.#state[index] !== FREE, `seal ${index} is given back once`)
+    assert(this.#state[index] !== FREE, 'a seal is given back once')
     this.#state[index] = FREE
     this.#free[this.#freeCount++] = index
   }
