@@ -15,6 +15,10 @@ export interface Copyable {
 /** In the place of a block's word: it was freed already. */
 const GONE = -1
 
+const WAITING_WORDS = 4
+/** So many numbers are not worth being moved. */
+const SHIFT_WORDS = 4096
+
 /** How far a copy goes before it gives up with RESOURCE_EXHAUSTED and frees what it has made. */
 export interface CopyLimits {
   /** Objects and elements. */
@@ -25,7 +29,8 @@ export interface CopyLimits {
 
 /**
  * The deep copy of a graph into another heap. Keeps sharing and cycles: an object is copied once, by its address. Objects
- * behind refs wait in a queue, so a long linked list does not use up the stack.
+ * behind refs wait in a queue, so a long linked list does not use up the stack, and they lie in the copy in the order in which a build
+ * puts them: what was built, or copied, before is read from one end of memory to the other.
  */
 export class Copier {
   region: Region
@@ -37,6 +42,8 @@ export class Copier {
   readonly #forwards = new Forwards<Copyable>()
   /** The objects that wait, four numbers each: id of the table they are noted in, word, size, number of the copy. */
   readonly #waiting = new Column()
+  /** Numbers of {@link #waiting} that are done with. */
+  #filled = 0
   #nodesLeft: number
   #bytesLeft: number
   readonly #maxNodes: number
@@ -124,12 +131,15 @@ export class Copier {
   /** Fills what was reached, and what that reaches in turn. */
   run(): void {
     const waiting = this.#waiting
-    while (waiting.length > 0) {
-      const number = waiting.pop()
-      const size = waiting.pop()
-      const word = waiting.pop()
-      const { kind, region } = this.#forwards.all[waiting.pop()]!
-      kind.copyObject(this, region, word, size, this.#regionOf(number), this.#words.words[number]!)
+    while (this.#filled < waiting.length) {
+      const at = this.#filled
+      this.#filled = at + WAITING_WORDS
+      const { words } = waiting
+      const number = words[at + 3]!
+      const { kind, region } = this.#forwards.all[words[at]!]!
+      kind.copyObject(this, region, words[at + 1]!, words[at + 2]!, this.#regionOf(number), this.#words.words[number]!)
+      if (this.#filled === waiting.length) this.#filled = waiting.length = 0
+      else if (this.#filled >= SHIFT_WORDS && this.#filled * 2 > waiting.length) this.#filled = waiting.shift(this.#filled)
     }
   }
 

@@ -120,6 +120,13 @@ export class Column {
     return this.words[--this.length]!
   }
 
+  /** Drops the first numbers. Answers 0, where they began. */
+  shift(count: number): number {
+    this.words.copyWithin(0, count, this.length)
+    this.length -= count
+    return 0
+  }
+
   #grow(): void {
     const { words } = this
     this.words = new Int32Array(words.length * 2)
