@@ -185,6 +185,21 @@ test('copies keep sharing and cycles, go to another heap, and stop at a limit', 
   assert.deepEqual(plain(copyGraph(big, elsewhere)), plain(big))
 })
 
+test('a copy of a wide tree is the same tree, in the order in which a build lays it out', () => {
+  const leaf = (value: number): PlainNode => node(value)
+  const wide = node(0)
+  wide.others = Array.from({ length: 100 }, (_, i) => ({ ...node(1 + i), others: Array.from({ length: 100 }, (_one, k) => leaf(1000 + i * 100 + k)) }))
+  const elsewhere = new Arena()
+  const copy = copyGraph(build(Node, new Arena(), wide), elsewhere)
+  assert.deepEqual(plain(copy), wide)
+  const words = copy.others.map((one) => locationOf(one!).word)
+  const leaves = copy.others.flatMap((one) => one!.others.map((each) => locationOf(each!).word))
+  const ascending = (list: number[]): boolean => list.every((word, i) => i === 0 || word > list[i - 1]!)
+  assert.ok(ascending(words) && ascending(leaves), 'level by level')
+  release(elsewhere, copy, { deep: true })
+  elsewhere.assertEmpty()
+})
+
 test('a pointer out of the connection is refused, naming the way to copy', () => {
   const arena = new Arena()
   const foreign = build(Node, new Arena(), node(1))
