@@ -3,6 +3,8 @@ import { delimiter, isAbsolute, join, resolve } from 'node:path'
 import { PAGE_BYTES, roundUp } from '../base/numbers.js'
 import { RpcError } from '../base/errors.js'
 import { DaemonClient } from '../control/index.js'
+import { daemonSocket, sealerSocket } from '../control/runtime-directory.js'
+import { openToOthers, OWNER_VARIABLE, requireReachable, trustedOwner, userId } from '../control/users.js'
 import { launchConfined } from '../safety/seals/confined/launcher.js'
 import { SealClient } from '../safety/seals/seal-client.js'
 import { addon, PREPARED_HEAPS_MAX, watch } from '../sys/index.js'
@@ -53,6 +55,12 @@ export function findProgram(name: string, path = process.env['PATH'] ?? ''): str
   throw new RpcError('NOT_FOUND', `${name} is no program that can be run`)
 }
 
+/** A program of another user reaches the services, which know it by what its launcher tells them. Throws FAILED_PRECONDITION. */
+function letIn(directory: string, user: number): void {
+  openToOthers(directory, [daemonSocket(directory), sealerSocket(directory)])
+  requireReachable(directory, user)
+}
+
 /** Starts the command confined, and resolves with its exit code when it has ended. Throws an RpcError when it cannot be started. */
 export async function run({ user, heapBytes, heapCount, command }: RunOptions): Promise<number> {
   const [name = '', ...args] = command
@@ -60,9 +68,10 @@ export async function run({ user, heapBytes, heapCount, command }: RunOptions): 
   const client = SealClient.ofDirectory()
   const daemon = DaemonClient.shared()
   const heaps = await Promise.all(Array.from({ length: heapCount }, () => daemon.prepareHeap(heapBytes)))
-  const uid = user ?? process.geteuid?.() ?? 0
+  const uid = user ?? userId()
+  if (uid !== userId()) letIn(daemon.directory, uid)
   const pid = await launchConfined(client, {
-    program, args, environment: { ...process.env, RPCOOL_RUNTIME_DIR: daemon.directory },
+    program, args, environment: { ...process.env, RPCOOL_RUNTIME_DIR: daemon.directory, [OWNER_VARIABLE]: String(trustedOwner()) },
     heaps: heaps.map(({ address, byteLength, fd }) => ({ address, byteLength, file: fd })),
     arranged: async (started) => {
       await Promise.all(heaps.map((heap) => daemon.assignHeap(heap, { pid: started, uid })))

@@ -14,6 +14,9 @@ import type { Attachment, ConnectionEnd, ConnectionId, End, HeapId, ParticipantI
 /** A client asks for a connection: memory is made, the server is asked. */
 export function open(decision: Decision, participant: ParticipantId, message: Requests['open']): void {
   const channel = findChannel(decision, message.channel)
+  if (sharesHeap(decision, channel.heaps) && decision.participants.get(participant)?.standing === 'program') {
+    throw new RpcError('PERMISSION_DENIED', 'the clients of this channel share one heap, whose writers must trust each other: a confined program of another user is not let in', { channel: channel.name })
+  }
   checkRoomForConnection(decision, participant, channel)
   const id = nextId(decision) as ConnectionId
   const undo = { for: 'open', connection: id } as const

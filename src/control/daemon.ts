@@ -2,7 +2,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { appendFileSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { assert, unreachable } from '../base/assert.js'
 import { RpcError } from '../base/errors.js'
-import { acceptUnix, addon, checkMemoryFile, errnoCode, listenUnix, watch, type Watch } from '../sys/index.js'
+import { acceptUnix, addon, checkMemoryFile, errnoCode, watch, type Watch } from '../sys/index.js'
 import { SLOT_COUNT } from './addresses.js'
 import type { Failure } from './errors.js'
 import { Files } from './files.js'
@@ -13,7 +13,8 @@ import { ParticipantLink } from './participant-link.js'
 import { daemonLock, daemonLog, daemonSlot, daemonSocket, openRuntimeDirectory } from './runtime-directory.js'
 import type { Effect } from './state.js'
 import { MemoryStore } from './store.js'
-import type { ParticipantId } from './types.js'
+import type { ParticipantId, Standing } from './types.js'
+import { listenInDirectory, namedUsers, openToOthers, userId } from './users.js'
 
 export interface DaemonOptions {
   readonly directory: string
@@ -34,7 +35,7 @@ const EXHAUSTION = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC', 'EDQUOT', 'E
 
 /**
  * The embedded daemon: carries the orchestrator's decisions out over one Unix socket. One per runtime directory, which the
- * lock sees to; its trust boundary is the user. When it dies, connections go on over their own sockets and memory, and
+ * lock sees to; its trust boundary is the user, and whom that user lets in (see users.ts). When it dies, connections go on over their own sockets and memory, and
  * participants bring what they hold to the next daemon.
  */
 export class Daemon {
@@ -42,6 +43,7 @@ export class Daemon {
   readonly #lock: number
   readonly #orchestrator: Orchestrator
   readonly #files = new Files()
+  readonly #users = namedUsers()
   readonly #links = new Map<ParticipantId, ParticipantLink>()
   readonly #strangers = new Set<ParticipantLink>()
   #listener = -1
@@ -78,7 +80,8 @@ export class Daemon {
     })
     const path = daemonSocket(options.directory)
     removeFile(path)
-    this.#listener = listenUnix(path, 'packets', LISTEN_BACKLOG)
+    if (this.#users.size > 0) openToOthers(options.directory, [])
+    this.#listener = listenInDirectory(options.directory, path, LISTEN_BACKLOG)
     try {
       this.#listenWatch = watch(this.#listener, () => this.#accept())
     } catch (error) {
@@ -153,11 +156,20 @@ export class Daemon {
     })
     this.#strangers.add(link)
     clearTimeout(this.#idleTimer)
-    if (link.credentials.uid !== process.getuid?.()) {
-      link.drop(new RpcError('PERMISSION_DENIED', `this daemon serves user ${process.getuid?.()} only, not user ${link.credentials.uid}`))
+    if (this.#standingOf(link) === undefined) {
+      const { pid, uid } = link.credentials
+      link.drop(new RpcError('PERMISSION_DENIED', `this daemon serves user ${userId()}, whom RPCOOL_USERS named when it started, and programs that "rpcool run" started, ` +
+        `not process ${pid} of user ${uid}`))
     } else if (this.#links.size + this.#strangers.size > PARTICIPANTS_MAX) {
       link.drop(new RpcError('RESOURCE_EXHAUSTED', `the daemon serves ${PARTICIPANTS_MAX} isolates already`))
     }
+  }
+
+  /** What a process may ask for, by what the kernel says it is; undefined for who is not served. */
+  #standingOf({ credentials: { pid, uid } }: ParticipantLink): Standing | undefined {
+    if (uid === userId()) return 'owner'
+    if (this.#users.has(uid)) return 'user'
+    return this.#orchestrator.isLaunched(pid, uid) ? 'program' : undefined
   }
 
   #join(link: ParticipantLink, version: number): ParticipantId {
@@ -167,7 +179,9 @@ export class Daemon {
         'them another RPCOOL_RUNTIME_DIR')
     }
     const participant = this.#nextParticipant++ as ParticipantId
-    this.#handle({ type: 'joined', participant, ...link.credentials, isTrusted: link.credentials.uid === process.getuid?.() })
+    const standing = this.#standingOf(link)
+    if (standing === undefined) throw new RpcError('PERMISSION_DENIED', 'the launcher of this program has gone')
+    this.#handle({ type: 'joined', participant, ...link.credentials, standing })
     this.#strangers.delete(link)
     this.#links.set(participant, link)
     this.#log(`participant ${participant} is process ${link.credentials.pid}`)

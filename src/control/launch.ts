@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { RpcError } from '../base/errors.js'
 import { addon, connectUnix, errnoCode, isLaunched, packageRoot, peerCredentials } from '../sys/index.js'
 import { daemonSocket, openRuntimeDirectory, starterLock } from './runtime-directory.js'
+import { trustedOwner, userId } from './users.js'
 
 /** Waits between attempts, in milliseconds: a daemon takes some 50 ms to start. */
 const FIRST_WAIT_MS = 1
@@ -32,16 +33,18 @@ export const DAEMON: Service = {
  * `remainingMs` says how long one may go on. Throws FAILED_PRECONDITION (directory, start) or UNAVAILABLE (no time left).
  */
 export async function connectOrStart(directory: string, remainingMs: () => number, service = DAEMON): Promise<number> {
-  openRuntimeDirectory(directory)
+  const owner = trustedOwner()
+  openRuntimeDirectory(directory, owner)
   const starter = new Starter(directory, service)
   try {
     for (let wait = FIRST_WAIT_MS; ; wait = Math.min(wait * 2, LONGEST_WAIT_MS)) {
-      const reached = connectTo(directory, service)
+      const reached = connectTo(directory, service, owner)
       if (typeof reached === 'number') return reached
       // What a confined program starts is confined too: its launcher, or a server, starts the services that they all need.
-      if (reached === 'nobody listens' && !isLaunched()) starter.start()
+      if (reached === 'nobody listens' && !isLaunched() && owner === userId()) starter.start()
       if (remainingMs() <= 0) {
-        throw new RpcError('UNAVAILABLE', `no ${service.name} could be reached or started in time in ${directory} (${reached}); RPCOOL_DEBUG=daemon makes it write a log there`)
+        const advice = owner === userId() ? 'RPCOOL_DEBUG=daemon makes it write a log there' : `user ${owner} must start it: any program of rpcool does`
+        throw new RpcError('UNAVAILABLE', `no ${service.name} could be reached or started in time in ${directory} (${reached}); ${advice}`)
       }
       await sleep(wait)
     }
@@ -50,7 +53,7 @@ export async function connectOrStart(directory: string, remainingMs: () => numbe
   }
 }
 
-function connectTo(directory: string, { name, socket }: Service): number | 'nobody listens' | 'it is busy' {
+function connectTo(directory: string, { name, socket }: Service, owner: number): number | 'nobody listens' | 'it is busy' {
   let fd: number
   try {
     fd = connectUnix(socket(directory), 'packets')
@@ -64,9 +67,9 @@ function connectTo(directory: string, { name, socket }: Service): number | 'nobo
     throw new RpcError('FAILED_PRECONDITION', `the ${name} in ${directory} cannot be reached: ${String(error)}`, { cause: error })
   }
   const { uid } = peerCredentials(fd)
-  if (uid === process.getuid?.()) return fd
+  if (uid === owner) return fd
   addon.closeFd(fd)
-  throw new RpcError('PERMISSION_DENIED', `the ${name} in ${directory} belongs to user ${uid}; choose another directory with RPCOOL_RUNTIME_DIR`)
+  throw new RpcError('PERMISSION_DENIED', `the ${name} in ${directory} belongs to user ${uid}, not to user ${owner}, whom this process trusts; choose another directory with RPCOOL_RUNTIME_DIR`)
 }
 
 /** Starts the service, one at a time and only while nobody else of the same directory does. */

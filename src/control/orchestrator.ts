@@ -11,12 +11,12 @@ import { assign, claimPrepared, endPrepared, growPrepared, prepare } from './pre
 import type { Request } from './messages.js'
 import { Decision, type Effect, type Undo } from './state.js'
 import type { Store } from './store.js'
-import type { HeapId, ParticipantId } from './types.js'
+import type { HeapId, ParticipantId, Standing } from './types.js'
 
 export type Event =
-  /** A process said hello. The id was never used before. Trusted is who is of the daemon's own user. */
+  /** A process said hello. The id was never used before. */
   | {
-    readonly type: 'joined', readonly participant: ParticipantId, readonly pid: number, readonly uid: number, readonly gid: number, readonly isTrusted: boolean
+    readonly type: 'joined', readonly participant: ParticipantId, readonly pid: number, readonly uid: number, readonly gid: number, readonly standing: Standing
   }
   /** A participant died or left. */
   | { readonly type: 'left', readonly participant: ParticipantId }
@@ -57,6 +57,11 @@ export class Orchestrator {
   get waiting(): boolean {
     for (const _timer of this.#store.list('timers')) return true
     return false
+  }
+
+  /** Whether a launcher said that this process is its program, and of that user. */
+  isLaunched(pid: number, uid: number): boolean {
+    return this.#decision(0).prepared.get(pid)?.uid === uid
   }
 
   /** Who holds a channel's name. */
@@ -103,7 +108,16 @@ function apply(decision: Decision, event: Event): void {
   }
 }
 
+/**
+ * What serves others, or is believed without proof after a restart: not for programs that are confined because nobody trusts them. A connection
+ * of theirs goes on after a restart all the same, by what its server claims.
+ */
+const NOT_FOR_PROGRAMS: ReadonlySet<Request['type']> = new Set(['register', 'growChannel', 'claimHeap', 'claimChannel', 'claimConnection'] as const)
+
 function request(decision: Decision, participant: ParticipantId, message: Request): void {
+  if (NOT_FOR_PROGRAMS.has(message.type) && decision.participants.get(participant)?.standing === 'program') {
+    throw new RpcError('PERMISSION_DENIED', 'a program that "rpcool run" started as another user connects to channels, serves none, and claims nothing from a daemon that started after another')
+  }
   switch (message.type) {
     case 'ping': return decision.send(participant, { type: 'done', id: message.id })
     case 'register': return register(decision, participant, message)
@@ -129,12 +143,12 @@ function request(decision: Decision, participant: ParticipantId, message: Reques
   }
 }
 
-function join(decision: Decision, { participant, pid, uid, gid, isTrusted }: Extract<Event, { type: 'joined' }>): void {
+function join(decision: Decision, { participant, pid, uid, gid, standing }: Extract<Event, { type: 'joined' }>): void {
   const { participants } = decision.counter()
   assert(decision.participants.get(participant) === undefined, `participant ${participant} joined twice`)
   if (participants >= PARTICIPANTS_MAX) throw new RpcError('RESOURCE_EXHAUSTED', `the daemon serves ${PARTICIPANTS_MAX} isolates already`)
   decision.count({ participants: participants + 1 })
-  decision.participants.set(participant, { id: participant, pid, uid, gid, isTrusted, launched: [], channels: [], ends: [], attachments: [] })
+  decision.participants.set(participant, { id: participant, pid, uid, gid, standing, launched: [], channels: [], ends: [], attachments: [] })
 }
 
 function leave(decision: Decision, id: ParticipantId): void {

@@ -87,7 +87,7 @@ function ownPrepared(decision: Decision, participant: ParticipantId, attachment:
 
 /** What a launcher says of a process is believed: it must be of the daemon's own user. */
 function requireLauncher(decision: Decision, participant: ParticipantId): void {
-  if (decision.participants.get(participant)?.isTrusted === true) return
+  if (decision.participants.get(participant)?.standing === 'owner') return
   throw new RpcError('PERMISSION_DENIED', 'only a process of the daemon\'s own user can prepare heaps for programs')
 }
 

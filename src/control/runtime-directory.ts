@@ -1,26 +1,27 @@
-import { lstatSync, mkdirSync } from 'node:fs'
+import { lstatSync, mkdirSync, type Stats } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { RpcError } from '../base/errors.js'
+import { trustedOwner, userId } from './users.js'
 
 /** Bytes of a Unix socket's path without the NUL that ends it. Source: unix(7), sun_path. */
 const SOCKET_PATH_MAX = 107
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-function userId(): number {
-  return process.getuid?.() ?? -1
-}
-
-/** Where the user's daemon lives: RPCOOL_RUNTIME_DIR, else a folder in XDG_RUNTIME_DIR when that is the user's, else in /tmp. */
+/**
+ * Where the daemon lives: RPCOOL_RUNTIME_DIR, else a folder in XDG_RUNTIME_DIR when that is this user's, else in /tmp. Of another user, whom
+ * RPCOOL_RUNTIME_OWNER names, only the first and the last.
+ */
 export function runtimeDirectory(env: Environment = process.env): string {
   const chosen = env['RPCOOL_RUNTIME_DIR']
   if (chosen !== undefined && chosen !== '') {
     if (isAbsolute(chosen)) return resolve(chosen)
     throw new RpcError('INVALID_ARGUMENT', `RPCOOL_RUNTIME_DIR must be an absolute path, not "${chosen}": processes in other folders would not meet`)
   }
+  const owner = trustedOwner(env)
   const session = env['XDG_RUNTIME_DIR']
-  if (session !== undefined && session !== '' && isOwnFolder(session)) return join(resolve(session), 'rpcool')
-  return `/tmp/rpcool-${userId()}`
+  if (owner === userId() && session !== undefined && session !== '' && isOwnFolder(session)) return join(resolve(session), 'rpcool')
+  return `/tmp/rpcool-${owner}`
 }
 
 function isOwnFolder(path: string): boolean {
@@ -30,26 +31,37 @@ function isOwnFolder(path: string): boolean {
 }
 
 /**
- * Makes the folder, for the user alone, when it is not there, and refuses one that somebody else could put sockets into.
+ * Makes the folder, for the user alone, when it is not there, and refuses one that anybody but its owner could put sockets into.
  * Throws FAILED_PRECONDITION that says what to do.
+ * @param owner whose it must be: another user's is never made here.
  */
-export function openRuntimeDirectory(directory: string): void {
+export function openRuntimeDirectory(directory: string, owner = userId()): void {
   const advice = 'choose another one with RPCOOL_RUNTIME_DIR'
   try {
-    makeFolder(directory)
+    if (owner === userId()) makeFolder(directory)
   } catch (cause) {
     throw new RpcError('FAILED_PRECONDITION', `the runtime directory ${directory} cannot be made (${String(cause)}); ${advice}`, { cause })
   }
-  const found = lstatSync(directory)
+  const found = lookAt(directory)
   const wrong =
-    !found.isDirectory() ? 'is not a directory'
-    : found.uid !== userId() ? `belongs to user ${found.uid}, not to user ${userId()}`
+    found === undefined ? `is not there, or cannot be reached: user ${owner}, whom RPCOOL_RUNTIME_OWNER names, makes it`
+    : !found.isDirectory() ? 'is not a directory'
+    : found.uid !== owner ? `belongs to user ${found.uid}, not to user ${owner}; RPCOOL_RUNTIME_OWNER says whom this process trusts besides its own user`
     : (found.mode & 0o022) !== 0 ? `can be written by others (mode ${(found.mode & 0o777).toString(8)}; chmod 700 it)`
     : undefined
   if (wrong !== undefined) throw new RpcError('FAILED_PRECONDITION', `the runtime directory ${directory} ${wrong}; ${advice}`)
   const socket = daemonSocket(directory)
   if (Buffer.byteLength(socket) > SOCKET_PATH_MAX) {
     throw new RpcError('FAILED_PRECONDITION', `${socket} is longer than the ${SOCKET_PATH_MAX} bytes that the path of a socket may have; ${advice}`)
+  }
+}
+
+/** Undefined also for what this user may not see. */
+function lookAt(path: string): Stats | undefined {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })
+  } catch {
+    return undefined
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Address } from '../base/numbers.js'
 import type { Notice } from './messages.js'
 import { Transaction, type Store } from './store.js'
-import type { Attachment, ConnectionEnd, ConnectionId, End, HeapId, HeapKind, ParticipantId } from './types.js'
+import type { Attachment, ConnectionEnd, ConnectionId, End, HeapId, HeapKind, ParticipantId, Standing } from './types.js'
 
 // The orchestrator's records. All are immutable: a change writes a new record.
 
@@ -15,8 +15,7 @@ export interface ParticipantRecord {
   readonly ends: readonly ConnectionEnd[]
   /** All its attachments, control regions included. */
   readonly attachments: readonly Attachment[]
-  /** Of the daemon's own user. */
-  readonly isTrusted: boolean
+  readonly standing: Standing
   /** Processes for which it prepared heaps. */
   readonly launched: readonly number[]
 }

@@ -8,6 +8,12 @@ export type ParticipantId = number & { readonly [brand]: 'participant' }
 export type ConnectionId = number & { readonly [brand]: 'connection' }
 export type HeapId = number & { readonly [brand]: 'heap' }
 
+/**
+ * What the daemon lets a process do: `owner` is of its own user, `user` of one that it was told to serve, and may serve and connect;
+ * `program` was launched, confined, by an owner's process as another user, and may connect.
+ */
+export type Standing = 'owner' | 'user' | 'program'
+
 /** Which end of a connection: a participant may hold both. */
 export type End = 'client' | 'server'
 
@@ -207,6 +213,6 @@ export interface DaemonIdentity {
   readonly pid: number
   /** This isolate's id at the daemon. */
   readonly participant: ParticipantId
-  /** Who is trusted: every process of the same user could look into another one. */
+  /** Who is trusted: every process of the same user could look into another one. Others who are served are not. */
   readonly boundary: 'same-user'
 }

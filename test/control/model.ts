@@ -4,10 +4,10 @@ import type { Notice, Request } from '../../src/control/messages.js'
 import { Orchestrator, type Event } from '../../src/control/orchestrator.js'
 import type { CounterRecord, Effect, HeapRecord, ParticipantRecord, ConnectionRecord, SlotRecord } from '../../src/control/state.js'
 import { MemoryStore } from '../../src/control/store.js'
-import type { Attachment, ConnectionEnd, HeapId, MemoryDescription, ParticipantId } from '../../src/control/types.js'
+import type { Attachment, ConnectionEnd, HeapId, MemoryDescription, ParticipantId, Standing } from '../../src/control/types.js'
 
 export const FOUR_GIB = 2 ** 32
-const TABLES = ['participants', 'channels', 'connections', 'heaps', 'slots', 'timers']
+const TABLES = ['participants', 'channels', 'connections', 'heaps', 'slots', 'timers', 'prepared']
 
 interface ModelEnd extends ConnectionEnd {
   readonly channel: string
@@ -40,7 +40,7 @@ export class ModelParticipant {
     } else if (notice.type === 'incoming') {
       this.undecided.push({ id: notice.connection, end: 'server', channel: notice.channel, token: notice.token, control: notice.control })
       this.memory.push(notice.control, ...notice.heaps)
-    } else if (notice.type === 'grown' || notice.type === 'heapAdded') {
+    } else if (notice.type === 'grown' || notice.type === 'heapAdded' || notice.type === 'prepared') {
       this.memory.push(notice.memory)
     } else if (notice.type === 'registered') {
       this.memory.push(...notice.heaps)
@@ -71,10 +71,10 @@ export class World {
     return new Orchestrator({ store: this.store, firstId, firstSlot, makeToken: () => String(++this.#tokens).padStart(32, '0') })
   }
 
-  join(): ModelParticipant {
+  join(who: { readonly pid?: number, readonly uid?: number, readonly standing?: Standing } = {}): ModelParticipant {
     const participant = new ModelParticipant(this.#nextParticipant++ as ParticipantId)
     this.participants.push(participant)
-    this.handle({ type: 'joined', participant: participant.id, pid: 100 + participant.id, uid: 1, gid: 1, isTrusted: true })
+    this.handle({ type: 'joined', participant: participant.id, pid: 100 + participant.id, uid: 1, gid: 1, standing: 'owner', ...who })
     return participant
   }
 
@@ -137,7 +137,7 @@ export class World {
     for (const participant of this.participants) {
       participant.id = this.#nextParticipant++ as ParticipantId
       participant.outstanding.clear()
-      this.handle({ type: 'joined', participant: participant.id, pid: 1, uid: 1, gid: 1, isTrusted: true })
+      this.handle({ type: 'joined', participant: participant.id, pid: 1, uid: 1, gid: 1, standing: 'owner' })
     }
   }
 

@@ -5,7 +5,7 @@ import { writeSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { connect, type Connection, type ConnectOptions, RpcError } from '../../src/index.js'
+import { connect, type Connection, type ConnectOptions, RpcError, serve } from '../../src/index.js'
 import { mappingCount } from '../../src/sys/index.js'
 import { Paper, SealedService } from './sealed-service.js'
 
@@ -31,6 +31,13 @@ const commands: Record<string, (argument: never) => unknown> = {
     connections.push(connection)
     return { strength: connection.seals?.strength ?? 'none', connection: connections.length - 1 }
   },
+  /** Tries to serve a channel itself. */
+  serve: (name: string) => outcome(serve(name, SealedService, { read: ({ value }) => value, hold: () => '' }).then((server) => server.close())),
+  /** A call of another channel: its answer, or why not. */
+  elsewhere: (other: string) => outcome((async () => {
+    await using connection = await connect(other, SealedService)
+    return await connection.read({ value: 5, body: 'text' })
+  })()),
   close: (connection: number) => connections[connection]!.close(),
   read: ({ connection, value }: Call) => outcome(connections[connection]!.read({ value, body: 'text' })),
   sync: ({ connection, value }: Call) => {

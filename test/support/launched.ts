@@ -26,13 +26,16 @@ export class Launched {
   }
 
   /** Starts the program, with options of "rpcool run" and arguments, and waits for its first line. */
-  static async start(options: readonly string[], command: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Launched> {
-    const child = new Launched(spawn(process.execPath, [cli, 'run', ...options, '--', ...command], {
-      stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment },
-    }))
+  static start(options: readonly string[], command: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Launched> {
+    return Launched.startPlain([process.execPath, cli, 'run', ...options, '--', ...command], environment)
+  }
+
+  /** The same program by itself. */
+  static async startPlain([program, ...args]: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Launched> {
+    const child = new Launched(spawn(program!, args, { stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, ...environment } }))
     await new Promise<void>((resolve, reject) => {
       child.#waiting.set(0, () => resolve())
-      child.launcher.once('exit', (code) => reject(new Error(`${command.join(' ')} ended with ${code} before it was ready`)))
+      child.launcher.once('exit', (code) => reject(new Error(`${args.join(' ')} ended with ${code} before it was ready`)))
     })
     return child
   }

@@ -1,4 +1,3 @@
-import { NeedlessCount } from '../../base/needless.js'
 import { addon, watch, type Watch } from '../../sys/index.js'
 
 /** Needless wake-ups an honest peer may cause in a second: a wake-up can be crossed by a message that was seen by polling. */
@@ -20,7 +19,8 @@ export interface DoorbellEvents {
 export class Doorbell {
   readonly #watch: Watch
   #open = true
-  readonly #needless = new NeedlessCount(NEEDLESS_MAX, NEEDLESS_WINDOW_MS)
+  #needless = 0
+  #windowStart = 0
 
   constructor(readonly fd: number, readonly events: DoorbellEvents) {
     this.#watch = watch(fd, () => this.#readable())
@@ -54,8 +54,14 @@ export class Doorbell {
 
   #readable(): void {
     if (!this.#open || !this.#take()) return
+    if (this.events.rung()) return
+    const now = performance.now()
+    if (now - this.#windowStart > NEEDLESS_WINDOW_MS) {
+      this.#windowStart = now
+      this.#needless = 0
+    }
     // A flood costs us a wake-up a byte: whoever sends one has no business here.
-    if (!this.events.rung() && this.#needless.add()) this.#end()
+    if (++this.#needless > NEEDLESS_MAX) this.#end()
   }
 
   /** Empties the socket. False when the peer is gone. */

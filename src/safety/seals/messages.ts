@@ -11,7 +11,7 @@ import { HOLES, type Hole } from './strength.js'
 // The sealer's protocol: one JSON object a packet, descriptors beside it; a packet of one byte is a doorbell.
 
 /** Raised when an old peer would misread a message. */
-export const SEALER_VERSION = 3
+export const SEALER_VERSION = 4
 
 const id = integer(1, 0xffff_ffff)
 const token = matching(/^[0-9a-f]{32}$/, '32 hexadecimal digits')
@@ -49,7 +49,7 @@ const requests = {
    * A launcher of the sealer's own user confined that process, whose userfaultfd for this heap comes along, and the heap's file. It has
    * not begun yet (stopped: the userfaultfd was never set up), or, at a sealer that came after another one, it runs.
    */
-  attest: shape({ id, pid: integer(1, 0xffff_ffff), address, byteLength, stage: oneOf('stopped', 'runs') }),
+  attest: shape({ id, pid: integer(1, 0xffff_ffff), uid: integer(0, 0xffff_ffff), address, byteLength, stage: oneOf('stopped', 'runs') }),
   /** The pages of this process are to be sealed; its userfaultfd comes along, unless a launcher attested it. */
   attachSender: shape({ id, ...sender }),
   /** Calls whose arguments lie in these pages are received; the heap's file comes along. */

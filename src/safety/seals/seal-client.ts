@@ -52,6 +52,7 @@ export interface Receiving extends Disposable {
 /** A heap that a launcher prepared in a process. */
 export interface LaunchedHeap {
   readonly pid: number
+  readonly uid: number
   readonly address: Address
   readonly byteLength: number
 }

@@ -18,7 +18,7 @@ const named = { token, address, byteLength: 65_536 }
 export const REQUESTS: readonly SealerRequest[] = [
   { type: 'hello', version: SEALER_VERSION },
   { type: 'device', id: 1 },
-  { type: 'attest', id: 2, pid: 1, address, byteLength: 65_536, stage: 'runs' },
+  { type: 'attest', id: 2, uid: 1000, pid: 1, address, byteLength: 65_536, stage: 'runs' },
   { type: 'attachSender', id: 3, ...named, descriptors: 16, requests: 16 },
   { type: 'attachReceiver', id: 4, ...named },
   { type: 'resume', id: 5, token, address, end: 'sender' },

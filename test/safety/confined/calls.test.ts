@@ -1,95 +1,24 @@
 // Typed calls of programs that "rpcool run" started: their arguments are sealed, several of them at once, through deaths and forks.
 import assert from 'node:assert/strict'
-import { test, type TestContext } from 'node:test'
+import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { DaemonClient } from '../../../src/control/index.js'
-import { serve, type Server, type ServerOptions } from '../../../src/index.js'
-import { mappingCount } from '../../../src/sys/index.js'
 import { mappedMemoryFiles } from '../../support/leaks.js'
 import { Launched } from '../../support/launched.js'
-import { SealedService } from '../../support/sealed-service.js'
 import { serviceProcess } from '../seals/services.js'
+import { connectAgain, launch, local, until } from './ground.js'
 
 const SAME_USER = 'enforced except [same-user]'
-let channels = 0
-
-async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  for (let waited = 0; !await condition(); waited += 5) {
-    assert.ok(waited < 30_000, `waited in vain for: ${what}`)
-    await sleep(5)
-  }
-}
-
-interface Started {
-  readonly programs: Launched[]
-  readonly servers: Server[]
-}
-const started = new Map<TestContext, Started>()
-
-/** What a test started: it ends in order, and leaves nothing. */
-async function startedBy(t: TestContext): Promise<Started> {
-  const known = started.get(t)
-  if (known !== undefined) return known
-  await DaemonClient.shared().connect()
-  const mappings = mappingCount()
-  const all: Started = { programs: [], servers: [] }
-  started.set(t, all)
-  t.after(async () => {
-    for (const program of all.programs) await program.end()
-    for (const server of all.servers) {
-      await until('the connections to go', () => server.connectionCount === 0)
-      await server.close()
-    }
-    assert.equal(mappingCount(), mappings, 'memory of clients is left')
-  })
-  return all
-}
-
-interface Local {
-  readonly server: Server
-  readonly release: () => void
-  readonly waiting: () => number
-  /** What the server was told of its clients' seals. */
-  readonly strengths: () => readonly string[]
-}
-
-/** A server here. */
-async function local(t: TestContext, options: ServerOptions = {}): Promise<Local> {
-  const { servers } = await startedBy(t)
-  const waiting: (() => void)[] = []
-  const strengths: string[] = []
-  const server = await serve(`confined/${process.pid}/${++channels}`, SealedService, {
-    read: ({ value }, call) => {
-      strengths.push(`${call.isolation} ${String(call.isSealed)}`)
-      return value
-    },
-    hold: async (paper) => {
-      const before = paper.value
-      await new Promise<void>((resolve) => waiting.push(resolve))
-      return paper.value === before ? 'the same' : 'changed'
-    },
-  }, options)
-  servers.push(server)
-  return { server, waiting: () => waiting.length, release: () => waiting.splice(0).forEach((resolve) => resolve()), strengths: () => strengths }
-}
-
-async function launch(t: TestContext, channel: string, ...options: readonly string[]): Promise<Launched> {
-  const program = await Launched.client(channel, ...options)
-  const { programs } = await startedBy(t)
-  programs.push(program)
-  return program
-}
-
 test('a client under "rpcool run" makes sealed calls: awaited, sync, many at once; both ends know the strength', async (t) => {
-  const { server, strengths } = await local(t)
+  const { server, isolations } = await local(t)
   const client = await launch(t, server.channel)
   assert.deepEqual(await client.ask('connect'), { strength: SAME_USER, connection: 0 })
   assert.equal(server.connections[0]!.seals?.strength, SAME_USER)
   assert.equal(await client.ask('read', { connection: 0, value: 7 }), '7')
   assert.equal(await client.ask('sync', { connection: 0, value: 8 }), 8)
   assert.equal(await client.ask('many', { connection: 0, value: 1000 }), true)
-  assert.equal(strengths().length, 1002)
-  assert.deepEqual([...new Set(strengths())], ['seal true'])
+  assert.equal(isolations().length, 1002)
+  assert.deepEqual([...new Set(isolations())], ['seal true'])
 })
 
 test('what a server demands is compared with what was verified', async (t) => {
@@ -97,7 +26,7 @@ test('what a server demands is compared with what was verified', async (t) => {
   const refused = await launch(t, strict.server.channel)
   assert.deepEqual(await refused.ask('connect'), { strength: 'none', connection: 0 })
   assert.match(String(await refused.ask('read', { connection: 0, value: 1 })), /FAILED_PRECONDITION.*demands stronger seals.*enforced except \[same-user\]/)
-  assert.equal(strict.strengths().length, 0)
+  assert.equal(strict.isolations().length, 0)
 
   const lenient = await local(t, { seals: { require: 'enforced', except: ['same-user'] } })
   const client = await launch(t, lenient.server.channel)
@@ -205,17 +134,9 @@ test('the sealer, the keeper and the daemon die: seals in flight hold, calls go 
     process.kill(await find(), 'SIGKILL')
     release()
     assert.equal((await client.ask('held') as string[]).at(-1), 'the same', `the ${name} died`)
-    // Launcher, client and server each come back to the next one in their own time.
-    let strength = ''
-    for (let attempt = 0; strength !== SAME_USER && attempt < 100; attempt++) {
-      const next = await client.ask('connect') as string | { readonly connection: number, readonly strength: string }
-      await sleep(50)
-      if (typeof next === 'string') continue
-      strength = next.strength
-      if (strength === SAME_USER) assert.equal(await client.ask('read', { connection: next.connection, value: i }), String(i))
-      await client.ask('close', next.connection)
-    }
-    assert.equal(strength, SAME_USER, `after the ${name}'s death no new connection gets seals`)
+    const { connection } = await connectAgain(client, SAME_USER)
+    assert.equal(await client.ask('read', { connection, value: i }), String(i))
+    await client.ask('close', connection)
     assert.equal(await client.ask('read', { connection: 0, value: 100 + i }), String(100 + i))
   }
 })

@@ -1,4 +1,5 @@
 import { RpcError } from '../../../base/errors.js'
+import { userId } from '../../../control/users.js'
 import type { Address } from '../../../base/numbers.js'
 import { addon, errnoCode, formatPreparedHeaps, PREPARED_HEAPS_VARIABLE, publishMemoryFile } from '../../../sys/index.js'
 import { confinementFilter } from './confinement.js'
@@ -68,7 +69,7 @@ export async function launchConfined(client: SealClient, launch: Launch): Promis
     confine(pid, call, filter)
     for (const [i, { address, byteLength, file }] of heaps.entries()) {
       publishMemoryFile(file)
-      await client.attest({ pid, address, byteLength }, userfaults[i]!, file)
+      await client.attest({ pid, uid: launch.user ?? userId(), address, byteLength }, userfaults[i]!, file)
     }
     await launch.arranged?.(pid)
     addon.traceEnd(pid, true)

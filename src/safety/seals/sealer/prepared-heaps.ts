@@ -106,6 +106,12 @@ export class PreparedHeaps {
     }
   }
 
+  /** Whether a launcher told of this process. */
+  isLaunched(pid: number, uid: number): boolean {
+    for (const { range } of this.#heaps.values()) if (range.pid === pid && range.uid === uid) return true
+    return false
+  }
+
   /** The one of this process at this range. Throws FAILED_PRECONDITION. */
   of(pid: number, range: Range): PreparedHeap {
     const heap = this.#heaps.get(keyOf(pid, range))

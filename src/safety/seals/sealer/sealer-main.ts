@@ -1,3 +1,4 @@
+import { namedUsers } from '../../../control/users.js'
 import { Sealer } from './sealer.js'
 import { runService } from '../service-main.js'
 
@@ -7,4 +8,4 @@ import { runService } from '../service-main.js'
 export const USERS_VARIABLE = 'RPCOOL_SEALER_USERS'
 
 await runService('sealer', (directory, idleMs, onEnd) =>
-  Sealer.start({ directory, idleMs, onEnd, allUsers: process.env[USERS_VARIABLE] === 'all' }))
+  Sealer.start({ directory, idleMs, onEnd, users: namedUsers(), allUsers: process.env[USERS_VARIABLE] === 'all' }))

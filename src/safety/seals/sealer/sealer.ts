@@ -2,7 +2,8 @@ import { chmodSync, unlinkSync } from 'node:fs'
 import { RpcError } from '../../../base/errors.js'
 import { failureOf } from '../../../control/errors.js'
 import { sealerLock, sealerSocket, openRuntimeDirectory } from '../../../control/runtime-directory.js'
-import { acceptUnix, addon, errnoCode, listenUnix, watch, type Watch } from '../../../sys/index.js'
+import { listenInDirectory, openToOthers, userId } from '../../../control/users.js'
+import { acceptUnix, addon, errnoCode, watch, type Watch } from '../../../sys/index.js'
 import { KeeperLink, type KeptEntry } from './keeper-link.js'
 import { Life } from '../life.js'
 import { heapKey, type SenderAttachment, type SealerRequest } from '../messages.js'
@@ -16,7 +17,9 @@ export interface SealerOptions {
   readonly directory: string
   /** How long the sealer stays when nobody is attached, in milliseconds. */
   readonly idleMs: number
-  /** Whether other users' processes are served: for a sealer that belongs to the system. */
+  /** Users besides its own that are served; confined programs of any user are, when their launcher tells of them. */
+  readonly users: ReadonlySet<number>
+  /** Whether every user's processes are served. */
   readonly allUsers: boolean
   readonly onEnd: () => void
 }
@@ -74,7 +77,8 @@ export class Sealer {
     for (const { heap, files } of kept) this.#takeOver(heap, files)
     const path = sealerSocket(options.directory)
     removeFile(path)
-    this.#listener = listenUnix(path, 'packets', BACKLOG)
+    if (options.users.size > 0) openToOthers(options.directory, [])
+    this.#listener = listenInDirectory(options.directory, path, BACKLOG)
     if (options.allUsers) chmodSync(path, 0o666)
     this.#watch = watch(this.#listener, () => this.#accept())
     this.#awaitIdleness()
@@ -125,21 +129,21 @@ export class Sealer {
     })
     this.#links.add(link)
     clearTimeout(this.#idleTimer)
-    if (!this.#options.allUsers && link.credentials.uid !== process.geteuid?.()) {
-      link.drop(new RpcError('PERMISSION_DENIED', `this sealer serves user ${process.geteuid?.()} only, not user ${link.credentials.uid}`))
+    if (!this.#serves(link)) {
+      const { pid, uid } = link.credentials
+      link.drop(new RpcError('PERMISSION_DENIED', `this sealer serves user ${userId()}, whom RPCOOL_USERS named when it started, and programs that "rpcool run" started, ` +
+        `not process ${pid} of user ${uid}`))
     } else if (this.#links.size > LINKS_MAX) {
       link.drop(new RpcError('RESOURCE_EXHAUSTED', `the sealer serves ${LINKS_MAX} isolates already`))
     }
   }
 
+  #serves({ credentials: { pid, uid } }: SealerLink): boolean {
+    return this.#options.allUsers || uid === userId() || this.#options.users.has(uid) || this.#prepared.isLaunched(pid, uid)
+  }
+
   #doorbell(link: SealerLink): void {
-    let isAsked = false
-    for (const heap of link.sends) {
-      if (!heap.requests.isAsked) continue
-      isAsked = true
-      this.#loop.wake(heap)
-    }
-    if (!isAsked && link.needless.add()) link.drop(new RpcError('RESOURCE_EXHAUSTED', 'this isolate wakes the sealer all the time, and asks for nothing'))
+    for (const heap of link.sends) this.#loop.wake(heap)
   }
 
   #request(link: SealerLink, request: Exclude<SealerRequest, { type: 'hello' }>, fds: number[]): void {
@@ -215,6 +219,7 @@ export class Sealer {
 
   #add(heap: SealedHeap, ends: Ends): void {
     this.#heaps.set(heap.key, heap)
+    this.#loop.add(heap)
     this.#ends.set(heap, ends)
     ends.sender?.sends.add(heap)
     ends.receiver?.receives.add(heap)
@@ -279,7 +284,7 @@ export class Sealer {
 
   #end(heap: SealedHeap): void {
     const ends = this.#ends.get(heap)
-    this.#loop.remove(heap)
+    this.#loop.forget(heap)
     this.#heaps.delete(heap.key)
     this.#ends.delete(heap)
     this.#keeper.forget(heap.key)
