@@ -117,8 +117,8 @@ export interface UnionType<Variants extends object> extends AnyType {
   readonly variants: Variants
 }
 
-/** What may be the key of a map: text or an integer. */
-export type KeyType = TextType | ScalarType<SmallIntegerKind | 'safeU64' | 'safeI64', number> | ScalarType<'u64' | 'i64', bigint>
+/** What may be the key of a map: text or a scalar. */
+export type KeyType = TextType | ScalarType<SmallIntegerKind | 'safeU64' | 'safeI64' | 'f32' | 'f64', number> | ScalarType<'u64' | 'i64', bigint> | ScalarType<'bool', boolean>
 
 /** What may be the key of a sorted map, or a part of one: text or a scalar. */
 export type SortedKeyType = TextType | ScalarType<ScalarKind, unknown>

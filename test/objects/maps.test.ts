@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { RpcError } from '../../src/base/errors.js'
-import { build, copyGraph, i32, list, map, plain, release, set, struct, text, u32, u64, type MapView } from '../../src/objects/index.js'
+import { bool, build, copyGraph, f32, f64, i32, list, map, plain, release, set, struct, text, u32, u64, type MapView } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
 import { Random } from '../support/random.js'
 
@@ -127,6 +127,58 @@ test('maps with integer keys, values by value, and many entries', () => {
   assert.throws(() => holder.byNumber.set(1, { id: 1, name: 5 as never }), RpcError)
   assert.equal(arena.live, live)
   holder.byNumber = new Map() as never
+  release(arena, holder)
+  arena.assertEmpty()
+})
+
+const Scalars = struct('Scalars', { byDouble: map(f64, text), bySingle: map(f32, u32), byBool: map(bool, text), doubles: set(f64) })
+
+test('floats and booleans as keys are told apart as Map and Set do', () => {
+  const number = fc.oneof(fc.double(), fc.constantFrom(0, -0, Number.NaN, Infinity, -Infinity, 0.1, Math.fround(0.1), 2 ** 53))
+  fc.assert(fc.property(fc.array(fc.tuple(number, fc.boolean(), fc.boolean()), { maxLength: 60, size: 'max' }), (steps) => {
+    const arena = new Arena()
+    const holder = build(Scalars, arena, {})
+    const doubles = new Map<number, string>()
+    const singles = new Map<number, number>()
+    const bools = new Map<boolean, string>()
+    for (const [i, [key, flag, adds]] of steps.entries()) {
+      if (adds) {
+        holder.byDouble.set(key, `text number ${i}`)
+        holder.bySingle.set(key, i)
+        holder.byBool.set(flag, `text number ${i}`)
+        holder.doubles.add(key)
+        doubles.set(key, `text number ${i}`)
+        singles.set(Math.fround(key), i)
+        bools.set(flag, `text number ${i}`)
+      } else {
+        assert.equal(holder.byDouble.delete(key), doubles.delete(key))
+        assert.equal(holder.bySingle.delete(key), singles.delete(Math.fround(key)))
+        assert.equal(holder.byBool.delete(flag), bools.delete(flag))
+        holder.doubles.delete(key)
+      }
+      assert.equal(holder.byDouble.get(key), doubles.get(key))
+      assert.equal(holder.bySingle.has(key), singles.has(Math.fround(key)))
+    }
+    // deepStrictEqual tells 0 from -0; keys of a Map it does not.
+    assert.deepEqual([...holder.byDouble], [...doubles])
+    assert.deepEqual([...holder.bySingle], [...singles])
+    assert.deepEqual([...holder.byBool], [...bools])
+    assert.deepEqual([...holder.doubles], [...new Set(doubles.keys())])
+    const again = build(Scalars, arena, { byDouble: doubles, bySingle: [...singles, [0.1, 7], [Math.fround(0.1), 8]], byBool: bools, doubles: new Set(doubles.keys()) })
+    assert.deepEqual(plain(again.byDouble), doubles)
+    assert.equal(again.bySingle.get(0.1), 8)
+    assert.equal(again.bySingle.size, new Map([...singles, [Math.fround(0.1), 8]]).size)
+    release(arena, holder)
+    release(arena, again)
+    arena.assertEmpty()
+  }), { numRuns: 200 })
+})
+
+test('a float key is a number, a bool key a boolean', () => {
+  const arena = new Arena()
+  const holder = build(Scalars, arena, {})
+  for (const wrong of ['1', true, null, 1n]) assert.throws(() => holder.byDouble.set(wrong as never, 'x'), { code: 'INVALID_ARGUMENT' })
+  for (const wrong of [0, 'true', null]) assert.throws(() => holder.byBool.get(wrong as never), { code: 'INVALID_ARGUMENT' })
   release(arena, holder)
   arena.assertEmpty()
 })

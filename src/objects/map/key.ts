@@ -178,19 +178,23 @@ function recordEquals(region: Region, lo: number, hi: number): boolean {
   return true
 }
 
-class IntegerKeys implements Keys {
+/** Keys are told apart as Map does: a 0 is a -0, and NaN is itself. */
+class ScalarKeys implements Keys {
   readonly hasText = false
   readonly wordsBeside = 0
   hash = 0
   readonly #codec: ScalarCodec
+  readonly #form: ((key: unknown) => unknown) | null
   readonly #cell = new Int32Array(2)
 
   constructor(codec: ScalarCodec) {
     this.#codec = codec
+    const { kind } = codec.type
+    this.#form = kind === 'f64' ? oneForm : kind === 'f32' ? oneSingle : null
   }
 
   prepare(key: unknown, where: string, seed: number): void {
-    this.#codec.writeCell(null, key, this.#cell, 0, where)
+    this.#codec.writeCell(null, this.#form === null ? key : this.#form(key), this.#cell, 0, where)
     this.#prepared(seed)
   }
 
@@ -224,7 +228,18 @@ class IntegerKeys implements Keys {
   }
 }
 
-const KEY_KINDS: ReadonlySet<string> = new Set(['text', 'u8', 'i8', 'u16', 'i16', 'u32', 'i32', 'u64', 'i64', 'safeU64', 'safeI64'])
+/** Equal numbers as Map sees them, of one form: there are more than one of 0, and many of NaN. */
+function oneForm(key: unknown): unknown {
+  if (key === 0) return 0
+  return Number.isNaN(key) ? Number.NaN : key
+}
+
+/** The same as it is stored in 32 bits: what is nearly 0 becomes 0, or -0. */
+function oneSingle(key: unknown): unknown {
+  return typeof key === 'number' ? oneForm(Math.fround(key)) : key
+}
+
+const KEY_KINDS: ReadonlySet<string> = new Set(['text', 'bool', 'f32', 'f64', 'u8', 'i8', 'u16', 'i16', 'u32', 'i32', 'u64', 'i64', 'safeU64', 'safeI64'])
 
 export function isKeyType(type: AnyType): boolean {
   return KEY_KINDS.has(type.kind)
@@ -232,5 +247,5 @@ export function isKeyType(type: AnyType): boolean {
 
 export function makeKeys(type: AnyType): Keys {
   const codec = codecOf(type)
-  return codec instanceof ScalarCodec ? new IntegerKeys(codec) : new TextKeys()
+  return codec instanceof ScalarCodec ? new ScalarKeys(codec) : new TextKeys()
 }

@@ -198,7 +198,7 @@ export class MapCodec extends Codec {
     region.i32[p] = 0
     region.i32[p + 1] = 0
     if (value === undefined) return
-    const pairs = this.type.kind === 'set' ? keysOf(value, where) : entriesOf(value, where)
+    const pairs = this.type.kind === 'set' ? keysOf(value, where, this.#key) : entriesOf(value, where, this.#key)
     if (pairs.length === 0) return
     const opened = this.#open()
     const { table, entries, keys, value: codec } = opened
@@ -292,18 +292,24 @@ function point(region: Region, p: number, table: Table): void {
   region.i32[p + 1] = table.region.high
 }
 
-function keysOf(value: unknown, where: string): ReadonlyArray<readonly [unknown, undefined]> {
-  return [...new Set(valuesOf(value, where))].map((key) => [key, undefined] as const)
+function keysOf(value: unknown, where: string, type: AnyType): ReadonlyArray<readonly [unknown, undefined]> {
+  return [...new Set(valuesOf(value, where).map((key) => asStored(type, key)))].map((key) => [key, undefined] as const)
 }
 
 /** Of equal keys the last one counts, as for Map. */
-function entriesOf(value: unknown, where: string): ReadonlyArray<readonly [unknown, unknown]> {
+function entriesOf(value: unknown, where: string, type: AnyType): ReadonlyArray<readonly [unknown, unknown]> {
   const entries = pairsOf(value, where)
+  if (type.kind === 'f32') return [...new Map(entries.map(([key, content]) => [asStored(type, key), content]))]
   return value instanceof Map ? entries : [...new Map(entries)]
 }
 
+/** Numbers that are different may be equal as they are stored. */
+function asStored(type: AnyType, key: unknown): unknown {
+  return type.kind === 'f32' && typeof key === 'number' ? Math.fround(key) : key
+}
+
 /**
- * A hash map in order of insertion, with text or an integer as the key. The holder owns it: assigning replaces all entries,
+ * A hash map in order of insertion, with text or a scalar as the key. The holder owns it: assigning replaces all entries,
  * and frees the old ones with what they own (never the target of a ref).
  */
 export function map<Key extends KeyType, Value extends AnyType>(key: Key, value: Value): MapType<Key, Value> {
@@ -315,7 +321,7 @@ export function map<Key extends KeyType, Value extends AnyType>(key: Key, value:
   return type
 }
 
-/** A hash set in order of insertion, of texts or integers. The holder owns it: assigning replaces all keys. */
+/** A hash set in order of insertion, of texts or scalars. The holder owns it: assigning replaces all keys. */
 export function set<Key extends KeyType>(key: Key): SetType<Key> {
   requireKey('set', key)
   const type: SetType<Key> = { kind: 'set', label: `set(${key.label})`, key, [CODEC]: once(() => new MapCodec(type)) }
@@ -324,5 +330,5 @@ export function set<Key extends KeyType>(key: Key): SetType<Key> {
 
 function requireKey(constructor: string, key: AnyType): void {
   requireElement(constructor, key)
-  if (!isKeyType(key)) throw new RpcError('INVALID_ARGUMENT', `${constructor}(${key.label}…): a key is text or an integer`)
+  if (!isKeyType(key)) throw new RpcError('INVALID_ARGUMENT', `${constructor}(${key.label}…): a key is text or a scalar`)
 }
