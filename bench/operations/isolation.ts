@@ -4,6 +4,7 @@ import { measureConnect } from '../trials/call-connect.js'
 import { measureCopies } from './copy-costs.js'
 import type { OperationGroup } from './group.js'
 import { measureSandboxes } from './sandbox-costs.js'
+import { measureScopes, SCOPE_OBJECTS } from './scope-costs.js'
 import { measureSecureCalls } from './secure-calls.js'
 
 const NONE = ''
@@ -15,6 +16,7 @@ export const isolationGroup: OperationGroup = {
     const cpu = cpus.caller
     const calls = await runChild(measureSecureCalls, { cpus, plan }, { label: 'the caller of secure calls', cpu })
     const sandboxes = await runChild(measureSandboxes, { plan }, { label: 'sandboxes', cpu })
+    const scopes = await runChild(measureScopes, { plan }, { label: 'scopes', cpu })
     const copies = await runChild(measureCopies, { cpus, rounds: quick ? 50 : 500 }, { label: 'copies', cpu })
     const channels = await runChild(measureConnect, { cpus, directory, times: quick ? 20 : 100 }, { label: 'the connecting side', cpu })
     const perSecond = 1e9 / calls.pipelined.mean_ns
@@ -40,6 +42,11 @@ export const isolationGroup: OperationGroup = {
     ])
     output.table('Private copies of pages that another process has just rewritten', ['pages', 'copy', 'each'],
       copies.map(({ pages, copy_ns }) => [String(pages), formatNs(copy_ns), formatNs(copy_ns / pages)]))
+    output.table(`Objects of three fields in a small scope, ${SCOPE_OBJECTS} at a time, each`, ['', 'ours', '÷ heap'], [
+      ['made in the heap, freed one by one', formatNs(scopes.heap.mean_ns), '1'],
+      ['scope created, filled, destroyed', formatNs(scopes.created.mean_ns), formatRatio(scopes.created.mean_ns / scopes.heap.mean_ns)],
+      ['scope filled and reset', formatNs(scopes.reset.mean_ns), formatRatio(scopes.reset.mean_ns / scopes.heap.mean_ns)],
+    ])
     output.note(`${sandboxes.escapesRefused} attempts to get out of a sandbox were refused; isolation costs a struct's call ` +
       `${formatRatio(calls.small.mean_ns / calls.openSmall.mean_ns)} of its time without`)
     return {
@@ -56,6 +63,9 @@ export const isolationGroup: OperationGroup = {
       sandbox_uncached_ns: sandboxes.wasmUncached.mean_ns,
       sandbox_uncached_mapped_ns: sandboxes.wasmMapped.mean_ns,
       sandbox_escapes_refused: sandboxes.escapesRefused,
+      scope_created_over_heap: scopes.created.mean_ns / scopes.heap.mean_ns,
+      scope_reset_over_heap: scopes.reset.mean_ns / scopes.heap.mean_ns,
+      scope_object_ns: scopes.created.mean_ns,
       memcpy_page_ns: copyOf(1),
       memcpy_1024_pages_ns: copyOf(1024),
       copy_curve: copies,

@@ -25,7 +25,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   operations: [
     'secure_rtt_ns', 'secure_small_rtt_ns', 'secure_calls_per_s', 'sandbox_cached_ns', 'sandbox_cached_1024_pages_ns', 'sandbox_8_ns', 'sandbox_wasm_cached_ns',
     'sandbox_uncached_ns', 'sandbox_uncached_mapped_ns', 'sealed_calls_p99_us', 'memcpy_page_ns', 'memcpy_1024_pages_ns', 'channel_create_us', 'channel_destroy_us', 'connect_us',
-    'sealed_rtt_over_limit', 'sealed_calls_per_s', 'sealed_calls_window', 'sealed_authority_rtt_over_limit', 'sealed_authority_calls_per_s', 'sealed_authority_p99_us', 'seal_release_batched_ns_per_scope', 'seal_first_store_ns',
+    'sealed_rtt_over_limit', 'sealed_calls_per_s', 'sealed_calls_window', 'sealed_authority_rtt_over_limit', 'sealed_authority_calls_per_s', 'sealed_authority_p99_us', 'seal_release_batched_ns_per_scope', 'seal_first_store_ns', 'scope_created_over_heap', 'scope_reset_over_heap',
   ],
   documents: [
     'build_speedup', 'search_speedup', 'build_speedup_isolated', 'search_speedup_isolated', 'build_speedup_pipelined',
