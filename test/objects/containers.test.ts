@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
+import { RpcError } from '../../src/base/errors.js'
 import { array, build, f64, list, map, nothing, optional, plain, ref, release, same, struct, text, u16, u32, u8, union, type AnyType, type Plain } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
 
@@ -183,4 +184,30 @@ test('containers stand by themselves, too', () => {
   for (const view of made) release(arena, view)
   arena.assertEmpty()
   assert.throws(() => build(u32, arena, 1), { code: 'INVALID_ARGUMENT' })
+})
+
+test('a wrong value in a list or array is named with its index, however deep, counted in the list it would stand in', () => {
+  const arena = new Arena()
+  const Inner = struct('IndexInner', { name: text })
+  const Holder = struct('IndexHolder', { matrix: list(list(u32)), inner: list(Inner), fixed: array(u32, 3), numbers: list(u32) })
+  const refused = (value: object, message: RegExp): void => assert.throws(() => build(Holder, arena, { fixed: [1, 2, 3], ...value }), (error) => {
+    return error instanceof RpcError && error.code === 'INVALID_ARGUMENT' && message.test(error.sentence)
+  })
+  refused({ matrix: [[1], [1, 2, -3]] }, /^IndexHolder\.matrix\[1\]\[2\]: expected .*, got -3$/)
+  refused({ inner: [{ name: 'a' }, { name: 5 }] }, /^IndexHolder\.inner\[1\]: IndexInner\.name: expected a string, got 5$/)
+  refused({ fixed: [1, 'x', 3] }, /^IndexHolder\.fixed\[1\]: expected .*, got "x"$/)
+  const holder = build(Holder, arena, { numbers: [1, 2, 3], fixed: [1, 2, 3] })
+  assert.throws(() => holder.numbers.push(4, 'five' as never), /list\(u32\)\[4\]: expected/)
+  assert.deepEqual(plain(holder.numbers), [1, 2, 3])
+  let deep: unknown = ['x']
+  let Deep: AnyType = list(u32)
+  for (let i = 0; i < 150; i++) {
+    deep = [deep]
+    Deep = list(Deep)
+  }
+  assert.throws(() => build(struct('DeepHolder', { x: Deep }), arena, { x: deep } as never), (error) => {
+    return error instanceof RpcError && /^DeepHolder\.x(\[0\])+: expected/.test(error.sentence) && error.sentence.length < 400
+  })
+  release(arena, holder)
+  arena.assertEmpty()
 })

@@ -73,7 +73,7 @@ test('a type that cannot be is refused on first use, by name', () => {
   assert.throws(() => optional(ref(Point)), RpcError)
   assert.throws(() => union({ none: u32 }), RpcError)
   assert.throws(() => array(u8, 0), RpcError)
-  assert.throws(() => map(f64 as never, u8), RpcError)
+  assert.throws(() => map(Point as never, u8), /a key is text or a scalar/)
   arena.assertEmpty()
 })
 

@@ -1,4 +1,4 @@
-import { RpcError } from '../../base/errors.js'
+import { RpcError, WildPointerError } from '../../base/errors.js'
 import { roundUp } from '../../base/numbers.js'
 import { locate, type Region } from '../../memory/region.js'
 import type { Build } from '../graph/build.js'
@@ -43,12 +43,20 @@ export class Elements {
     return word * this.perWord + index * this.step
   }
 
-  /** Writes values into fresh memory at `word`; the last word is zeroed first where elements do not fill it. */
-  write(build: Build, region: Region, word: number, values: readonly unknown[], where: string): void {
+  /**
+   * Writes values into fresh memory at `word`; the last word is zeroed first where elements do not fill it.
+   * @param first index of the first of them, for messages.
+   */
+  write(build: Build, region: Region, word: number, values: readonly unknown[], where: string, first = 0): void {
     const { codec } = this
     if (this.stride < 4) for (let i = word; i < word + this.wordsFor(values.length); i++) region.i32[i] = 0
     build.enter(where)
-    for (let i = 0; i < values.length; i++) codec.write(build, region, this.at(word, i), values[i], where)
+    let i = 0
+    try {
+      for (; i < values.length; i++) codec.write(build, region, this.at(word, i), values[i], where)
+    } catch (error) {
+      throw inElement(error, where, first + i)
+    }
     build.leave()
   }
 
@@ -73,6 +81,17 @@ export class Elements {
     for (let i = 0; i < count; i++) codec.copy(copier, from, this.at(word, i), to, this.at(target, i))
     copier.leave()
   }
+}
+
+/** Sentences that are longer say enough of where it was. */
+const SENTENCE_MAX = 300
+
+/** The same error, of a wrong value, with the index of the element that it was found in. */
+function inElement(error: unknown, where: string, index: number): unknown {
+  if (!RpcError.is(error) || error.code !== 'INVALID_ARGUMENT' || error instanceof WildPointerError || error.sentence.length > SENTENCE_MAX) return error
+  const { sentence } = error
+  const place = `${where}[${index}]`
+  return new RpcError('INVALID_ARGUMENT', sentence.startsWith(where) ? `${place}${sentence.slice(where.length)}` : `${place}: ${sentence}`, { cause: error.cause })
 }
 
 /** The values that a list or array is given: any iterable but a string. */

@@ -168,7 +168,7 @@ class ListCodec extends Codec {
         block = build.allocate(elements.bytesFor(capacity))
         home = build.region
       }
-      if (values.length > 0) elements.write(build, staged, 0, values, this.type.label)
+      if (values.length > 0) elements.write(build, staged, 0, values, this.type.label, from)
     })
     const { stride } = elements
     const at = block * 4
