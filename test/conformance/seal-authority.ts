@@ -49,6 +49,22 @@ export function sealAuthoritySuite(backend: string, open: OpenGround): void {
     assert.equal(verifier.held(index!), false)
   })
 
+  test(`${backend}: a whole heap is sealed under one descriptor, and comes back whole`, async () => {
+    await using ground = await open(SMALL)
+    const { authority, verifier, memory } = ground
+    memory.fill(9)
+    const [index] = sealNow(authority, [page(ground, 0, SMALL.pages)])
+    const all = Array.from({ length: SMALL.pages }, (_, i) => i)
+    assert.ok(all.every((i) => !at(ground, i)))
+    refused(() => sealNow(authority, [page(ground, SMALL.pages - 1)]), 'ABORTED')
+    assert.ok(verifier.verify(index!, 0, SMALL.pages) && verifier.held(index!))
+    assert.ok(memory.every((byte) => byte === 9))
+    verifier.complete(index!)
+    releaseNow(authority, [index!])
+    assert.ok(all.every((i) => at(ground, i)))
+    assert.equal(authority.inFlight, 0)
+  })
+
   test(`${backend}: what was written before the seal is what the receiver reads`, async () => {
     await using ground = await open(SMALL)
     ground.memory.fill(7, 0, PAGE_BYTES)

@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
+import { DaemonClient } from '../../../src/control/index.js'
 import { connect, type Connection, SealedError, serve, type Server } from '../../../src/index.js'
 import { Commanded, errorOf } from '../../support/ground.js'
+import { isAlive } from '../../support/leaks.js'
 import { Paper, SealedService } from '../../support/sealed-service.js'
 import { writable } from '../../support/writable.js'
 import { leakCheck } from './ground.js'
@@ -107,6 +109,33 @@ test('the sealer dies during sealed calls: what it sealed holds, and calls go on
   assert.equal(await call, 'the same')
   await until('the pages to come back from the next sealer', () => !scope.isSealed)
   for (let i = 0; i < 20; i++) assert.equal(await conn.read({ value: i, body: 'text' }), i)
+})
+
+test('the daemon dies during sealed calls and returns: they are answered, their pages come back, and new connections are sealed', async (t) => {
+  const { server, conn } = await remote(t)
+  using scope = conn.createScope(4096)
+  const call = conn.hold(scope.new(Paper, { value: 1, body: 'text' }))
+  await until('the handler', async () => await server.ask('waiting') === 1)
+  const { pid } = await DaemonClient.shared().connect()
+  const sealer = serviceProcess('sealer')
+  process.kill(pid, 'SIGKILL')
+  await until('the daemon to end', () => !isAlive(pid))
+  assert.equal(writable(scope.address + 4000), false, 'no seal is the daemon\'s')
+  // On the connection that is there, without a daemon.
+  assert.equal(await conn.read({ value: 2, body: 'text' }), 2)
+  await server.ask('go')
+  assert.equal(await call, 'the same')
+  await until('the pages', () => !scope.isSealed && writable(scope.address + 4000))
+  let later: Connection<typeof SealedService.methods> | undefined
+  await until('the channel to be known to the next daemon', async () => {
+    later = await connect(conn.channel, SealedService).catch(() => undefined)
+    return later !== undefined
+  })
+  t.after(() => later?.close())
+  assert.notEqual((await DaemonClient.shared().connect()).pid, pid)
+  assert.match(later!.seals!.strength, /^enforced/)
+  assert.equal(await later!.read({ value: 3, body: 'text' }), 3)
+  assert.equal(serviceProcess('sealer'), sealer)
 })
 
 test('sealer and keeper die while a handler works: its answer does not count', async (t) => {
