@@ -4,7 +4,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { connect, method, ref, RpcError, serve, service, struct, u32 } from '../../src/index.js'
 import { prepareWasm, WasmHandlers } from '../../src/safety/index.js'
-import { compileAssemblyScript } from '../support/assembly.js'
+import { compileAssemblyScript, SUM_SOURCE } from '../support/assembly.js'
 import { errorOf } from '../support/ground.js'
 
 const Link = struct('WasmLink', { id: u32, get next() { return ref(Link) } })
@@ -13,16 +13,7 @@ const Compiled = service('compiled', {
   run: method(1, struct('WasmCall', { what: u32, list: ref(Link) }), u32, { isolation: 'snapshot' }),
 })
 
-const SOURCE = `
-export function sum(at: usize, base: usize): i32 {
-  let total = 0
-  while (at != 0) {
-    total += load<i32>(at, 4)
-    const next = load<u32>(at, 8)
-    at = next == 0 ? 0 : <usize>next - base
-  }
-  return total
-}
+const SOURCE = `${SUM_SOURCE}
 export function forever(at: usize, base: usize): i32 { while (true) {} return 0 }
 export function trap(at: usize, base: usize): i32 { unreachable(); return 0 }
 export function peek(at: usize, base: usize): i32 { return load<i32>(0xfffffff0) }

@@ -10,22 +10,13 @@ import { addressOf, build, locationOf, ref, struct, u32, type View } from '../..
 import { prepareWasm, WasmHandlers } from '../../src/safety/index.js'
 import { createMemoryFile, HEAPS_BASE, Mapping } from '../../src/sys/index.js'
 import { hasCode, MIB } from '../memory/model.js'
-import { assemble, compileAssemblyScript } from '../support/assembly.js'
+import { assemble, compileAssemblyScript, SUM_SOURCE } from '../support/assembly.js'
 
 const Node = struct('WasmNode', { id: u32, get next() { return ref(Node) } })
 type Node = View<typeof Node>
 
 // A Node: header, id at 4, native pointer at 8.
-const SOURCE = `
-export function sum(at: usize, base: usize): i32 {
-  let total = 0
-  while (at != 0) {
-    total += load<i32>(at, 4)
-    const next = load<u32>(at, 8)
-    at = next == 0 ? 0 : <usize>next - base
-  }
-  return total
-}
+const SOURCE = `${SUM_SOURCE}
 export function id(at: usize, base: usize): i32 { return load<i32>(at, 4) }
 export function add(at: usize, base: usize, a: i32, b: f64): f64 { return load<i32>(at, 4) + a + b }
 export function big(at: usize, base: usize, a: i64): i64 { return a + load<i32>(at, 4) }

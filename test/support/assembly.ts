@@ -33,3 +33,16 @@ export function assemble(text: string): Uint8Array {
     module.dispose()
   }
 }
+
+/** Adds up the ids of a list: each node has its id at 4 and a native pointer to the next one at 8. */
+export const SUM_SOURCE = `
+export function sum(at: usize, base: usize): i32 {
+  let total = 0
+  while (at != 0) {
+    total += load<i32>(at, 4)
+    const next = load<u32>(at, 8)
+    at = next == 0 ? 0 : <usize>next - base
+  }
+  return total
+}
+`
