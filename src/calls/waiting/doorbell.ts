@@ -1,3 +1,4 @@
+import { NeedlessCount } from '../../base/needless.js'
 import { addon, watch, type Watch } from '../../sys/index.js'
 
 /** Needless wake-ups an honest peer may cause in a second: a wake-up can be crossed by a message that was seen by polling. */
@@ -19,8 +20,7 @@ export interface DoorbellEvents {
 export class Doorbell {
   readonly #watch: Watch
   #open = true
-  #needless = 0
-  #windowStart = 0
+  readonly #needless = new NeedlessCount(NEEDLESS_MAX, NEEDLESS_WINDOW_MS)
 
   constructor(readonly fd: number, readonly events: DoorbellEvents) {
     this.#watch = watch(fd, () => this.#readable())
@@ -54,14 +54,8 @@ export class Doorbell {
 
   #readable(): void {
     if (!this.#open || !this.#take()) return
-    if (this.events.rung()) return
-    const now = performance.now()
-    if (now - this.#windowStart > NEEDLESS_WINDOW_MS) {
-      this.#windowStart = now
-      this.#needless = 0
-    }
     // A flood costs us a wake-up a byte: whoever sends one has no business here.
-    if (++this.#needless > NEEDLESS_MAX) this.#end()
+    if (!this.events.rung() && this.#needless.add()) this.#end()
   }
 
   /** Empties the socket. False when the peer is gone. */

@@ -66,6 +66,10 @@ extern const size_t ATTACK_COUNT;
 void connect_sealer(const char *path);
 int make_userfault(victim_t *);
 void attach(victim_t *, const char *token, int userfault);
+/* The socket, and an eventfd that wakes a sealer which waits for it. */
+extern int sealer, bell;
+/* A request that nobody is told of; its first word becomes the outcome. */
+volatile uint32_t *post(victim_t *, uint32_t code, uint32_t page, uint32_t pages, uint32_t descriptor);
 /* One request; returns its outcome. */
 uint32_t request(victim_t *, uint32_t code, uint32_t page, uint32_t pages, uint32_t descriptor);
 void fail(const char *what);

@@ -9,9 +9,8 @@
 
 enum { ASLEEP = 1, AT_BELL = 2, FDS_MAX = 3, REQUESTS = 16, SENDER_POSTED = 18, SEALER_WAITING = 32, SEALER_DONE = 34, FIRST_REQUEST = 48 };
 
-static int sealer;
-/* An eventfd that wakes a sealer which waits for it. */
-static int bell = -1;
+int sealer = -1;
+int bell = -1;
 static uint32_t posted;
 
 void fail(const char *what) {
@@ -97,14 +96,19 @@ void attach(victim_t *v, const char *token, int userfault) {
   if (v->requests == MAP_FAILED || v->descriptors == MAP_FAILED) fail("mmap of what is shared with the sealer");
 }
 
-uint32_t request(victim_t *v, uint32_t code, uint32_t page, uint32_t pages, uint32_t descriptor) {
-  volatile uint32_t *words = v->requests, *one = words + FIRST_REQUEST + posted % REQUESTS * 4;
+volatile uint32_t *post(victim_t *v, uint32_t code, uint32_t page, uint32_t pages, uint32_t descriptor) {
+  volatile uint32_t *one = v->requests + FIRST_REQUEST + posted % REQUESTS * 4;
   one[1] = page;
   one[2] = pages;
   one[3] = descriptor;
   one[0] = code;
   posted++;
-  __atomic_store_n(&words[SENDER_POSTED], posted, __ATOMIC_SEQ_CST);
+  __atomic_store_n(&v->requests[SENDER_POSTED], posted, __ATOMIC_SEQ_CST);
+  return one;
+}
+
+uint32_t request(victim_t *v, uint32_t code, uint32_t page, uint32_t pages, uint32_t descriptor) {
+  volatile uint32_t *words = v->requests, *one = post(v, code, page, pages, descriptor);
   uint32_t waiting = __atomic_load_n(&words[SEALER_WAITING], __ATOMIC_SEQ_CST);
   if (waiting == ASLEEP) send_packet("\1", -1);
   uint64_t ring = 1;

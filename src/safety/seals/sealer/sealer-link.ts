@@ -1,4 +1,5 @@
 import { RpcError } from '../../../base/errors.js'
+import { NeedlessCount } from '../../../base/needless.js'
 import { failureOf } from '../../../control/errors.js'
 import { HELLO_TIMEOUT_MS } from '../../../control/limits.js'
 import { encodeMessage } from '../../../control/messages.js'
@@ -6,6 +7,9 @@ import { PacketSocket } from '../../../control/packet-socket.js'
 import { addon, errnoCode, peerCredentials, type Packet, type PeerCredentials } from '../../../sys/index.js'
 import { decodeSealerRequest, SEALER_VERSION, type SealerNotice, type SealerRequest } from '../messages.js'
 import type { SealedHeap } from './sealed-heap.js'
+
+const NEEDLESS_MAX = 1000
+const NEEDLESS_WINDOW_MS = 1000
 
 export interface SealerLinkHandlers {
   /** Descriptors that the handler takes over it removes from the list; the rest is closed. Throws to answer with an error. */
@@ -20,6 +24,8 @@ export class SealerLink {
   /** What this isolate sends from and receives. */
   readonly sends = new Set<SealedHeap>()
   readonly receives = new Set<SealedHeap>()
+  /** Wake-ups for nothing: a wake-up can be crossed by a look at the ring. */
+  readonly needless = new NeedlessCount(NEEDLESS_MAX, NEEDLESS_WINDOW_MS)
   readonly #handlers: SealerLinkHandlers
   readonly #socket: PacketSocket
   readonly #timer: NodeJS.Timeout

@@ -143,7 +143,13 @@ export class Sealer {
   }
 
   #doorbell(link: SealerLink): void {
-    for (const heap of link.sends) this.#loop.wake(heap)
+    let isAsked = false
+    for (const heap of link.sends) {
+      if (!heap.requests.isAsked) continue
+      isAsked = true
+      this.#loop.wake(heap)
+    }
+    if (!isAsked && link.needless.add()) link.drop(new RpcError('RESOURCE_EXHAUSTED', 'this isolate wakes the sealer all the time, and asks for nothing'))
   }
 
   #request(link: SealerLink, request: Exclude<SealerRequest, { type: 'hello' }>, fds: number[]): void {
@@ -219,7 +225,6 @@ export class Sealer {
 
   #add(heap: SealedHeap, ends: Ends): void {
     this.#heaps.set(heap.key, heap)
-    this.#loop.add(heap)
     this.#ends.set(heap, ends)
     ends.sender?.sends.add(heap)
     ends.receiver?.receives.add(heap)
@@ -284,7 +289,7 @@ export class Sealer {
 
   #end(heap: SealedHeap): void {
     const ends = this.#ends.get(heap)
-    this.#loop.forget(heap)
+    this.#loop.remove(heap)
     this.#heaps.delete(heap.key)
     this.#ends.delete(heap)
     this.#keeper.forget(heap.key)

@@ -38,14 +38,10 @@ export class SealingLoop {
     this.#wakeSender = wakeSender
   }
 
-  /** A heap came, whose bell can be rung from now on. */
-  add(heap: SealedHeap): void {
-    this.#bells.add(heap.bell)
-  }
-
   /** A sender rang, or just came. */
   wake(heap: SealedHeap): void {
     heap.requests.wake()
+    if (!this.#hot.has(heap)) this.#bells.add(heap.bell)
     this.#hot.add(heap)
     this.#lastWork = performance.now()
     this.#turnsBeforeBells = TURNS_BEFORE_BELLS
@@ -54,15 +50,9 @@ export class SealingLoop {
     setImmediate(() => this.#turn())
   }
 
-  /** Its sender is gone. */
+  /** Its sender is gone, or rests. Nobody listens to its bell: it could ring all the time, and ask for nothing. */
   remove(heap: SealedHeap): void {
-    this.#hot.delete(heap)
-  }
-
-  /** The heap is about to be closed. */
-  forget(heap: SealedHeap): void {
-    this.remove(heap)
-    this.#bells.remove(heap.bell)
+    if (this.#hot.delete(heap)) this.#bells.remove(heap.bell)
   }
 
   close(): void {
@@ -144,7 +134,7 @@ export class SealingLoop {
     this.#bells.tick(0)
     this.#quietTicks = 0
     this.#running = false
-    for (const heap of this.#hot) if (heap.requests.sleep(REQUESTS_ASLEEP)) this.#hot.delete(heap)
+    for (const heap of this.#hot) if (heap.requests.sleep(REQUESTS_ASLEEP)) this.remove(heap)
     if (this.#hot.size > 0) {
       this.#running = true
       this.#lastWork = performance.now()

@@ -79,6 +79,11 @@ export class SenderRequests {
     return Atomics.load(words, REQUESTS_SENDER_WORD + REQUESTS_WAITING) !== 0
   }
 
+  /** Whether the sender says that it asks for something. */
+  get isAsked(): boolean {
+    return Atomics.load(this.#words, POSTED_WORD) !== this.#done
+  }
+
   /** How many requests were dealt with, modulo 2^32. */
   get done(): number {
     return this.#done
