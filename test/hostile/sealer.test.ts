@@ -7,14 +7,12 @@ import { PAGE_BYTES } from '../../src/base/numbers.js'
 import { runtimeDirectory } from '../../src/control/index.js'
 import { encodeMessage } from '../../src/control/messages.js'
 import { sealerSocket } from '../../src/control/runtime-directory.js'
-import { releaseNow, sealNow } from '../../src/safety/seals/authority.js'
 import { SEALER_VERSION } from '../../src/safety/seals/messages.js'
 import { addon, connectUnix, createMemoryFile, errnoCode, receivePacket, sendPacket } from '../../src/sys/index.js'
 import { newSeed, Random } from '../support/random.js'
 import { mutatedMessage } from '../fuzz/targets/mutated.js'
 import { REQUESTS } from '../fuzz/targets/sealing.js'
-import type { SealGround } from '../conformance/seal-authority.js'
-import { openUserfaultfd } from '../safety/seals/ground.js'
+import { openUserfaultfd, sealOnce } from '../safety/seals/ground.js'
 import { serviceProcess } from '../safety/seals/services.js'
 
 const STRANGERS = 8
@@ -22,15 +20,6 @@ const MS = 2000
 const PACKETS_PER_TURN = 40
 
 const descriptorsOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
-
-/** One seal after the other, each verified and completed. */
-function sealOnce({ authority, verifier, base }: SealGround, round: number): void {
-  const page = round % 60
-  const [index] = sealNow(authority, [{ address: base + page * PAGE_BYTES, byteLength: PAGE_BYTES }])
-  assert.ok(verifier.verify(index!, page, 1) && verifier.held(index!))
-  verifier.complete(index!)
-  releaseNow(authority, [index!])
-}
 
 /** The descriptors of what a stranger has at hand; its own to close. */
 function strange(random: Random): number[] {
@@ -104,7 +93,7 @@ test('what strangers send and bring to the sealer leaves nothing there, and keep
   let rounds = 0
   for (const end = performance.now() + MS; performance.now() < end; rounds++) {
     strangers[rounds % STRANGERS]!.turn()
-    sealOnce(ground, rounds)
+    sealOnce(ground, rounds % 60)
     await new Promise((resolve) => setImmediate(resolve))
   }
   const sum = (what: 'sent' | 'answers' | 'dropped'): number => strangers.reduce((total, one) => total + one[what], 0)

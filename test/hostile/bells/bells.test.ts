@@ -9,15 +9,13 @@ import { createInterface } from 'node:readline'
 import { after, before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { makeAddress, PAGE_BYTES } from '../../../src/base/numbers.js'
+import { makeAddress } from '../../../src/base/numbers.js'
 import { runtimeDirectory } from '../../../src/control/index.js'
 import { sealerSocket } from '../../../src/control/runtime-directory.js'
-import { releaseNow, sealNow } from '../../../src/safety/seals/authority.js'
 import { SEALER_VERSION } from '../../../src/safety/seals/messages.js'
 import { SealClient } from '../../../src/safety/seals/seal-client.js'
-import type { SealGround } from '../../conformance/seal-authority.js'
 import { PlainHeap } from '../../support/plain-heap.js'
-import { openUserfaultfd } from '../../safety/seals/ground.js'
+import { openUserfaultfd, sealOnce } from '../../safety/seals/ground.js'
 import { serviceProcess } from '../../safety/seals/services.js'
 import { asAttacker, openToAttackers } from '../seals/attack.js'
 
@@ -46,14 +44,6 @@ function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10
 }
 
-function sealOnce({ authority, verifier, base }: SealGround, round: number): void {
-  const page = round % 16
-  const [index] = sealNow(authority, [{ address: base + page * PAGE_BYTES, byteLength: PAGE_BYTES }])
-  assert.ok(verifier.verify(index!, page, 1) && verifier.held(index!))
-  verifier.complete(index!)
-  releaseNow(authority, [index!])
-}
-
 for (const how of ['bell', 'full bell', 'socket', 'silent'] as const) {
   test(`a sender that ${how === 'silent' ? 'asks and never rings' : `rings by its ${how} for nothing`}: others are served, and the sealer rests`, async (t) => {
     await using ground = await openUserfaultfd({ pages: 16, descriptors: 16 })
@@ -74,7 +64,7 @@ for (const how of ['bell', 'full bell', 'socket', 'silent'] as const) {
       const lies = lines.next().finally(() => (over = true))
       let rounds = 0
       for (; !over; rounds++) {
-        sealOnce(ground, rounds)
+        sealOnce(ground, rounds % 16)
         await sleep(PAUSE_MS)
       }
       const [wallMs, sealerMs] = [performance.now() - start, cpuMs(sealer) - used]

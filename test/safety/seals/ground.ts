@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { PAGE_BYTES } from '../../../src/base/numbers.js'
 import { sealDescriptorsBytes } from '../../../src/layout/seal-layout.js'
+import { releaseNow, sealNow } from '../../../src/safety/seals/authority.js'
 import { CooperativeAuthority } from '../../../src/safety/seals/sender/cooperative.js'
 import { SealVerifier } from '../../../src/safety/seals/descriptors.js'
 import { SealClient } from '../../../src/safety/seals/seal-client.js'
@@ -61,4 +62,12 @@ export async function openUserfaultfd({ pages, descriptors }: GroundSize): Promi
       await check()
     },
   }
+}
+
+/** A seal of one page from its request to its release. */
+export function sealOnce({ authority, verifier, base }: SealGround, page: number): void {
+  const [index] = sealNow(authority, [{ address: base + page * PAGE_BYTES, byteLength: PAGE_BYTES }])
+  assert.ok(verifier.verify(index!, page, 1) && verifier.held(index!))
+  verifier.complete(index!)
+  releaseNow(authority, [index!])
 }
