@@ -10,19 +10,27 @@ export interface Traversable {
   gatherObject(gather: Gather, region: Region, lo: number, hi: number): void
 }
 
+/** Objects behind refs that are not visited yet, by column: a million of them must not be a million small objects. */
+interface Later {
+  readonly codecs: Traversable[]
+  readonly homes: Region[]
+  readonly pointers: Column
+}
+
 /**
  * Collects the blocks that belong to a value before any of them is freed, because a freed block's words are the allocator's.
  * With `deep`, follows refs too: each object once, through a queue.
  */
 export class Gather {
   readonly deep: boolean
-  // By column: a million blocks must not be a million small objects.
-  readonly #blocks = new Column()
+  // What most walks do not need is made when it is: an object and its texts are freed in less time than a table is made.
+  readonly #words: number[] = []
   readonly #regions: Region[] = []
-  readonly #seen = new Forwards<null>()
-  readonly #later = new Column()
-  readonly #codecs: Traversable[] = []
-  readonly #homes: Region[] = []
+  /** The first block that holds more, and a table of all of them once there is another. */
+  #first: Region | null = null
+  #firstWord = 0
+  #seen: Forwards<null> | null = null
+  #later: Later | null = null
   #depth = 0
   #nodes = MAX_WALK_NODES
 
@@ -32,7 +40,7 @@ export class Gather {
 
   #add(region: Region, word: number): void {
     this.#regions.push(region)
-    this.#blocks.push(word)
+    this.#words.push(word)
   }
 
   /** A block that holds no pointers, named by the pointer to it. Null and words that are no pointer are passed over. */
@@ -44,27 +52,43 @@ export class Gather {
 
   /** A block that holds more; false when it was seen already, so that damaged cyclic data ends. */
   block(region: Region, word: number): boolean {
-    const seen = this.#seen.of(null, region)
-    if (seen.get(word) !== 0) return false
-    seen.set(word, 1)
+    if (this.#isSeen(region, word)) return false
     this.#add(region, word)
     return true
+  }
+
+  /** Notes a block; whether it was noted before. */
+  #isSeen(region: Region, word: number): boolean {
+    if (this.#first === null) {
+      this.#first = region
+      this.#firstWord = word
+      return false
+    }
+    if (this.#first === region && this.#firstWord === word) return true
+    const seen = (this.#seen ??= new Forwards<null>()).of(null, region)
+    if (seen.get(word) !== 0) return true
+    seen.set(word, 1)
+    return false
   }
 
   /** Something behind a ref: visited later, in deep walks only. */
   later(codec: Traversable, region: Region, lo: number, hi: number): void {
     if (!this.deep || (lo === 0 && hi === 0)) return
-    this.#codecs.push(codec)
-    this.#homes.push(region)
-    this.#later.push(lo)
-    this.#later.push(hi)
+    const later = this.#later ??= { codecs: [], homes: [], pointers: new Column() }
+    later.codecs.push(codec)
+    later.homes.push(region)
+    later.pointers.push(lo)
+    later.pointers.push(hi)
   }
 
   run(): void {
-    for (let codec = this.#codecs.pop(); codec !== undefined; codec = this.#codecs.pop()) {
-      const hi = this.#later.pop()
-      const lo = this.#later.pop()
-      codec.gatherObject(this, this.#homes.pop()!, lo, hi)
+    const later = this.#later
+    if (later === null) return
+    const { codecs, homes, pointers } = later
+    for (let codec = codecs.pop(); codec !== undefined; codec = codecs.pop()) {
+      const hi = pointers.pop()
+      const lo = pointers.pop()
+      codec.gatherObject(this, homes.pop()!, lo, hi)
     }
   }
 
@@ -84,7 +108,7 @@ export class Gather {
 
   /** Frees what was gathered. The first block is freed first: if that is refused, nothing has been freed. */
   free(allocator: Allocator): void {
-    const { words, length } = this.#blocks
-    for (let i = 0; i < length; i++) allocator.free(this.#regions[i]!, words[i]!)
+    const [words, regions] = [this.#words, this.#regions]
+    for (let i = 0; i < words.length; i++) allocator.free(regions[i]!, words[i]!)
   }
 }

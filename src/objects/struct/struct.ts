@@ -139,6 +139,17 @@ export class StructCodec extends Codec implements Copyable {
     for (const { codec, words, endWords } of this.#moving()) if (endWords <= size) codec.gather(gather, region, word + words)
   }
 
+  /** Of a struct whose fields hold no pointers there is one block to free. */
+  override release(allocator: Allocator, view: Located, deep: boolean): void {
+    if (this.#moving().length > 0) {
+      super.release(allocator, view, deep)
+      return
+    }
+    const region = view[REGION]
+    this.sizeAt(region, view[WORD])
+    allocator.free(region, view[WORD])
+  }
+
   gatherObject(gather: Gather, region: Region, lo: number, hi: number): void {
     const home = locate(region, hi, lo, 2)
     const word = ((lo - home.low) >>> 2) + home.shift
