@@ -52,6 +52,16 @@ test('isolation: an argument that its client changes while the handler works', a
     printed('careless: checked 20, charged 1', 'careful: checked 20, charged 20', ...ledger, 'checked 30, charged 30'))
 })
 
+test('enforced: a server that demands seals which its clients cannot undo', async () => {
+  const isRoot = process.geteuid?.() === 0
+  await using server = new Running('enforced/server.ts')
+  await server.spoken()
+  assert.deepEqual(await run('enforced/client.ts'), printed('seals: none', 'FAILED_PRECONDITION'))
+  const launched = await run('enforced/client.ts', [process.execPath, join(root, 'dist/esm/cli/rpcool.js'), 'run', '--'])
+  if (isRoot) assert.deepEqual(launched, printed('seals: enforced except [same-user]', '5 booked for ada'))
+  else assert.match(launched.stderr, /cannot be started confined.*userfaultfd/)
+})
+
 test('sandbox: code over shared pointers that reaches one scope, in TypeScript and compiled', async () => {
   assert.deepEqual(await run('sandbox/main.ts'), printed('TypeScript: 6', 'WebAssembly: 6', 'endless: RESOURCE_EXHAUSTED'))
 })

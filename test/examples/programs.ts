@@ -19,9 +19,11 @@ export class Running implements AsyncDisposable {
   #stdout = ''
   #stderr = ''
 
-  constructor(path: string) {
+  /** @param before what starts it in place of Node itself, with its own arguments. */
+  constructor(path: string, before: readonly string[] = []) {
     const program = fileURLToPath(new URL(path.replace(/\.ts$/, '.js'), EXAMPLES))
-    this.#child = spawn(process.execPath, [program], { stdio: ['ignore', 'pipe', 'pipe'] })
+    const [first, ...rest] = [...before, process.execPath, program]
+    this.#child = spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
     this.#closed = once(this.#child, 'close')
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text
@@ -54,7 +56,7 @@ export class Running implements AsyncDisposable {
   }
 }
 
-export async function run(path: string): Promise<Ended> {
-  await using program = new Running(path)
+export async function run(path: string, before: readonly string[] = []): Promise<Ended> {
+  await using program = new Running(path, before)
   return await program.ended()
 }

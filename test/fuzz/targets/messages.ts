@@ -2,12 +2,13 @@
 // decided on by an orchestrator that keeps its books in order.
 import { decodeHello, decodeNotice, decodeRequest, encode, type Request } from '../../../src/control/messages.js'
 import type { ConnectionId, HeapId } from '../../../src/control/types.js'
+import { HEAPS_BASE } from '../../../src/sys/index.js'
 import { World } from '../../control/model.js'
 import type { Random } from '../../support/random.js'
 import { onlyRpcErrors, type FuzzTarget } from '../target.js'
 import { mutatedMessage } from './mutated.js'
 
-const PARTICIPANTS = 3
+const STANDINGS = ['owner', 'owner', 'user', 'program'] as const
 const STEPS = 12
 
 const templates: readonly Request[] = [
@@ -21,6 +22,10 @@ const templates: readonly Request[] = [
   { type: 'release', heap: 1 as HeapId, member: 1 },
   { type: 'close', connection: 1 as ConnectionId, end: 'server' },
   { type: 'cancel', request: 4 },
+  { type: 'prepare', id: 7, byteLength: 4096 },
+  { type: 'assign', id: 8, heap: 1 as HeapId, member: 1, pid: 7, uid: 1 },
+  { type: 'growPrepared', id: 9, connection: 1 as ConnectionId },
+  { type: 'claimPrepared', id: 10, heap: 1 as HeapId, member: 1, address: HEAPS_BASE, byteLength: 4096, pid: 7, uid: 1 },
 ]
 
 class Messages implements FuzzTarget {
@@ -28,7 +33,7 @@ class Messages implements FuzzTarget {
 
   tryCase(random: Random): void {
     const world = new World()
-    const participants = Array.from({ length: PARTICIPANTS }, () => world.join())
+    const participants = STANDINGS.map((standing) => world.join({ pid: 7, standing }))
     for (let step = 0; step < STEPS; step++) {
       const bytes = random.chance(4) ? encode(random.one(templates)) : mutatedMessage(random, random.one(templates))
       onlyRpcErrors('a notice', () => void decodeNotice(bytes))
@@ -40,6 +45,7 @@ class Messages implements FuzzTarget {
         else world.post(participant, request)
       })
     }
+    world.checkInvariants()
   }
 }
 
