@@ -1,7 +1,11 @@
 // Clients are killed at any instruction, again and again: the store stays as consistent as it was.
 import assert from 'node:assert/strict'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { plain } from '../../../src/index.js'
 import { openStore } from '../../../apps/document-store/client.js'
 import { type Commanded, Ground } from '../../support/ground.js'
 import { bodyOf, KEYS, TAGS, textOf } from './churn.js'
@@ -69,6 +73,43 @@ for (const mode of ['trusting', 'isolated'] as const) {
     t.diagnostic(`${lost} blocks more than before ${KILLS + AT_ONCE - 1} deaths`)
     assert.ok(lost <= SHAPES + (mode === 'trusting' ? (KILLS + AT_ONCE) * BLOCKS_PER_DEATH : 0), `${lost} blocks are lost`)
   })
+}
+
+for (const mode of ['trusting', 'isolated'] as const) {
+  for (const step of [1, 50]) {
+    test(`${mode}: what was acknowledged, ${step === 1 ? 'one by one' : 'in bulk'}, is there after the client was killed, whole and in the indexes`, async (t) => {
+      await using ground = await Ground.open(t)
+      await ground.child(SERVER, ground.channel, mode, String(256 << 20))
+      const client = ground.owns(await openStore(ground.channel))
+      await client.createIndex('version', 'ordered')
+      const directory = mkdtempSync(join(tmpdir(), 'acknowledged-'))
+      try {
+        let acknowledged = 0
+        for (let kill = 0; kill < 4; kill++) {
+          const file = join(directory, String(kill))
+          const victim = await ground.child('../apps/document-store/acknowledged-main.js', ground.channel, file, String(step))
+          await sleep(60 + kill * 53)
+          await victim.kill()
+          const written = readFileSync(file)
+          const count = written.length === 0 ? 0 : written.readInt32LE(0)
+          acknowledged += count
+          for (let version = 0; version < count; version++) {
+            using got = client.sync.get(`k${version}`)
+            assert.ok(got !== undefined, `k${version} of ${count} acknowledged ones`)
+            assert.deepStrictEqual(plain(got.body as object), bodyOf(`k${version}`, version))
+          }
+          assert.equal(client.sync.count({ version: { lt: count } }), count)
+          const more = client.sync.count({}) - count
+          assert.ok(more <= step, `${more} that nobody was told of`)
+          await client.clear()
+        }
+        t.diagnostic(`${acknowledged} documents were acknowledged`)
+        assert.ok(acknowledged > 10 * step, `${acknowledged} documents`)
+      } finally {
+        rmSync(directory, { recursive: true })
+      }
+    })
+  }
 }
 
 test('trusting: fifty clients that die at rest, one after the other, leave nothing', async (t) => {
