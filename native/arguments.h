@@ -47,6 +47,10 @@ napi_value throwErrno(napi_env env, int error, const char* syscall, const char* 
 // Descriptors that this environment holds: what is still open when a worker is terminated is closed with it, so that the
 // other side sees its end. trackFd returns the descriptor.
 void initDescriptors(napi_env env);
+// Closes a descriptor that may be another process's socket: one that lingers would make this thread wait for its peer, for as long as its
+// sender liked.
+void closeAtOnce(int fd);
+
 int trackFd(napi_env env, int fd);
 void untrackFd(napi_env env, int fd);
 

@@ -2,6 +2,7 @@
 #include "arguments.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace {
@@ -14,7 +15,7 @@ struct Descriptors {
 
 void closeAll(napi_env, void* data, void*) {
   Descriptors* descriptors = static_cast<Descriptors*>(data);
-  for (size_t i = 0; i < descriptors->count; i++) close(descriptors->open[i]);
+  for (size_t i = 0; i < descriptors->count; i++) closeAtOnce(descriptors->open[i]);
   free(descriptors->open);
   free(descriptors);
 }
@@ -26,6 +27,12 @@ Descriptors* of(napi_env env) {
 }
 
 }  // namespace
+
+void closeAtOnce(int fd) {
+  linger none = {};
+  setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+  close(fd);
+}
 
 void initDescriptors(napi_env env) {
   napi_set_instance_data(env, calloc(1, sizeof(Descriptors)), closeAll, nullptr);

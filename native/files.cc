@@ -74,7 +74,8 @@ napi_value closeFd(napi_env env, napi_callback_info info) {
   char what[32];
   describeFd(what, sizeof what, fd);
   untrackFd(env, fd);
-  if (close(fd) != 0) return throwErrno(env, errno, "close", what);
+  if (fcntl(fd, F_GETFD) < 0) return throwErrno(env, errno, "close", what);
+  closeAtOnce(fd);
   return makeUndefined(env);
 }
 

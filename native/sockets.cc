@@ -12,6 +12,11 @@
 namespace {
 
 constexpr int kMaxFds = 16;
+// What one message can bring (SCM_MAX_FD in the kernel). All are received: those that are not the kernel closes, in this thread, however long
+// that takes.
+constexpr int kMostFds = 253;
+// More than a socket's queue holds.
+constexpr int kDiscardMax = 4096;
 
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
@@ -130,6 +135,19 @@ napi_value sendMessage(napi_env env, napi_callback_info info) {
   return throwErrno(env, errno, "sendmsg", what);
 }
 
+// What came with a message; each is the function's to close.
+template <typename Take>
+void eachDescriptor(msghdr& message, Take take) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+    for (size_t at = 0; CMSG_LEN(at) < header->cmsg_len; at += sizeof(int)) {
+      int one;
+      memcpy(&one, CMSG_DATA(header) + at, sizeof one);
+      take(one);
+    }
+  }
+}
+
 // receiveMessage(fd, buffer, fds): the number of bytes written to the (private) buffer, 0 at the end of the stream, -1
 // when nothing is there. Descriptors received are pushed to the array fds, close-on-exec; they are the caller's.
 napi_value receiveMessage(napi_env env, napi_callback_info info) {
@@ -146,7 +164,7 @@ napi_value receiveMessage(napi_env env, napi_callback_info info) {
   }
   char what[32];
   describeFd(what, sizeof what, fd);
-  alignas(cmsghdr) char control[CMSG_SPACE(kMaxFds * sizeof(int))];
+  alignas(cmsghdr) char control[CMSG_SPACE(kMostFds * sizeof(int))];
   iovec vector = {data, length};
   msghdr message = {};
   message.msg_iov = &vector;
@@ -158,15 +176,12 @@ napi_value receiveMessage(napi_env env, napi_callback_info info) {
     if (errno == EAGAIN || errno == EINTR) return makeNumber(env, -1);
     return throwErrno(env, errno, "recvmsg", what);
   }
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-    if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (size_t i = 0; i < count; i++) {
-      int one;
-      memcpy(&one, CMSG_DATA(header) + i * sizeof(int), sizeof one);
-      napi_set_element(env, args.value(2), have++, makeNumber(env, trackFd(env, one)));
-    }
-  }
+  size_t count = 0;
+  eachDescriptor(message, [&](int one) {
+    if (count++ < kMaxFds) napi_set_element(env, args.value(2), have++, makeNumber(env, trackFd(env, one)));
+    else closeAtOnce(one);
+  });
+  if (count > kMaxFds) message.msg_flags |= MSG_CTRUNC;
   if ((message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) return throwErrno(env, EMSGSIZE, "recvmsg", what);
   return makeNumber(env, static_cast<double>(got));
 }
@@ -212,24 +227,41 @@ napi_value ringDoorbell(napi_env env, napi_callback_info info) {
   return makeNumber(env, sent == 1 ? 0 : errno);
 }
 
+// Receives up to 64 bytes and what comes with them, which nobody wants.
+ssize_t discard(int fd) {
+  uint8_t bytes[64];
+  alignas(cmsghdr) char control[CMSG_SPACE(kMostFds * sizeof(int))];
+  iovec vector = {bytes, sizeof bytes};
+  msghdr message = {};
+  message.msg_iov = &vector;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (got < 0) return got;
+  eachDescriptor(message, closeAtOnce);
+  return got;
+}
+
 // drainDoorbell(fd): the number of bytes taken (64 at most), 0 at the end of the stream, -1 when nothing is there, or
 // minus the errno.
 napi_value drainDoorbell(napi_env env, napi_callback_info info) {
   Args args(env, info);
   int fd = args.int32(0, "fd");
   if (!args.ok()) return nullptr;
-  uint8_t bytes[64];
-  ssize_t got = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  ssize_t got = discard(fd);
   if (got >= 0) return makeNumber(env, static_cast<double>(got));
   return makeNumber(env, errno == EAGAIN || errno == EINTR ? -1 : -errno);
 }
 
-// shutdownSocket(fd): the peer reads the end of the stream.
+// shutdownSocket(fd): the peer reads the end of the stream. What it sent before is thrown away: the kernel would close descriptors among it
+// when the socket is closed.
 napi_value shutdownSocket(napi_env env, napi_callback_info info) {
   Args args(env, info);
   int fd = args.int32(0, "fd");
   if (!args.ok()) return nullptr;
   shutdown(fd, SHUT_RDWR);
+  for (int i = 0; i < kDiscardMax && discard(fd) > 0; i++);
   return makeUndefined(env);
 }
 

@@ -98,6 +98,7 @@ export class PacketSocket {
     this.#open = false
     clearTimeout(this.#retry)
     this.#watch.close()
+    addon.shutdownSocket(this.#fd)
     addon.closeFd(this.#fd)
     for (const { settled } of this.#outbox.splice(0)) settled()
   }
