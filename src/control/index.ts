@@ -1,4 +1,4 @@
-export { DaemonClient, type DaemonClientOptions } from './client.js'
-export { checkName } from './names.js'
-export { openRuntimeDirectory, runtimeDirectory } from './runtime-directory.js'
-export * from './types.js'
+export { DaemonClient, type DaemonClientOptions } from './client/client.js'
+export { checkName } from './protocol/names.js'
+export { openRuntimeDirectory, runtimeDirectory } from './place/runtime-directory.js'
+export * from './protocol/types.js'

@@ -22,7 +22,7 @@ test('eight processes that need a daemon at once get one', async (t) => {
 
 test('of eight daemons started at once one stays, and the others end silently', async (t) => {
   await using space = new Workspace(t)
-  const main = fileURLToPath(new URL('../../src/control/daemon-main.js', import.meta.url))
+  const main = fileURLToPath(new URL('../../src/control/daemon/daemon-main.js', import.meta.url))
   const daemons = Array.from({ length: 8 }, () => spawn(process.execPath, [main], {
     env: { ...process.env, RPCOOL_RUNTIME_DIR: space.directory, RPCOOL_DAEMON_IDLE_MS: '2000' }, stdio: ['ignore', 'pipe', 'pipe'],
   }))

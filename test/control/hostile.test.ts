@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { addon, connectUnix, createMemoryFile, receivePacket, sendPacket } from '../../src/sys/index.js'
 import type { DaemonClient } from '../../src/control/index.js'
-import { PROTOCOL_VERSION } from '../../src/control/limits.js'
+import { PROTOCOL_VERSION } from '../../src/control/protocol/limits.js'
 import { assertRejects, closeGrants, isAlive, openFiles, Workspace } from './support.js'
 
 process.env['RPCOOL_DAEMON_IDLE_MS'] = '150'

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { decodeHello, decodeNotice, decodeRequest, encode, type Request } from '../../src/control/messages.js'
-import { ProtocolError } from '../../src/control/validate.js'
-import type { HeapId } from '../../src/control/types.js'
+import { decodeHello, decodeNotice, decodeRequest, encode, type Request } from '../../src/control/protocol/messages.js'
+import { ProtocolError } from '../../src/control/protocol/validate.js'
+import type { HeapId } from '../../src/control/protocol/types.js'
 
 const register: Request = { type: 'register', id: 1, channel: 'a/b', info: '{}', sharedBytes: 4096, publishedBytes: 0 }
 

@@ -1,10 +1,10 @@
 // A world around the orchestrator without sockets or files: participants that do what messages tell them.
 import assert from 'node:assert/strict'
-import type { Notice, Request } from '../../src/control/messages.js'
-import { Orchestrator, type Event } from '../../src/control/orchestrator.js'
-import type { CounterRecord, Effect, HeapRecord, ParticipantRecord, ConnectionRecord, SlotRecord } from '../../src/control/state.js'
-import { MemoryStore } from '../../src/control/store.js'
-import type { Attachment, ConnectionEnd, HeapId, MemoryDescription, ParticipantId, Standing } from '../../src/control/types.js'
+import type { Notice, Request } from '../../src/control/protocol/messages.js'
+import { Orchestrator, type Event } from '../../src/control/orchestrator/orchestrator.js'
+import type { CounterRecord, Effect, HeapRecord, ParticipantRecord, ConnectionRecord, SlotRecord } from '../../src/control/orchestrator/state.js'
+import { MemoryStore } from '../../src/control/orchestrator/store.js'
+import type { Attachment, ConnectionEnd, HeapId, MemoryDescription, ParticipantId, Standing } from '../../src/control/protocol/types.js'
 
 export const FOUR_GIB = 2 ** 32
 const TABLES = ['participants', 'channels', 'connections', 'heaps', 'slots', 'timers', 'prepared']

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import type { HeapId } from '../../src/control/types.js'
+import type { HeapId } from '../../src/control/protocol/types.js'
 import { World, type ModelParticipant } from './model.js'
 
 const NAMES = ['a', 'a/b', 'rack1/users/search', 'bad//name']

@@ -1,10 +1,10 @@
 // What the orchestrator decides, one rule at a time.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MEMBER_MAX, PENDING_PER_SERVER_MAX } from '../../src/control/limits.js'
-import { checkName, similarNames } from '../../src/control/names.js'
-import type { Notice } from '../../src/control/messages.js'
-import type { ConnectionId } from '../../src/control/types.js'
+import { MEMBER_MAX, PENDING_PER_SERVER_MAX } from '../../src/control/protocol/limits.js'
+import { checkName, similarNames } from '../../src/control/protocol/names.js'
+import type { Notice } from '../../src/control/protocol/messages.js'
+import type { ConnectionId } from '../../src/control/protocol/types.js'
 import { FOUR_GIB, World, type ModelParticipant } from './model.js'
 
 function register(world: World, server: ModelParticipant, channel: string, sharedBytes = 0, publishedBytes = 0): Notice | undefined {

@@ -1,9 +1,9 @@
 // Heaps that a launcher prepares: who gets them, who cannot, and when they come back.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Notice } from '../../src/control/messages.js'
-import type { HeapRecord } from '../../src/control/state.js'
-import type { Attachment, ConnectionId, MemoryDescription } from '../../src/control/types.js'
+import type { Notice } from '../../src/control/protocol/messages.js'
+import type { HeapRecord } from '../../src/control/orchestrator/state.js'
+import type { Attachment, ConnectionId, MemoryDescription } from '../../src/control/protocol/types.js'
 import { type ModelParticipant, World } from './model.js'
 
 const PID = 4711

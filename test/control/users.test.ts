@@ -4,9 +4,9 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFi
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { connectOrStart } from '../../src/control/launch.js'
-import { daemonSocket, openRuntimeDirectory, runtimeDirectory } from '../../src/control/runtime-directory.js'
-import { listenInDirectory, namedUsers, openToOthers, requireReachable, trustedOwner, userId } from '../../src/control/users.js'
+import { connectOrStart } from '../../src/control/place/launch.js'
+import { daemonSocket, openRuntimeDirectory, runtimeDirectory } from '../../src/control/place/runtime-directory.js'
+import { listenInDirectory, namedUsers, openToOthers, requireReachable, trustedOwner, userId } from '../../src/control/place/users.js'
 import { addon } from '../../src/sys/index.js'
 import { errorOf } from '../support/ground.js'
 

@@ -1,6 +1,6 @@
 import { RpcError } from '../../base/errors.js'
-import { encodeMessage } from '../../control/messages.js'
-import { PacketSocket } from '../../control/packet-socket.js'
+import { encodeMessage } from '../../control/protocol/messages.js'
+import { PacketSocket } from '../../control/protocol/packet-socket.js'
 import { addon, type Packet } from '../../sys/index.js'
 import { decodeSealerNotice, noticeDescriptors, SEALER_VERSION, type SealerNotice, type SealerRequest } from './messages.js'
 

@@ -1,5 +1,5 @@
 import { RpcError } from '../../base/errors.js'
-import { runtimeDirectory } from '../../control/runtime-directory.js'
+import { runtimeDirectory } from '../../control/place/runtime-directory.js'
 
 /** How long a service outlives its last user, unless RPCOOL_DAEMON_IDLE_MS says otherwise. */
 const DEFAULT_IDLE_MS = 2000

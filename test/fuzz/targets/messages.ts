@@ -1,7 +1,7 @@
 // Messages to the daemon, changed in their bytes and in their fields: refused by name, or understood; and what is understood is
 // decided on by an orchestrator that keeps its books in order.
-import { decodeHello, decodeNotice, decodeRequest, encode, type Request } from '../../../src/control/messages.js'
-import type { ConnectionId, HeapId } from '../../../src/control/types.js'
+import { decodeHello, decodeNotice, decodeRequest, encode, type Request } from '../../../src/control/protocol/messages.js'
+import type { ConnectionId, HeapId } from '../../../src/control/protocol/types.js'
 import { HEAPS_BASE } from '../../../src/sys/index.js'
 import { World } from '../../control/model.js'
 import type { Random } from '../../support/random.js'

@@ -1,6 +1,6 @@
 // Messages to and from the sealer and the keeper, changed in their bytes and in their fields: refused by name, or understood as what they say.
 import assert from 'node:assert/strict'
-import { encodeMessage } from '../../../src/control/messages.js'
+import { encodeMessage } from '../../../src/control/protocol/messages.js'
 import {
   decodeKeeperMessage, decodeKept, decodeSealerNotice, decodeSealerRequest, heapKey, type KeeperMessage, type KeptHeap, noticeDescriptors, SEALER_VERSION, type SealerNotice,
   type SealerRequest,

@@ -1,5 +1,5 @@
 import { RpcError } from '../../../base/errors.js'
-import { userId } from '../../../control/users.js'
+import { userId } from '../../../control/place/users.js'
 import type { Address } from '../../../base/numbers.js'
 import { addon, errnoCode, formatPreparedHeaps, PREPARED_HEAPS_VARIABLE, publishMemoryFile } from '../../../sys/index.js'
 import { confinementFilter } from './confinement.js'

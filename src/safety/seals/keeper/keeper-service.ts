@@ -1,5 +1,5 @@
-import type { Service } from '../../../control/launch.js'
-import { keeperSocket, keeperStarterLock } from '../../../control/runtime-directory.js'
+import type { Service } from '../../../control/place/launch.js'
+import { keeperSocket, keeperStarterLock } from '../../../control/place/runtime-directory.js'
 
 export const KEEPER: Service = {
   name: 'keeper of seals', socket: keeperSocket, starterLock: keeperStarterLock,

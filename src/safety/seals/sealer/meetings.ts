@@ -1,5 +1,5 @@
 import { RpcError } from '../../../base/errors.js'
-import { failureOf } from '../../../control/errors.js'
+import { failureOf } from '../../../control/protocol/errors.js'
 import { addon } from '../../../sys/index.js'
 import { heapKey, type SealerRequest, type SenderAttachment } from '../messages.js'
 import type { PreparedHeap } from './prepared-heaps.js'

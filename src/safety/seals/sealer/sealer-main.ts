@@ -1,4 +1,4 @@
-import { namedUsers } from '../../../control/users.js'
+import { namedUsers } from '../../../control/place/users.js'
 import { Sealer } from './sealer.js'
 import { runService } from '../service-main.js'
 

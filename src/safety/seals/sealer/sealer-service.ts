@@ -1,5 +1,5 @@
-import type { Service } from '../../../control/launch.js'
-import { sealerSocket, sealerStarterLock } from '../../../control/runtime-directory.js'
+import type { Service } from '../../../control/place/launch.js'
+import { sealerSocket, sealerStarterLock } from '../../../control/place/runtime-directory.js'
 
 export const SEALER: Service = {
   name: 'sealer', socket: sealerSocket, starterLock: sealerStarterLock,

@@ -1,11 +1,11 @@
-import { unreachable } from '../base/assert.js'
-import { RpcError } from '../base/errors.js'
-import { addon, type Packet } from '../sys/index.js'
-import { OUTSTANDING_MAX, PROTOCOL_VERSION } from './limits.js'
-import { checkRequest, decodeNotice, descriptorCount, encode, type Notice, type Notices, type Request } from './messages.js'
-import { PacketSocket } from './packet-socket.js'
-import type { DaemonIdentity } from './types.js'
-import { ProtocolError } from './validate.js'
+import { unreachable } from '../../base/assert.js'
+import { RpcError } from '../../base/errors.js'
+import { addon, type Packet } from '../../sys/index.js'
+import { OUTSTANDING_MAX, PROTOCOL_VERSION } from '../protocol/limits.js'
+import { checkRequest, decodeNotice, descriptorCount, encode, type Notice, type Notices, type Request } from '../protocol/messages.js'
+import { PacketSocket } from '../protocol/packet-socket.js'
+import type { DaemonIdentity } from '../protocol/types.js'
+import { ProtocolError } from '../protocol/validate.js'
 
 type WithId = Extract<Request, { id: number }>
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never

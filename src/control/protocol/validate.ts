@@ -1,4 +1,4 @@
-import { RpcError } from '../base/errors.js'
+import { RpcError } from '../../base/errors.js'
 
 /** A message that no correct program sends: its sender is dropped. */
 export class ProtocolError extends RpcError {

@@ -1,9 +1,9 @@
-import { RpcError } from '../base/errors.js'
-import { addon, peerCredentials, peerPidfd, watch, type Packet, type PeerCredentials, type Watch } from '../sys/index.js'
-import { HELLO_TIMEOUT_MS } from './limits.js'
-import { decodeHello, decodeRequest, encode, type Notice, type Request } from './messages.js'
-import { PacketSocket } from './packet-socket.js'
-import { failureOf } from './errors.js'
+import { RpcError } from '../../base/errors.js'
+import { addon, peerCredentials, peerPidfd, watch, type Packet, type PeerCredentials, type Watch } from '../../sys/index.js'
+import { HELLO_TIMEOUT_MS } from '../protocol/limits.js'
+import { decodeHello, decodeRequest, encode, type Notice, type Request } from '../protocol/messages.js'
+import { PacketSocket } from '../protocol/packet-socket.js'
+import { failureOf } from '../protocol/errors.js'
 
 export interface LinkHandlers {
   /** The first message: throws to refuse. */

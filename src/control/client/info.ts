@@ -1,6 +1,6 @@
-import { RpcError } from '../base/errors.js'
-import { INFO_LENGTH_MAX } from './limits.js'
-import type { Json } from './types.js'
+import { RpcError } from '../../base/errors.js'
+import { INFO_LENGTH_MAX } from '../protocol/limits.js'
+import type { Json } from '../protocol/types.js'
 
 /** An info as it travels. Throws INVALID_ARGUMENT when it is too long. */
 export function encodeInfo(info: Json | undefined): string {

@@ -1,7 +1,7 @@
-import type { Address } from '../base/numbers.js'
-import type { Notice } from './messages.js'
+import type { Address } from '../../base/numbers.js'
+import type { Notice } from '../protocol/messages.js'
 import { Transaction, type Store } from './store.js'
-import type { Attachment, ConnectionEnd, ConnectionId, End, HeapId, HeapKind, ParticipantId, Standing } from './types.js'
+import type { Attachment, ConnectionEnd, ConnectionId, End, HeapId, HeapKind, ParticipantId, Standing } from '../protocol/types.js'
 
 // The orchestrator's records. All are immutable: a change writes a new record.
 

@@ -1,11 +1,11 @@
-import { RpcError } from '../base/errors.js'
+import { RpcError } from '../../base/errors.js'
 import { claimHeap } from './claims.js'
 import { growing, handOver } from './connections.js'
 import { attach, createHeap, describe, isHolder, stopHolding } from './heaps.js'
-import { PREPARED_PER_PROGRAM_MAX } from './limits.js'
-import type { Requests } from './messages.js'
+import { PREPARED_PER_PROGRAM_MAX } from '../protocol/limits.js'
+import type { Requests } from '../protocol/messages.js'
 import type { Decision, HeapRecord, PreparedRecord } from './state.js'
-import type { Attachment, HeapId, ParticipantId } from './types.js'
+import type { Attachment, HeapId, ParticipantId } from '../protocol/types.js'
 
 // Heaps that a trusted launcher maps into a program before it begins. The program never gets the file of one: it is told that
 // its connection may use it, and its server gets the file. The launcher is attached to all of them as long as it lives.

@@ -1,4 +1,4 @@
-import { RpcError, type StatusName } from '../base/errors.js'
+import { RpcError, type StatusName } from '../../base/errors.js'
 import { ERROR_LENGTH_MAX } from './limits.js'
 
 export interface Failure {

@@ -1,17 +1,17 @@
-import { assert, unreachable } from '../base/assert.js'
-import { RpcError } from '../base/errors.js'
+import { assert, unreachable } from '../../base/assert.js'
+import { RpcError } from '../../base/errors.js'
 import { SLOT_COUNT } from './addresses.js'
 import { forgetHeap, growChannel, register, removeChannel } from './channels.js'
 import { claimChannel, claimConnection, claimHeap, giveUpAwaiting, tellLivingMembers } from './claims.js'
 import { abandon, accept, cancel, close, endDied, grow, open, refuse, unregister } from './connections.js'
-import { failureOf, type Failure } from './errors.js'
+import { failureOf, type Failure } from '../protocol/errors.js'
 import { detach, release } from './heaps.js'
-import { PARTICIPANTS_MAX } from './limits.js'
+import { PARTICIPANTS_MAX } from '../protocol/limits.js'
 import { assign, claimPrepared, endPrepared, growPrepared, prepare } from './prepared.js'
-import type { Request } from './messages.js'
+import type { Request } from '../protocol/messages.js'
 import { Decision, type Effect, type Undo } from './state.js'
 import type { Store } from './store.js'
-import type { HeapId, ParticipantId, Standing } from './types.js'
+import type { HeapId, ParticipantId, Standing } from '../protocol/types.js'
 
 export type Event =
   /** A process said hello. The id was never used before. */

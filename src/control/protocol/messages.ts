@@ -1,7 +1,7 @@
-import { unreachable } from '../base/assert.js'
-import { RpcError, Status, type StatusName } from '../base/errors.js'
-import { PAGE_BYTES, type Address } from '../base/numbers.js'
-import { HEAPS_BASE, MESSAGE_BYTES_MAX, WINDOW_END } from '../sys/index.js'
+import { unreachable } from '../../base/assert.js'
+import { RpcError, Status, type StatusName } from '../../base/errors.js'
+import { PAGE_BYTES, type Address } from '../../base/numbers.js'
+import { HEAPS_BASE, MESSAGE_BYTES_MAX, WINDOW_END } from '../../sys/index.js'
 import {
   CONTROL_BYTES_MAX, ERROR_LENGTH_MAX, HEAP_BYTES_MAX, HEAP_BYTES_MIN, HEAPS_PER_OWNER_MAX,
   INFO_LENGTH_MAX, MEMBER_MAX, NAME_BYTES_MAX, TIMEOUT_MS_MAX,

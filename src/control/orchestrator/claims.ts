@@ -1,12 +1,12 @@
-import { RpcError } from '../base/errors.js'
+import { RpcError } from '../../base/errors.js'
 import { claimAddress } from './addresses.js'
 import { addChannel } from './channels.js'
 import { addEnd } from './connections.js'
 import { checkRoom, countHeap, isHolder, isOfChannel } from './heaps.js'
-import { CLAIM_GRACE_MS, MEMBER_MAX } from './limits.js'
-import type { Requests } from './messages.js'
+import { CLAIM_GRACE_MS, MEMBER_MAX } from '../protocol/limits.js'
+import type { Requests } from '../protocol/messages.js'
 import type { ConnectionRecord, Decision, EndRecord, HeapRecord } from './state.js'
-import type { Attachment, ConnectionEnd, ConnectionId, HeapId, ParticipantId } from './types.js'
+import type { Attachment, ConnectionEnd, ConnectionId, HeapId, ParticipantId } from '../protocol/types.js'
 
 // After the daemon's death a new one starts empty, while its participants still hold heaps, connections and names. Each
 // comes back and claims what it holds; what the other end of a connection does not claim in time is taken for dead.

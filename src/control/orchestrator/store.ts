@@ -1,4 +1,4 @@
-import { assert } from '../base/assert.js'
+import { assert } from '../../base/assert.js'
 
 /** A stored record and the revision at which it was last written; revisions only rise. */
 export interface Entry {

@@ -1,6 +1,6 @@
-import type { Address } from '../base/numbers.js'
-import { RpcError } from '../base/errors.js'
-import { addon } from '../sys/index.js'
+import type { Address } from '../../base/numbers.js'
+import { RpcError } from '../../base/errors.js'
+import { addon } from '../../sys/index.js'
 
 declare const brand: unique symbol
 /** One isolate that speaks to a daemon. */

@@ -1,7 +1,7 @@
 import { chmodSync, lstatSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { RpcError } from '../base/errors.js'
-import { errnoCode, listenUnix } from '../sys/index.js'
+import { RpcError } from '../../base/errors.js'
+import { errnoCode, listenUnix } from '../../sys/index.js'
 
 /*
  * Services of a runtime directory belong to one user, its owner, and serve that user's processes. With others it is so:

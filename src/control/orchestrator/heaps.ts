@@ -1,10 +1,10 @@
-import { assert } from '../base/assert.js'
-import { RpcError } from '../base/errors.js'
+import { assert } from '../../base/assert.js'
+import { RpcError } from '../../base/errors.js'
 import { assignAddress, freeAddress } from './addresses.js'
-import { HEAPS_MAX, MEMBER_MAX, TOTAL_BYTES_MAX } from './limits.js'
-import type { MemoryMessage } from './messages.js'
+import { HEAPS_MAX, MEMBER_MAX, TOTAL_BYTES_MAX } from '../protocol/limits.js'
+import type { MemoryMessage } from '../protocol/messages.js'
 import { sameAttachment, type Decision, type HeapRecord, type Undo } from './state.js'
-import type { Attachment, ConnectionEnd, HeapId, HeapKind, ParticipantId } from './types.js'
+import type { Attachment, ConnectionEnd, HeapId, HeapKind, ParticipantId } from '../protocol/types.js'
 
 // A heap lives while somebody is attached to it, or the daemon holds its file for those to come.
 

@@ -1,6 +1,6 @@
-import { assert } from '../base/assert.js'
-import { addon, createMemoryFile } from '../sys/index.js'
-import type { HeapId } from './types.js'
+import { assert } from '../../base/assert.js'
+import { addon, createMemoryFile } from '../../sys/index.js'
+import type { HeapId } from '../protocol/types.js'
 
 interface File {
   readonly fd: number

@@ -1,9 +1,9 @@
-import { RpcError } from '../base/errors.js'
-import { addon } from '../sys/index.js'
+import { RpcError } from '../../base/errors.js'
+import { addon } from '../../sys/index.js'
 import type { Question, Session } from './session.js'
 import type {
   Attachment, ChannelEvents, ConnectionEnd, ConnectionEvents, HeapEvents, IncomingConnection, MemoryDescription,
-} from './types.js'
+} from '../protocol/types.js'
 
 /** Calls that wait until their receiver is ready for them, in order. */
 export class Deliveries {

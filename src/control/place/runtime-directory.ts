@@ -1,6 +1,6 @@
 import { lstatSync, mkdirSync, type Stats } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
-import { RpcError } from '../base/errors.js'
+import { RpcError } from '../../base/errors.js'
 import { trustedOwner, userId } from './users.js'
 
 /** Bytes of a Unix socket's path without the NUL that ends it. Source: unix(7), sun_path. */

@@ -1,20 +1,20 @@
 import { isMainThread } from 'node:worker_threads'
-import { assert, unreachable } from '../base/assert.js'
-import { RpcError } from '../base/errors.js'
-import { addon } from '../sys/index.js'
-import { failureOf } from './errors.js'
+import { assert, unreachable } from '../../base/assert.js'
+import { RpcError } from '../../base/errors.js'
+import { addon } from '../../sys/index.js'
+import { failureOf } from '../protocol/errors.js'
 import { Deliveries, Held, type HeldChannel, type HeldConnection } from './held.js'
 import { decodeInfo, encodeInfo } from './info.js'
-import { connectOrStart } from './launch.js'
-import { DEFAULT_TIMEOUT_MS, TIMEOUT_MS_MAX } from './limits.js'
-import type { MemoryMessage, Notices } from './messages.js'
-import { checkName } from './names.js'
-import { runtimeDirectory } from './runtime-directory.js'
+import { connectOrStart } from '../place/launch.js'
+import { DEFAULT_TIMEOUT_MS, TIMEOUT_MS_MAX } from '../protocol/limits.js'
+import type { MemoryMessage, Notices } from '../protocol/messages.js'
+import { checkName } from '../protocol/names.js'
+import { runtimeDirectory } from '../place/runtime-directory.js'
 import { closeAll, Session, type News, type Question } from './session.js'
 import {
   MemoryGrant, type Attachment, type ChannelEvents, type ChannelOptions, type ConnectionEnd, type ConnectionEvents, type DaemonIdentity,
   type IncomingConnection, type Json, type OpenedConnection, type OpenOptions, type RegisteredChannel,
-} from './types.js'
+} from '../protocol/types.js'
 import { within } from './within.js'
 
 export interface DaemonClientOptions {

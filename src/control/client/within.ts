@@ -1,4 +1,4 @@
-import { RpcError } from '../base/errors.js'
+import { RpcError } from '../../base/errors.js'
 
 /** The promise's outcome, or DEADLINE_EXCEEDED when it takes longer (milliseconds). The promise goes on. */
 export async function within<T>(promise: Promise<T>, timeoutMs: number): Promise<T> {

@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { RpcError } from '../base/errors.js'
-import { addon, connectUnix, errnoCode, isLaunched, packageRoot, peerCredentials } from '../sys/index.js'
+import { RpcError } from '../../base/errors.js'
+import { addon, connectUnix, errnoCode, isLaunched, packageRoot, peerCredentials } from '../../sys/index.js'
 import { daemonSocket, openRuntimeDirectory, starterLock } from './runtime-directory.js'
 import { trustedOwner, userId } from './users.js'
 
@@ -25,7 +25,7 @@ export interface Service {
 }
 
 export const DAEMON: Service = {
-  name: 'daemon', socket: daemonSocket, starterLock, main: new URL('./daemon-main.js', import.meta.url), packaged: ['control', 'daemon-main.js'],
+  name: 'daemon', socket: daemonSocket, starterLock, main: new URL('../daemon/daemon-main.js', import.meta.url), packaged: ['control', 'daemon', 'daemon-main.js'],
 }
 
 /**

@@ -1,5 +1,5 @@
-import { RpcError } from '../base/errors.js'
-import { addon, errnoCode, receivePacket, sendPacket, watch, type Packet, type Watch } from '../sys/index.js'
+import { RpcError } from '../../base/errors.js'
+import { addon, errnoCode, receivePacket, sendPacket, watch, type Packet, type Watch } from '../../sys/index.js'
 import { OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, PACKETS_PER_TURN } from './limits.js'
 
 export interface PacketHandlers {

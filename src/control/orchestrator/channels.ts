@@ -1,10 +1,10 @@
-import { RpcError } from '../base/errors.js'
+import { RpcError } from '../../base/errors.js'
 import { attach, createHeap, describe, detach, sharesHeap, stopHolding } from './heaps.js'
-import { CHANNELS_PER_PARTICIPANT_MAX, HEAPS_PER_OWNER_MAX } from './limits.js'
-import type { Requests } from './messages.js'
-import { checkName, similarNames } from './names.js'
+import { CHANNELS_PER_PARTICIPANT_MAX, HEAPS_PER_OWNER_MAX } from '../protocol/limits.js'
+import type { Requests } from '../protocol/messages.js'
+import { checkName, similarNames } from '../protocol/names.js'
 import type { ChannelRecord, Decision } from './state.js'
-import type { Attachment, ParticipantId } from './types.js'
+import type { Attachment, ParticipantId } from '../protocol/types.js'
 
 /** Gives a name to a server. Throws ALREADY_EXISTS naming the process that has it. */
 export function addChannel(decision: Decision, participant: ParticipantId, name: string, info: string, heaps: readonly Attachment[]): void {

@@ -1,4 +1,4 @@
-import { PAGE_BYTES } from '../base/numbers.js'
+import { PAGE_BYTES } from '../../base/numbers.js'
 
 // Every limit of the control plane, with its reason. What goes beyond is answered RESOURCE_EXHAUSTED or INVALID_ARGUMENT.
 

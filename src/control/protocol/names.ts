@@ -1,4 +1,4 @@
-import { RpcError } from '../base/errors.js'
+import { RpcError } from '../../base/errors.js'
 import { NAME_BYTES_MAX } from './limits.js'
 
 const SEGMENT = /^[A-Za-z0-9._-]+$/

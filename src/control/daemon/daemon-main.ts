@@ -1,6 +1,6 @@
-import { RpcError } from '../base/errors.js'
+import { RpcError } from '../../base/errors.js'
 import { Daemon } from './daemon.js'
-import { runtimeDirectory } from './runtime-directory.js'
+import { runtimeDirectory } from '../place/runtime-directory.js'
 
 // The daemon's process. Started by the first participant, ends by itself; a start that another one won ends at once.
 

@@ -1,7 +1,7 @@
-import { RpcError } from '../base/errors.js'
-import { addressHigh, addressLow, FOUR_GIB, makeAddress, roundUp, type Address } from '../base/numbers.js'
-import { HEAPS_BASE, WINDOW_END } from '../sys/index.js'
-import { HEAP_ALIGNMENT } from './limits.js'
+import { RpcError } from '../../base/errors.js'
+import { addressHigh, addressLow, FOUR_GIB, makeAddress, roundUp, type Address } from '../../base/numbers.js'
+import { HEAPS_BASE, WINDOW_END } from '../../sys/index.js'
+import { HEAP_ALIGNMENT } from '../protocol/limits.js'
 import type { Decision, SlotRecord } from './state.js'
 
 // Addresses are handed out by a cursor that walks through the window slot by slot (4 GiB each, which no heap crosses), so

@@ -1,12 +1,12 @@
-import { assert } from '../base/assert.js'
-import { RpcError } from '../base/errors.js'
+import { assert } from '../../base/assert.js'
+import { RpcError } from '../../base/errors.js'
 import { findChannel, ownChannel, removeChannel } from './channels.js'
-import type { Failure } from './errors.js'
+import type { Failure } from '../protocol/errors.js'
 import { attach, createHeap, describe, detach, isOfChannel, nextId, sharesHeap, stopHolding } from './heaps.js'
-import { CONNECTIONS_PER_PARTICIPANT_MAX, HEAPS_PER_OWNER_MAX, PENDING_PER_SERVER_MAX } from './limits.js'
-import type { MemoryMessage, Requests } from './messages.js'
+import { CONNECTIONS_PER_PARTICIPANT_MAX, HEAPS_PER_OWNER_MAX, PENDING_PER_SERVER_MAX } from '../protocol/limits.js'
+import type { MemoryMessage, Requests } from '../protocol/messages.js'
 import { otherEnd, type ChannelRecord, type ConnectionRecord, type Decision } from './state.js'
-import type { Attachment, ConnectionEnd, ConnectionId, End, HeapId, ParticipantId, Peer } from './types.js'
+import type { Attachment, ConnectionEnd, ConnectionId, End, HeapId, ParticipantId, Peer } from '../protocol/types.js'
 
 // A connection: pending until the server decides, open, ended when one end is gone, forgotten when both are.
 // An end keeps its memory until it gives it back, or dies: nothing is reassigned under a living process.
