@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +43,7 @@ char** split(uint8_t* block, size_t length) {
 }
 
 // In the child: only calls that are safe after a fork of a process with threads. Returns an errno.
-int become(char** argv, char** env, int user, const int* fds, size_t count) {
+int become(char** argv, char** env, const int* fds, size_t count) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -53,31 +52,23 @@ int become(char** argv, char** env, int user, const int* fds, size_t count) {
   // Node marks its own standard streams as not to be inherited.
   for (int fd = 0; fd < 3; fd++) fcntl(fd, F_SETFD, 0);
   for (size_t i = 0; i < count; i++) fcntl(fds[i], F_SETFD, 0);
-  // Before the change of user: the kernel judges the tracer by whom the traced was then.
   if (ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) != 0) return errno;
-  if (user >= 0) {
-    gid_t group = static_cast<gid_t>(user);
-    if (setgroups(0, nullptr) != 0 || setresgid(group, group, group) != 0) return errno;
-    if (setresuid(static_cast<uid_t>(user), static_cast<uid_t>(user), static_cast<uid_t>(user)) != 0) return errno;
-  }
   raise(SIGSTOP);
   execve(argv[0], argv, env);
   return errno;
 }
 
-// traceProgram(arguments, environment, user, fds): starts a program (blocks of NUL-ended strings; an absolute path first) as a
-// user and group of that number, or unchanged when it is negative, with no descriptor but 0 to 2 and those given (32-bit
-// numbers). Returns its pid, stopped before its first instruction.
+// traceProgram(arguments, environment, fds): starts a program (blocks of NUL-ended strings; an absolute path first) with no
+// descriptor but 0 to 2 and those given (32-bit numbers). Returns its pid, stopped before its first instruction.
 napi_value traceProgram(napi_env env, napi_callback_info info) {
   Args args(env, info);
   uint8_t *argumentBlock, *environmentBlock;
   size_t argumentLength, environmentLength;
   args.bytes(0, "arguments", &argumentBlock, &argumentLength);
   args.bytes(1, "environment", &environmentBlock, &environmentLength);
-  int user = args.int32(2, "user");
   uint8_t* fdBytes;
   size_t fdLength;
-  args.bytes(3, "fds", &fdBytes, &fdLength);
+  args.bytes(2, "fds", &fdBytes, &fdLength);
   if (!args.ok()) return nullptr;
   int fds[kFdsMax];
   if (fdLength > sizeof fds) return throwErrno(env, E2BIG, "execve", "descriptors");
@@ -86,7 +77,7 @@ napi_value traceProgram(napi_env env, napi_callback_info info) {
   char** environment = split(environmentBlock, environmentLength);
   if (argv == nullptr || environment == nullptr || argv[0] == nullptr) return throwErrno(env, EINVAL, "execve", "no program");
   pid_t child = fork();
-  if (child == 0) _exit(become(argv, environment, user, fds, fdLength / sizeof(int)));
+  if (child == 0) _exit(become(argv, environment, fds, fdLength / sizeof(int)));
   int status = 0, error = child < 0 ? errno : 0;
   bool started = child > 0 && waitpid(child, &status, 0) == child && WIFSTOPPED(status);
   if (started) {

@@ -69,7 +69,11 @@ export async function run({ user, heapBytes, heapCount, command }: RunOptions): 
   const daemon = DaemonClient.shared()
   const heaps = await Promise.all(Array.from({ length: heapCount }, () => daemon.prepareHeap(heapBytes)))
   const uid = user ?? userId()
-  if (uid !== userId()) letIn(daemon.directory, uid)
+  if (uid !== userId()) {
+    // Else this user would change modes of files that another one can swap for links.
+    if (trustedOwner() !== userId()) throw new RpcError('FAILED_PRECONDITION', `--user needs a runtime directory of one's own: unset ${OWNER_VARIABLE}, or run as user ${trustedOwner()}`)
+    letIn(daemon.directory, uid)
+  }
   const pid = await launchConfined(client, {
     program, args, environment: { ...process.env, RPCOOL_RUNTIME_DIR: daemon.directory, [OWNER_VARIABLE]: String(trustedOwner()) },
     heaps: heaps.map(({ address, byteLength, fd }) => ({ address, byteLength, file: fd })),

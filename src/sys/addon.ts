@@ -77,7 +77,7 @@ export interface Addon {
   setNonBlocking(fd: number): boolean
   readUserfaultEvent(fd: number): [event: number, a: number, b: number, c: number] | undefined
 
-  traceProgram(argv: Uint8Array, environment: Uint8Array, user: number, fds: Uint8Array): number
+  traceProgram(argv: Uint8Array, environment: Uint8Array, fds: Uint8Array): number
   tracedCall(pid: number, call: Uint8Array): number
   tracedWrite(pid: number, address: number, bytes: Uint8Array): void
   traceEnd(pid: number, run: boolean): void

@@ -30,6 +30,8 @@ export interface DaemonOptions {
 const TICK_MS = 50
 /** A pause before accepting again when the daemon has no descriptor left. */
 const ACCEPT_PAUSE_MS = 50
+/** Who knocks faster than he is let in keeps nobody else waiting: the rest is told of again. */
+const ACCEPTS_A_TURN = 64
 /** Errors of the kernel that mean: not now, there is too little of something. */
 const EXHAUSTION = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC', 'EDQUOT', 'EFBIG'])
 
@@ -132,7 +134,11 @@ export class Daemon {
 
   #accept(): void {
     try {
-      for (let fd = acceptUnix(this.#listener); fd !== undefined; fd = acceptUnix(this.#listener)) this.#welcome(fd)
+      for (let i = 0; i < ACCEPTS_A_TURN; i++) {
+        const fd = acceptUnix(this.#listener)
+        if (fd === undefined) return
+        this.#welcome(fd)
+      }
     } catch (error) {
       this.#log(`cannot accept: ${String(error)}`)
       this.#listenWatch?.setReadable(false)

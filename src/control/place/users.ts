@@ -19,6 +19,8 @@ export const OWNER_VARIABLE = 'RPCOOL_RUNTIME_OWNER'
 export const USERS_VARIABLE = 'RPCOOL_USERS'
 const USER_MAX = 0xffff_fffe
 const FOR_EVERYBODY = 0o666
+/** Set by {@link openToOthers} alone: another mode that lets others in was not meant for their connections. */
+const FOR_OTHERS_TO_ENTER = 0o711
 
 export function userId(): number {
   return process.geteuid?.() ?? -1
@@ -44,7 +46,7 @@ function parseUser(variable: string, text: string): number {
 
 /** Lets processes of other users reach the sockets in a directory of this user. Each service still decides whom it serves. */
 export function openToOthers(directory: string, sockets: readonly string[]): void {
-  chmodSync(directory, 0o711)
+  chmodSync(directory, FOR_OTHERS_TO_ENTER)
   for (const socket of sockets) {
     try {
       chmodSync(socket, FOR_EVERYBODY)
@@ -69,6 +71,6 @@ export function requireReachable(directory: string, user: number): void {
 /** A listening descriptor for a service's socket: everybody's to connect to where the directory lets others in. */
 export function listenInDirectory(directory: string, socket: string, backlog: number): number {
   const fd = listenUnix(socket, 'packets', backlog)
-  if ((lstatSync(directory).mode & 0o001) !== 0) chmodSync(socket, FOR_EVERYBODY)
+  if ((lstatSync(directory).mode & 0o777) === FOR_OTHERS_TO_ENTER) chmodSync(socket, FOR_EVERYBODY)
   return fd
 }

@@ -31,6 +31,8 @@ const AF_ALG = 38
 const PR_SET_DUMPABLE = 4
 /** The type of the ioctls of terminals, pipes and sockets: FIONBIO, TCGETS and so on. */
 const IOCTL_TERMINAL = 0x54
+/** Among them, what types into the terminal in its user's name: TIOCSTI, TIOCLINUX. */
+const TERMINAL_INPUT = [0x5412, 0x541c]
 /** Advice that changes pages behind a seal, or undoes what the launcher advised: REMOVE, DOFORK, GUARD_INSTALL. */
 const REFUSED_ADVICE = [9, 11, 102]
 
@@ -86,7 +88,7 @@ export function confinementFilter(architecture: string = process.arch): Uint8Arr
     ...[SYSCALL.read, SYSCALL.pread64, SYSCALL.recvfrom].flatMap((number) => when(number, refuseHeapBuffer(1))),
     ...when(SYSCALL.madvise, refuseValues(2, REFUSED_ADVICE, EPERM)),
     ...when(SYSCALL.ioctl, [
-      load(argumentLow(1)), andWith(0xffff_ff00), ifEqual(IOCTL_TERMINAL << 8, 1, 0), refuse(ENOTTY), answer(RETURN_ALLOW),
+      load(argumentLow(1)), ...TERMINAL_INPUT.flatMap((request) => [ifEqual(request, 0, 1), refuse(EPERM)]), andWith(0xffff_ff00), ifEqual(IOCTL_TERMINAL << 8, 1, 0), refuse(ENOTTY), answer(RETURN_ALLOW),
     ]),
     ...when(SYSCALL.socket, refuseValues(0, [AF_ALG], EAFNOSUPPORT)),
     ...when(SYSCALL.prctl, refuseValues(0, [PR_SET_DUMPABLE], EPERM)),

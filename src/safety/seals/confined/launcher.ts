@@ -6,7 +6,7 @@ import { confinementFilter } from './confinement.js'
 import type { SealClient } from '../seal-client.js'
 
 // System calls of x86-64, and what they are given. Source: asm/unistd_64.h and the manual page of each.
-const CALL = { mmap: 9, close: 3, ioctl: 16, madvise: 28, munmap: 11, prctl: 157, mseal: 462 } as const
+const CALL = { mmap: 9, close: 3, ioctl: 16, madvise: 28, munmap: 11, setgroups: 116, setresuid: 117, setresgid: 119, prctl: 157, mseal: 462 } as const
 const READ_WRITE = 3
 const MAP_SHARED_FIXED = 0x01 | 0x100000
 const MAP_PRIVATE_ANONYMOUS = 0x02 | 0x20
@@ -62,8 +62,9 @@ export async function launchConfined(client: SealClient, launch: Launch): Promis
   try {
     device = addon.openUserfaultDevice()
     const inherited = new Int32Array([device, ...heaps.map(({ file }) => file)])
-    pid = addon.traceProgram(block([program, ...args]), block(environmentOf(launch)), launch.user ?? -1, new Uint8Array(inherited.buffer))
+    pid = addon.traceProgram(block([program, ...args]), block(environmentOf(launch)), new Uint8Array(inherited.buffer))
     const call = callIn(pid)
+    becomeUser(call, launch.user)
     for (const heap of heaps) userfaults.push(mapHeap(pid, call, heap, device))
     for (const fd of inherited) call('close', fd)
     confine(pid, call, filter)
@@ -96,6 +97,21 @@ function callIn(pid: number): CallIn {
   }
 }
 
+/**
+ * Before anything of value is in the program: exec would make it traceable for its new user's other processes, which could take its
+ * descriptors or write to it, so that it is still root's then. The kernel ends that in the same step in which the user changes, for as long
+ * as the program lives: only `suid_dumpable` of 1 would let it stay, hence the explicit call. Without a user of its own other
+ * processes of its user can write to it by ptrace, which the strength says.
+ */
+function becomeUser(call: CallIn, user: number | undefined): void {
+  if (user !== undefined) {
+    call('setgroups', 0, 0)
+    call('setresgid', user, user, user)
+    call('setresuid', user, user, user)
+  }
+  if (process.geteuid?.() === 0) call('prctl', PR_SET_DUMPABLE, 0, 0, 0, 0)
+}
+
 /** Returns a userfaultfd of the stopped program, which has it no more; the caller's to close. The descriptors it inherited stay open. */
 function mapHeap(pid: number, call: CallIn, { address, byteLength, file }: LaunchHeap, device: number): number {
   call('mmap', address, byteLength, READ_WRITE, MAP_SHARED_FIXED, file, 0)
@@ -114,8 +130,6 @@ function confine(pid: number, call: CallIn, filter: Uint8Array): void {
   addon.tracedWrite(pid, scratch, program.subarray(0, 16))
   addon.tracedWrite(pid, scratch + FILTER_OFFSET, filter)
   call('prctl', PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-  // Other processes of its user could write to it, or have it make system calls, by ptrace. Without a user of its own that cannot be helped.
-  if (process.geteuid?.() === 0) call('prctl', PR_SET_DUMPABLE, 0, 0, 0, 0)
   call('prctl', PR_SET_SECCOMP, SECCOMP_MODE_FILTER, scratch, 0, 0)
   call('munmap', scratch, SCRATCH_BYTES)
 }

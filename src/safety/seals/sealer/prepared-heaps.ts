@@ -2,7 +2,7 @@ import { RpcError } from '../../../base/errors.js'
 import { addon } from '../../../sys/index.js'
 import type { SealerRequest } from '../messages.js'
 import { checkConfinement, checkMapping, isWriteProtected } from './mapping-check.js'
-import { closeFile, type SealedHeap } from './sealed-heap.js'
+import { closeFile, type Identity, type SealedHeap } from './sealed-heap.js'
 import type { SealerLink } from './sealer-link.js'
 import { UserfaultGuard } from './userfault.js'
 
@@ -112,10 +112,10 @@ export class PreparedHeaps {
     return false
   }
 
-  /** The one of this process at this range. Throws FAILED_PRECONDITION. */
-  of(pid: number, range: Range): PreparedHeap {
+  /** The one of this process at this range: a process that took another user since is none that a launcher told of. Throws FAILED_PRECONDITION. */
+  of({ pid, uid }: Identity, range: Range): PreparedHeap {
     const heap = this.#heaps.get(keyOf(pid, range))
-    if (heap?.range.byteLength === range.byteLength) return heap
+    if (heap?.range.byteLength === range.byteLength && heap.range.uid === uid) return heap
     throw new RpcError('FAILED_PRECONDITION', 'no launcher prepared this heap for this process')
   }
 

@@ -34,6 +34,8 @@ interface Ends {
 /** Sealed heaps at one sealer. */
 const HEAPS_MAX = 16_384
 const LINKS_MAX = 4096
+/** Who knocks faster than he is let in keeps nobody else waiting: the rest is told of again. */
+const ACCEPTS_A_TURN = 64
 const BACKLOG = 512
 
 /**
@@ -114,7 +116,11 @@ export class Sealer {
 
   #accept(): void {
     try {
-      for (let fd = acceptUnix(this.#listener); fd !== undefined; fd = acceptUnix(this.#listener)) this.#welcome(fd)
+      for (let i = 0; i < ACCEPTS_A_TURN; i++) {
+        const fd = acceptUnix(this.#listener)
+        if (fd === undefined) return
+        this.#welcome(fd)
+      }
     } catch (error) {
       // Without a descriptor to spare nobody new is served; the connecting one's own deadline ends its wait.
       if (errnoCode(error) === undefined) throw error
@@ -164,7 +170,10 @@ export class Sealer {
     }
   }
 
+  /** Not for a program that was confined: it may not use one, and must not have one to pass on. */
   #device(link: SealerLink, { id }: Ask<'device'>): void {
+    const { pid, uid } = link.credentials
+    if (this.#prepared.isLaunched(pid, uid)) return link.send({ type: 'device', id, granted: 'none' })
     let fd: number
     try {
       fd = addon.openUserfaultDevice()
@@ -183,7 +192,7 @@ export class Sealer {
 
   #attachSender(link: SealerLink, request: SenderAttachment, fds: number[]): void {
     this.#checkRoom(request)
-    const prepared = fds.length > 0 ? undefined : this.#prepared.of(link.credentials.pid, request)
+    const prepared = fds.length > 0 ? undefined : this.#prepared.of(link.credentials, request)
     this.#meetings.bring({ link, request, prepared, fd: prepared === undefined ? take(fds) : -1 })
   }
 
