@@ -42,6 +42,22 @@ suite('another user\'s programs', { skip: process.geteuid?.() === 0 ? false : 'o
     assert.equal(isolations().length, 52)
   })
 
+  test('another process of the program\'s user takes nothing from it, neither while it is launched nor later', async (t) => {
+    const { server } = await local(t, { seals: { require: 'enforced' } })
+    const thief = await Commanded.startAs(USER, {}, './thief-main.js')
+    t.after(() => thief.kill())
+    const pids: number[] = []
+    for (let i = 0; i < 5; i++) {
+      const client = await launch(t, server.channel, ...SMALL)
+      assert.deepEqual(await client.ask('connect'), { strength: 'enforced', connection: 0 })
+      pids.push(server.connections.at(-1)!.caller.pid)
+      await client.ask('close', 0)
+    }
+    const { seen, stolen } = await thief.ask('stop') as { seen: number[], stolen: number }
+    assert.ok(pids.some((pid) => seen.includes(pid)), `the thief saw ${seen.join(', ')}, the programs were ${pids.join(', ')}`)
+    assert.equal(stolen, 0)
+  })
+
   test('three users: the server belongs to one that RPCOOL_USERS names', async (t) => {
     const channel = 'confined/three-users'
     const server = await Commanded.startAs(NAMED_USER, { RPCOOL_RUNTIME_OWNER: '0' }, './sealed-main.js', channel)
