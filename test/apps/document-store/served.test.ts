@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { addressOf, connect } from '../../../src/index.js'
+import { addressOf, assign, connect, json, plain, same, struct, text, u32 } from '../../../src/index.js'
 import { locationOf } from '../../../src/objects/index.js'
 import { Document, DocumentService, type DocumentView, HANDING_MAX, Reader, runOf } from '../../../apps/document-store/service.js'
 import type { Json } from '../../../apps/document-store/store/values.js'
@@ -193,6 +193,71 @@ for (const mode of ['trusting', 'isolated'] as const) {
   })
 }
 
+/** The same document as its bytes are, with a body that answers with proxies. */
+const Loose = struct('Document', { place: u32, key: text, body: json.of<Tree>() })
+interface Tree {
+  [name: string]: unknown
+  list: unknown[]
+  inner: Tree
+}
+
+test('isolated: a client writes nothing through any view of a stored document, however it tries', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.child(SERVER, ground.channel, 'isolated', String(16 << 20))
+  const client = ground.owns(await openStore(ground.channel))
+  const body = { n: 1, name: 'a text that takes a record', list: [3, 'one', 2], inner: { list: [1], inner: null } }
+  client.sync.put('a', body)
+  using got = client.sync.get('a')
+  const { document } = got!
+  const quick = document.body as Tree
+  const loose = client.heap.at(Loose, addressOf(document))
+  const tree = loose.body!
+  const writes: Readonly<Record<string, () => unknown>> = {
+    'a key': () => { document.key = 'b' },
+    'a number of the struct': () => { document.place = 7 },
+    'the body': () => { document.body = null },
+    'the body, by value': () => assign(document, { body: { other: 1 } }),
+    'fast: a value': () => { quick['n'] = 2 },
+    'fast: a new key': () => { quick['fresh'] = 'another text, and long enough' },
+    'fast: a key taken out': () => { quick['n'] = undefined },
+    'fast: deeper': () => { quick.inner['n'] = { n: 1 } },
+    'fast: an element': () => (quick.list as unknown as { set(index: number, value: unknown): void }).set(0, 4),
+    'fast: an element behind the end': () => (quick.list as unknown as { set(index: number, value: unknown): void }).set(9, 4),
+    'a value': () => { tree['n'] = 2 },
+    'a text': () => { tree['name'] = 'another text, and long enough' },
+    'a new key': () => { tree['fresh'] = [] },
+    'a key taken out': () => delete tree['n'],
+    'a key defined': () => Object.defineProperty(tree, 'n', { value: 5, writable: true, enumerable: true, configurable: true }),
+    'assigned keys': () => Object.assign(tree, { n: 9 }),
+    'deeper': () => { tree.inner.list[0] = 2 },
+    'an element': () => { tree.list[1] = null },
+    'an element behind the end': () => { tree.list[7] = 1 },
+    'an element taken out': () => delete tree.list[1],
+    'length, shorter': () => { tree.list.length = 1 },
+    'length, longer': () => { tree.list.length = 5 },
+    'push': () => tree.list.push(1),
+    'pop': () => tree.list.pop(),
+    'shift': () => tree.list.shift(),
+    'unshift': () => tree.list.unshift(1),
+    'splice': () => tree.list.splice(1, 1),
+    'sort': () => tree.list.sort(),
+    'reverse': () => tree.list.reverse(),
+    'fill': () => tree.list.fill(0),
+    'free': () => client.heap.free(document),
+  }
+  const place = addressOf(tree)
+  for (const [what, write] of Object.entries(writes)) {
+    const { code, message } = await errorOf(write)
+    assert.match(`${code}: ${message}`, /^FAILED_PRECONDITION.*(cannot be written: this memory is read-only here|only the server frees what is there)$/, what)
+    assert.deepStrictEqual([plain(loose), addressOf(loose.body!)], [{ place: 0, key: 'a', body }, place], what)
+  }
+  const other = ground.owns(await openStore(ground.channel))
+  using seen = other.sync.get('a')
+  assert.deepStrictEqual(plain(seen!.body as object), body)
+  assert.equal(client.sync.update('a', 'n', 2), true)
+  assert.equal((seen!.body as Tree)['n'], 2)
+})
+
 test('trusting: a run of places that are empty, spoiled or not there is refused, and its other documents are put', async (t) => {
   await using ground = await Ground.open(t)
   await ground.child(SERVER, ground.channel, 'trusting', String(64 << 20))
@@ -206,11 +271,20 @@ test('trusting: a run of places that are empty, spoiled or not there is refused,
     reader.handing.set(place, document)
     return document
   }
-  hand(3, 'a')
-  hand(5, 'b')
+  const first = hand(3, 'a')
+  const second = hand(5, 'b')
   assert.match((await errorOf(liar.putRun(runOf(3, 3)))).message, /no document in place 4/)
   assert.equal(client.sync.count({}), 2)
+  for (const [key, document] of [['a', first], ['b', second]] as const) {
+    using got = client.sync.get(key)
+    assert.ok(same(got!.document, document), 'it stays where the client built it')
+  }
   assert.ok([3, 4, 5].every((place) => reader.handing.at(place) === null))
+  const single = liar.heap.new(Document, { place: 0, key: 'single', body: { text: 'a text that takes a record' } })
+  assert.equal(await liar.put(single), false)
+  using found = client.sync.find({ text: 'a text that takes a record' })
+  assert.ok(same(found.at(0)!, single) && found.length === 1)
+  assert.equal(client.sync.delete('single'), true)
   hand(0, 'c')
   const { region, word } = locationOf(hand(1, 'spoiled'))
   hand(2, 'd')
