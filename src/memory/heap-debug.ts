@@ -4,6 +4,10 @@ import { makeAddress } from '../base/numbers.js'
 import { POISON, type Allocator, type Region } from './region.js'
 
 const GRANULE_BYTES = 16
+/** What was put into an object later: its type says no more than the object's. */
+const UNNAMED = 'a value'
+/** The call of what no call is to free. */
+const KEPT = 0
 /** Freed blocks that wait before their memory is used again, so that a late use finds the poison and not another object. */
 const QUARANTINE_MAX = 256
 /** Deep enough to leave the library, whose builders nest. */
@@ -66,6 +70,19 @@ export class HeapDebug {
     }
   }
 
+  /** Runs what takes memory that stays with the heap: nobody has forgotten it, whatever is being made. */
+  keeping<R>(type: string, work: () => R): R {
+    const [before, call] = [this.#type, this.#call]
+    this.#type = type
+    this.#call = KEPT
+    try {
+      return work()
+    } finally {
+      this.#type = before
+      this.#call = call
+    }
+  }
+
   /** Puts itself between a heap set and its users. */
   watch(heaps: Watched): void {
     const live = new Map<number, Made>()
@@ -92,7 +109,7 @@ export class HeapDebug {
       }
       const address = heaps.region.addressOf(word)
       this.#forget(address, byteLength)
-      live.set(address, { type: this.#type ?? 'a value', place: placeOf(), bytes: byteLength, call: this.#type === null ? 0 : this.#call })
+      live.set(address, { type: this.#type ?? UNNAMED, place: placeOf(), bytes: byteLength, call: this.#type === null ? KEPT : this.#call })
       return word
     }
     heaps.free = (region, word) => {
@@ -124,20 +141,25 @@ export class HeapDebug {
     for (let at = 0; at < bytes; at += GRANULE_BYTES) this.#gone.delete(address + at)
   }
 
-  /** Throws FAILED_PRECONDITION, with names, when the word lies in a block that was freed. */
-  check(region: Region, word: number, what = 'use'): void {
+  /**
+   * Throws FAILED_PRECONDITION, with names, when the word lies in a block that was freed. @param what is done; @param type of what
+   * lies there, where it is known: it may be a part of what the block was made for.
+   */
+  check(region: Region, word: number, what: string, type?: string): void {
+    // A copy keeps the addresses of what it is a copy of.
+    if (region.isPrivate) return
     const address = region.addressOf(word)
     const gone = this.#gone.get(address - address % GRANULE_BYTES)
     if (gone === undefined) return
     throw new RpcError('FAILED_PRECONDITION',
-      `${what} of ${gone.type} at 0x${makeAddress(region.high, region.lowOf(word) >>> 0).toString(16)} after it was freed at ${gone.freedAt}; it was made at ${gone.place}`)
+      `${what} of ${partOf(gone, type)} at 0x${makeAddress(region.high, region.lowOf(word) >>> 0).toString(16)} after it was freed at ${gone.freedAt}; it was made at ${gone.place}`)
   }
 
   /** What was made by name in these heaps and is still live, the largest first. */
   leaks(heaps: Allocator): readonly Leak[] {
     const byPlace = new Map<string, { type: string, place: string, calls: Set<number>, bytes: number }>()
     for (const { type, place, bytes, call } of this.#live.get(heaps)?.values() ?? []) {
-      if (call === 0) continue
+      if (call === KEPT) continue
       const key = `${type} ${place}`
       const known = byPlace.get(key) ?? { type, place, calls: new Set(), bytes: 0 }
       known.calls.add(call)
@@ -155,6 +177,10 @@ export class HeapDebug {
     const lines = leaks.map(({ type, place, objects, bytes }) => `  ${objects} × ${type}, ${bytes} bytes, made at ${place}`)
     process.emitWarning(`a heap was closed with objects that nobody freed:\n${lines.join('\n')}`, { type: 'RpcoolHeapWarning' })
   }
+}
+
+function partOf({ type: whole }: Made, type = whole): string {
+  return whole === UNNAMED || type === whole ? type : `${type} in ${whole}`
 }
 
 /** The first frame of the stack outside of the library. */

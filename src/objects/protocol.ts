@@ -3,6 +3,7 @@ import type { Region } from '../memory/region.js'
 import { codecOf, type AnyType, type Codec } from './codec.js'
 import { toJson } from './graph/plain.js'
 import type { MapView, SequenceView, SetView, SharedView } from './views.js'
+import { watched } from './watch.js'
 import { ACCESS, HOLD, TYPE, type Hold, type Located } from './view.js'
 
 const inspectSymbol = Symbol.for('nodejs.util.inspect.custom')
@@ -31,7 +32,7 @@ export function viewClassOf<View extends object>(Base: new (region: Region, word
   Object.defineProperty(viewClass.prototype, ACCESS, { value: codec })
   installProtocol(viewClass.prototype, codec.type)
   Object.defineProperty(viewClass, 'name', { value: codec.type.label })
-  return viewClass as new (region: Region, word: number) => View
+  return watched(viewClass) as new (region: Region, word: number) => View
 }
 
 function define(prototype: object, key: PropertyKey, value: unknown): void {

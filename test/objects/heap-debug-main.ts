@@ -1,7 +1,9 @@
 // Makes, forgets and misuses objects, in a process that runs with RPCOOL_DEBUG=heap; prints what it is told.
 import { ObjectHeap } from '../../src/calls/heaps/object-heap.js'
 import { Heap, HeapSet } from '../../src/memory/index.js'
-import { list, ref, struct, text, u32 } from '../../src/objects/index.js'
+import {
+  array, assign, bytes, fast, json, jsonEqual, jsonPath, list, map, numbers, plain, f64, ref, same, set, shared, sortedMap, struct, text, textField, u32, unsafeBytes,
+} from '../../src/objects/index.js'
 import { HEAPS_BASE } from '../../src/sys/index.js'
 
 const Post = struct('Post', { id: u32, author: text, get reply() { return ref(Post) } })
@@ -36,4 +38,65 @@ for (let i = 0; i < 3; i++) forget(i)
 for (let i = 0; i < 2000; i++) heap.free(heap.new(Post, { id: i, author: 'many authors come and go' }))
 attempt('live', () => heap.stats().liveBlocks)
 attempt('leaks', () => heap.leaks())
+
+// Everything that has views, and everything that may be done with one: made before the end, tried after it.
+const Whole = struct('Whole', {
+  posts: list(Post), names: list(text), grid: array(u32, 3), byName: map(text, Post), seen: set(u32), order: sortedMap(text, u32),
+  tree: json, quick: json.fast, both: shared(map(text, u32)), raw: bytes, values: numbers(f64), title: text,
+})
+const title = textField(Whole, 'title')
+const field = jsonPath('name')
+const whole = heap.new(Whole, {
+  posts: [{ id: 1, author: 'the author of a list' }], names: ['a name', 'a name with memory'], grid: [1, 2, 3], byName: [['first', { id: 2, author: 'b' }], ['second', { id: 3, author: 'c' }]],
+  seen: [1, 2], order: [['a', 1], ['b', 2]], tree: { name: 'a text with memory', list: [1, { n: 1 }] }, quick: { name: 'a text with memory', list: [1, 2] },
+  both: [['a', 1]], raw: Uint8Array.of(1, 2), values: [1, 2], title: 'a title with memory',
+})
+const { posts: ownPosts, names, grid, byName, seen, order, both } = whole
+const tree = whole.tree as unknown as { name: string, list: unknown[] }
+const quick = whole.quick as unknown as { name: string, list: { at(i: number): unknown, set(i: number, v: unknown): void, length: number } & Iterable<unknown> }
+const treeList = tree.list
+const quickList = quick.list
+const inList = ownPosts.at(0)!
+const inMap = byName.get('first')!
+const walks: Readonly<Record<string, Iterator<unknown>>> = {
+  'list steps': ownPosts[Symbol.iterator](), 'names steps': names.entries(), 'map steps': byName.entries(), 'set steps': seen.values(), 'order steps': order.keys(),
+  'tree steps': treeList[Symbol.iterator](), 'quick steps': quickList[Symbol.iterator](),
+}
+for (const walk of Object.values(walks)) walk.next()
+heap.free(whole)
+const uses: Readonly<Record<string, () => unknown>> = {
+  'list length': () => ownPosts.length, 'list at': () => ownPosts.at(0), 'list index': () => ownPosts[0], 'list set': () => names.set(0, 'x'), 'list push': () => names.push('x'),
+  'list pop': () => names.pop(), 'list splice': () => names.splice(0, 1), 'list sort': () => names.sort(), 'list clear': () => names.clear(), 'list map': () => names.map((name) => name),
+  'list plain': () => plain(names), 'list JSON': () => JSON.stringify(names), 'list copy': () => heap.copyFrom(ownPosts), 'list same': () => same(ownPosts, ownPosts.at(0)),
+  'array at': () => grid.at(1), 'array set': () => grid.set(0, 1), 'array spread': () => [...grid],
+  'map get': () => byName.get('first'), 'map has': () => byName.has('first'), 'map size': () => byName.size, 'map set': () => byName.set('x', { id: 1, author: 'x' }), 'map delete': () => byName.delete('first'),
+  'map clear': () => byName.clear(), 'map spread': () => [...byName], 'map plain': () => plain(byName),
+  'set has': () => seen.has(1), 'set add': () => seen.add(4), 'set spread': () => [...seen], 'set size': () => seen.size,
+  'order get': () => order.get('a'), 'order set': () => order.set('c', 1), 'order first': () => order.first(), 'order range': () => [...order.keys({ from: 'a' })], 'order count': () => order.count(),
+  'shared read': () => both.read((one) => one.get('a')), 'shared write': () => both.write((one) => one.set('a', 2)),
+  'tree get': () => tree.name, 'tree set': () => { tree.name = 'x' }, 'tree keys': () => Object.keys(tree), 'tree delete': () => delete (tree as Partial<typeof tree>).name, 'tree spread': () => ({ ...tree }),
+  'tree in': () => 'name' in tree, 'tree JSON': () => JSON.stringify(tree), 'tree plain': () => plain(tree), 'tree equal': () => jsonEqual(tree, {}), 'tree path': () => field(tree), 'tree fast': () => fast(tree),
+  'tree list': () => treeList.length, 'tree list at': () => treeList[0], 'tree push': () => treeList.push(1), 'tree sort': () => treeList.sort((a, b) => Number(a) - Number(b)), 'tree list spread': () => [...treeList],
+  'quick get': () => quick.name, 'quick unknown key': () => (quick as unknown as Record<string, unknown>)['none'], 'quick set': () => { quick.name = 'x' }, 'quick list at': () => quickList.at(0), 'quick list length': () => quickList.length, 'quick list set': () => quickList.set(0, 1),
+  'quick path': () => field(quick), 'quick equals': () => field.equals('x')(quick),
+  'in list': () => inList.author, 'in map': () => { inMap.id = 4 },
+  'struct assign': () => assign(whole, { title: 'x' }), 'struct text': () => title.is('x')(whole), 'struct bytes': () => unsafeBytes(whole, 'raw'), 'struct plain': () => plain(whole), 'struct copy': () => heap.copyFrom(whole),
+  ...Object.fromEntries(Object.entries(walks).map(([what, walk]) => [what, (): unknown => walk.next()])),
+}
+// Without the debug mode each is a value or an error, of whatever lies there.
+if (process.env['RPCOOL_DEBUG'] === 'heap') for (const [what, use] of Object.entries(uses)) attempt(`use of ${what}`, use)
+
+// What was put into a document later, and what a list moved away from.
+const document = heap.json<{ part: unknown }>({ part: null })
+document.part = { deep: [1, 'a text with memory'] }
+const part = document.part as { deep: unknown[] }
+document.part = 1
+attempt('use of replaced part', () => part.deep)
+const growing = heap.new(list(Post), [{ id: 1, author: 'x' }])
+const moved = growing.at(0)!
+for (let i = 0; i < 40; i++) growing.push({ id: i, author: 'more' })
+attempt('use of moved element', () => moved.id)
+heap.free(growing)
+heap.free(document)
+attempt('leaks after', () => heap.leaks().map(({ type, objects }) => [type, objects]))
 heap.close()

@@ -12,8 +12,10 @@ function run(debug: string): { readonly said: ReadonlyMap<string, unknown>, read
   return { said: new Map(lines.map(([what, value]) => [what, value === 'undefined' ? undefined : JSON.parse(value)])), warned: stderr }
 }
 
+const debugged = run('heap')
+
 test('with RPCOOL_DEBUG=heap what is used after its end is named, and what is forgotten is told by type and place', () => {
-  const { said, warned } = run('heap')
+  const { said, warned } = debugged
   assert.deepEqual(said.get('leaks before'), [['Post', 1], ['list(Post)', 1], ['Post', 1]])
   const place = /heap-debug-main\.ts:\d+:\d+/
   for (const what of ['read', 'write', 'follow', 'free again']) {
@@ -25,6 +27,21 @@ test('with RPCOOL_DEBUG=heap what is used after its end is named, and what is fo
   assert.deepEqual(leaks.map(({ type, objects }) => [type, objects]), [['Post', 3]])
   assert.match(leaks[0]!.place, place)
   assert.match(warned, /RpcoolHeapWarning: a heap was closed with objects that nobody freed:\n {2}3 × Post, \d+ bytes, made at .*heap-debug-main\.ts:\d+:\d+/)
+})
+
+test('every use of every kind of view after its end is named', () => {
+  const { said } = debugged
+  const uses = [...said].filter(([what]) => what.startsWith('use of '))
+  assert.ok(uses.length > 70, `${uses.length} uses`)
+  assert.deepEqual(said.get('leaks after'), [['Post', 3]], 'shapes stay with the heap and are no leak')
+  const named = /^FAILED_PRECONDITION: use of (.+) at 0x[0-9a-f]+ after it was freed at .*heap-debug-main\.ts:\d+:\d+; it was made at .*heap-debug-main\.ts:\d+:\d+$/
+  const types = new Map(uses.map(([what, message]) => [what.slice(7), named.exec(String(message))?.[1] ?? String(message)]))
+  const expected: ReadonlyArray<readonly [RegExp, RegExp]> = [
+    [/^list (?!same)/, /^list\((Post|text)\) in Whole$/], [/^list same/, /in Whole$/], [/^array/, /^array\(u32, 3\) in Whole$/], [/^map/, /^map\(text, Post\) in Whole$/],
+    [/^set/, /^set\(u32\) in Whole$/], [/^order/, /^sortedMap\(text, u32\) in Whole$/], [/^shared/, /^shared\(.*\) in Whole$/], [/^tree/, /^json in Whole$/], [/^quick/, /^json\.fast in Whole$|^json in Whole$/],
+    [/^in (list|map)/, /^Post in Whole$/], [/^struct/, /^Whole$/], [/^replaced part/, /^json$/], [/^moved element/, /^Post/], [/^names steps/, /^list\(text\) in Whole$/],
+  ]
+  for (const [what, type] of types) assert.match(type, expected.find(([kind]) => kind.test(what))?.[1] ?? /never/, what)
 })
 
 test('without it nothing is noted, and leaks say how to turn it on', () => {

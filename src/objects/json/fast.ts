@@ -9,6 +9,7 @@ import { cellOfKey, type Form, readCell, valueOf } from './read.js'
 import { openArray, openObject } from './record.js'
 import { slotTable } from './shapes.js'
 import { json } from './type.js'
+import { watched } from '../watch.js'
 import { setElement, setKey } from './update.js'
 import { IS_ARRAY, plainOf } from './whole.js'
 
@@ -111,15 +112,18 @@ function inspectFast(this: FastObject, depth: number, options: object, inspect: 
   return inspectNode(this, depth, options, inspect)
 }
 
+const ObjectView = watched(FastObject)
+const ArrayView = watched(FastArray)
+
 /** Objects and arrays for hot loops. */
 export const fastForm: Form = {
-  object: (region, word) => new FastObject(region, word),
-  array: (region, word) => new FastArray(region, word),
+  object: (region, word) => new ObjectView(region, word),
+  array: (region, word) => new ArrayView(region, word),
 }
 
 /** Statements that return the object that the cell (`v`, `h`) of region `r` points to, when it lies there: the common case without a call. */
 export function emitNearObject(emitter: Emitter): string {
-  emitter.named('FastObject', FastObject)
+  emitter.named('FastObject', ObjectView)
   return `if (h === (${OBJECT << 16} | r.high) && (e = ((v & -8) - r.low) >>> 2) <= r.words - ${RECORD_WORDS}) {
 if (--r.budget < 0) r.spent()
 return new FastObject(r, e + r.shift)

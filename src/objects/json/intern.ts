@@ -6,6 +6,7 @@ import { MAX_SHAPE_KEYS, MAX_SHAPE_WORDS, MAX_SHAPES_MADE, MAX_TREE_NODES } from
 import { needleOf, type Needle } from './needle.js'
 import type { Input } from './parse-input.js'
 import type { Shape } from './shapes.js'
+import { heapDebug } from '../../memory/heap-debug.js'
 import { ShapeList } from './shape-list.js'
 
 /** Sequences of keys that were met once: 2^12. */
@@ -166,7 +167,8 @@ export class Intern {
     if (this.#shapes >= MAX_SHAPES_MADE) return false
     let start: number
     try {
-      start = this.allocator.allocate(node.words * 4)
+      const take = (): number => this.allocator.allocate(node.words * 4)
+      start = heapDebug === null ? take() : heapDebug.keeping('a shape of json', take)
     } catch (error) {
       if (RpcError.is(error)) return false
       throw error

@@ -7,6 +7,7 @@ import { inspectNode } from './inspect.js'
 import { cellOfKey, type Form, keysOf, readCell } from './read.js'
 import { openArray, openObject } from './record.js'
 import { json } from './type.js'
+import { watched } from '../watch.js'
 import { deleteKey, setElement, setKey, spliceElements } from './update.js'
 import { IS_ARRAY, plainOf } from './whole.js'
 
@@ -186,8 +187,11 @@ function inspectProxy(this: Located, depth: number, options: object, inspect: (v
 const objectTarget: object = Object.defineProperty({}, inspectSymbol, { value: inspectProxy, configurable: true })
 const arrayTarget: unknown[] = Object.defineProperty([], inspectSymbol, { value: inspectProxy, configurable: true })
 
+const ObjectHandler = watched(ObjectNode)
+const ArrayHandler = watched(ArrayNode)
+
 /** Objects and arrays as proxies. */
 export const proxies: Form = {
-  object: (region, word) => new Proxy(objectTarget, new ObjectNode(region, word)),
-  array: (region, word) => new Proxy(arrayTarget, new ArrayNode(region, word)),
+  object: (region, word) => new Proxy(objectTarget, new ObjectHandler(region, word)),
+  array: (region, word) => new Proxy(arrayTarget, new ArrayHandler(region, word)),
 }

@@ -77,15 +77,15 @@ export abstract class KeyedValues<Access extends KeyedAccess> extends KeyedView<
 /** The view class of all maps. */
 export class SharedMap extends KeyedValues<MapAccess> implements MapView<unknown, unknown> {
   keys(): IterableIterator<unknown> {
-    return new Steps(this[ACCESS], this[REGION], this[WORD], 'keys')
+    return new Steps(this, 'keys')
   }
 
   values(): IterableIterator<unknown> {
-    return new Steps(this[ACCESS], this[REGION], this[WORD], 'values')
+    return new Steps(this, 'values')
   }
 
   entries(): IterableIterator<[unknown, unknown]> {
-    return new Steps<[unknown, unknown]>(this[ACCESS], this[REGION], this[WORD], 'entries')
+    return new Steps<[unknown, unknown]>(this, 'entries')
   }
 }
 
@@ -97,7 +97,7 @@ export class SharedSet extends KeyedView<MapAccess> implements SetView<unknown> 
   }
 
   keys(): IterableIterator<unknown> {
-    return new Steps(this[ACCESS], this[REGION], this[WORD], 'keys')
+    return new Steps(this, 'keys')
   }
 
   values(): IterableIterator<unknown> {
@@ -119,17 +119,13 @@ export class SharedSet extends KeyedView<MapAccess> implements SetView<unknown> 
 
 /** Walks by sequence number, so entries that move under way are no concern; see entries.ts. */
 class Steps<T> implements IterableIterator<T> {
-  readonly #access: MapAccess
-  readonly #region: Region
-  readonly #word: number
+  readonly #view: KeyedView<MapAccess>
   readonly #part: Part
   readonly #cursor: Cursor = { sequence: 0, id: 0, offset: 0, epoch: 0 }
   #ended = false
 
-  constructor(access: MapAccess, region: Region, word: number, part: Part) {
-    this.#access = access
-    this.#region = region
-    this.#word = word
+  constructor(view: KeyedView<MapAccess>, part: Part) {
+    this.#view = view
     this.#part = part
   }
 
@@ -138,7 +134,8 @@ class Steps<T> implements IterableIterator<T> {
   }
 
   next(): IteratorResult<T, undefined> {
-    const step = this.#ended ? undefined : this.#access.step(this.#region, this.#word, this.#cursor, this.#part)
+    const view = this.#view
+    const step = this.#ended ? undefined : view[ACCESS].step(view[REGION], view[WORD], this.#cursor, this.#part)
     if (step === undefined) {
       this.#ended = true
       return { done: true, value: undefined }

@@ -9,7 +9,8 @@ import type { Gather } from '../graph/gather.js'
 import { mismatch } from '../problems.js'
 import { installProtocol } from '../protocol.js'
 import { Sequence, unusualIndex } from './sequence.js'
-import { asView, REGION, WORD } from '../view.js'
+import { asView } from '../view.js'
+import { emitKeep } from '../watch.js'
 
 export type SequenceClass = new (region: Region, word: number) => Sequence
 
@@ -142,8 +143,7 @@ function elsewhere(region: Region, lo: number, hi: number, words: number): Regio
  */
 export function emitSequence(type: AnyType, elements: Elements, length: string, find: string): SequenceClass {
   const emitter = new Emitter()
-  emitter.named('REGION', REGION)
-  emitter.named('WORD', WORD)
+  const keep = emitKeep(emitter)
   emitter.named('Sequence', Sequence)
   emitter.named('unusualIndex', unusualIndex)
   emitter.named('elsewhere', elsewhere)
@@ -160,7 +160,7 @@ next() { const i = this.index, list = this.list
 if (i < list.length) { this.index = i + 1; return { done: false, value: list.at(i) } }
 this.index = Infinity; return { done: true, value: undefined } }
 }
-const Self = class { constructor(r, w) { this[REGION] = r; this[WORD] = w }
+const Self = class { constructor(r, w) { ${keep} }
 get length() { const r = this[REGION], w = this[WORD]
 return ${length} }
 at(i) { let r = this[REGION], w = this[WORD], n = ${length}

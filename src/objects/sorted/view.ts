@@ -1,6 +1,7 @@
 import type { Region } from '../../memory/region.js'
 import { KeyedValues, type KeyedAccess, type Part } from '../map/view.js'
 import type { Walk } from './walk.js'
+import { askFor } from '../watch.js'
 import { ACCESS, REGION, WORD } from '../view.js'
 import type { Range, SortedMapView } from '../views.js'
 
@@ -48,18 +49,18 @@ export class SharedSortedMap extends KeyedValues<SortedAccess> implements Sorted
   }
 
   #steps(part: Part, range: Range<unknown>): IterableIterator<unknown> {
-    return new Steps(this[ACCESS], this[ACCESS].walk(this[REGION], this[WORD], range), part)
+    return new Steps(this, range, part)
   }
 }
 
 class Steps implements IterableIterator<unknown> {
-  readonly #access: SortedAccess
+  readonly #view: SharedSortedMap
   #walk: Walk | null
   readonly #part: Part
 
-  constructor(access: SortedAccess, walk: Walk, part: Part) {
-    this.#access = access
-    this.#walk = walk
+  constructor(view: SharedSortedMap, range: Range<unknown>, part: Part) {
+    this.#view = view
+    this.#walk = view[ACCESS].walk(view[REGION], view[WORD], range)
     this.#part = part
   }
 
@@ -70,8 +71,9 @@ class Steps implements IterableIterator<unknown> {
   next(): IteratorResult<unknown, undefined> {
     const walk = this.#walk
     if (walk === null) return { done: true, value: undefined }
+    askFor(this.#view)
     if (!walk.step()) return this.return()
-    const access = this.#access
+    const access = this.#view[ACCESS]
     if (this.#part === 'values') return { done: false, value: access.readValue(walk) }
     const key = access.readKey(walk)
     return { done: false, value: this.#part === 'keys' ? key : [key, access.readValue(walk)] }
@@ -79,7 +81,7 @@ class Steps implements IterableIterator<unknown> {
 
   /** Called by `for … of` when it is left early. */
   return(): IteratorResult<unknown, undefined> {
-    if (this.#walk !== null) this.#access.endWalk(this.#walk)
+    if (this.#walk !== null) this.#view[ACCESS].endWalk(this.#walk)
     this.#walk = null
     return { done: true, value: undefined }
   }

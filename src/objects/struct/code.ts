@@ -2,7 +2,6 @@
 //
 //   class { constructor(r, w) { this[REGION] = r; this[WORD] = w }
 //           get value() { const r = this[REGION], w = this[WORD]; return r.i32[w + 1] >>> 0 } … }
-import { heapDebug } from '../../memory/heap-debug.js'
 import type { Region } from '../../memory/region.js'
 import type { Build, Source } from '../graph/build.js'
 import type { Copier } from '../graph/copier.js'
@@ -12,7 +11,8 @@ import { refuseAbsent } from '../problems.js'
 import { ScalarCodec } from '../scalar/scalars.js'
 import { zeroRegion } from '../graph/staging.js'
 import type { Field, StructLayout } from './layout.js'
-import { REGION, SIZE, WORD } from '../view.js'
+import { SIZE } from '../view.js'
+import { emitKeep } from '../watch.js'
 
 export type ViewClass = new (region: Region, word: number) => object
 export type OldViewClass = new (region: Region, word: number, words: number) => object
@@ -38,19 +38,17 @@ function key(field: Field): string {
 
 export function emitStruct(layout: StructLayout): StructCode {
   const emitter = new Emitter()
-  emitter.named('REGION', REGION)
-  emitter.named('WORD', WORD)
-  const check = heapDebug === null ? '' : `${emitter.constant(heapDebug, 'debug')}.check(r, w)\n`
+  const keep = emitKeep(emitter)
   const accessors = layout.fields.map((field) => {
     const p = place(field)
     const where = JSON.stringify(field.where)
-    return `get ${key(field)}() { const r = this[REGION], w = this[WORD]\n${check}${field.codec.emitReturn(emitter, p)} }
-set ${key(field)}(v) { const r = this[REGION], w = this[WORD]\n${check}${field.codec.emitAssign(emitter, p, 'v', where)} }`
+    return `get ${key(field)}() { const r = this[REGION], w = this[WORD]\n${field.codec.emitReturn(emitter, p)} }
+set ${key(field)}(v) { const r = this[REGION], w = this[WORD]\n${field.codec.emitAssign(emitter, p, 'v', where)} }`
   })
   const fill = emitFill(emitter, layout)
   const create = layout.fields.every(({ codec }) => codec instanceof ScalarCodec) ? emitCreate(emitter, layout) : 'null'
   const source = `(() => {
-const Self = class { constructor(r, w) { this[REGION] = r; this[WORD] = w }
+const Self = class { constructor(r, w) { ${keep} }
 ${accessors.join('\n')} }
 return { View: Self, fill: ${fill}, create: ${create} }
 })()`

@@ -273,7 +273,7 @@ export class StructCodec extends Codec implements Copyable {
   /** Words of the object that are ours to read: its header is read once, and checked against type and region. */
   sizeAt(region: Region, word: number): number {
     const header = region.i32[word]! >>> 0
-    if (header >>> 0 === POISON >>> 0) heapDebug?.check(region, word)
+    if (header >>> 0 === POISON >>> 0) heapDebug?.check(region, word, 'use', this.name)
     if (header >>> 16 !== this.#hash) damaged(`expected an object of struct ${this.name}, found ${nameOfHash(header >>> 16)}`)
     const size = Math.min(header & 0xffff, this.layout.words)
     if (size < 2 || size > region.words - (word - region.shift)) damaged(`an object of struct ${this.name} does not fit its region`)
