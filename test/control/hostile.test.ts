@@ -10,6 +10,9 @@ import { PROTOCOL_VERSION } from '../../src/control/protocol/limits.js'
 import { assertRejects, closeGrants, isAlive, openFiles, Workspace } from './support.js'
 
 process.env['RPCOOL_DAEMON_IDLE_MS'] = '150'
+const CLAIM = {
+  type: 'claimHeap', id: 1, heap: 5, kind: 'shared', address: 0x4001_0000_0000, byteLength: 8192, member: 1, highestMember: 1, role: 'own', proof: '0'.repeat(32),
+}
 const HELLO = { type: 'hello', version: PROTOCOL_VERSION }
 
 /** A socket to the daemon, used by hand. */
@@ -85,7 +88,7 @@ test('garbage is answered with why, and its sender dropped', async (t) => {
       'not json', '[]', 'null', new Uint8Array([0xff]), '['.repeat(100_000), { type: 'nothing' }, { type: '__proto__' }, { ...register, more: 1 },
       { ...register, id: -1 }, { ...register, channel: 5 }, { ...register, info: 'x'.repeat(9000) }, { type: 'ping' }, HELLO,
       { type: 'open', id: 1, channel: 'a', heapBytes: 1, controlBytes: 1, info: '', timeoutMs: 0 },
-      { type: 'claimHeap', id: 1, heap: 1, kind: 'private', address: 0x1000, byteLength: 4096, member: 1, highestMember: 1 },
+      { ...CLAIM, address: 0x1000 },
     ]
     for (const packet of packets) {
       const attacker = new Attacker(space)
@@ -141,7 +144,7 @@ test('a claim with a file that is not what it says is refused', async (t) => {
     for (const file of unfit) {
       const attacker = new Attacker(space)
       attacker.send(HELLO)
-      attacker.send({ type: 'claimHeap', id: 1, heap: 5, kind: 'shared', address: 0x4001_0000_0000, byteLength: 8192, member: 1, highestMember: 1 })
+      attacker.send(CLAIM)
       attacker.send({ type: 'claimChannel', id: 2, channel: 'a', info: '', heaps: [{ heap: 5, member: 1, byteLength: 8192 }] }, [file])
       assert.match(await attacker.dropped(), /does not fit/)
       attacker.close()

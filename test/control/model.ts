@@ -1,5 +1,6 @@
 // A world around the orchestrator without sockets or files: participants that do what messages tell them.
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import type { Notice, Request } from '../../src/control/protocol/messages.js'
 import { Orchestrator, type Event } from '../../src/control/orchestrator/orchestrator.js'
 import type { CounterRecord, Effect, HeapRecord, ParticipantRecord, ConnectionRecord, SlotRecord } from '../../src/control/orchestrator/state.js'
@@ -7,12 +8,20 @@ import { MemoryStore } from '../../src/control/orchestrator/store.js'
 import type { Attachment, ConnectionEnd, HeapId, MemoryDescription, ParticipantId, Standing } from '../../src/control/protocol/types.js'
 
 export const FOUR_GIB = 2 ** 32
+/** As every daemon of one directory does it. */
+export const sign = (text: string): string => createHash('md5').update(`the key ${text}`).digest('hex')
 const TABLES = ['participants', 'channels', 'connections', 'heaps', 'slots', 'timers', 'prepared']
 
 interface ModelEnd extends ConnectionEnd {
   readonly channel: string
   readonly token: string
   readonly control: Attachment
+}
+
+interface Who {
+  readonly pid: number
+  readonly uid: number
+  readonly standing: Standing
 }
 
 /** What one participant knows from the messages it got. */
@@ -26,7 +35,7 @@ export class ModelParticipant {
   readonly channels = new Map<string, MemoryDescription[]>()
   nextRequest = 1
 
-  constructor(public id: ParticipantId) {}
+  constructor(public id: ParticipantId, readonly who: Who) {}
 
   take(notice: Notice): void {
     this.inbox.push(notice)
@@ -57,7 +66,6 @@ export class World {
   readonly handedOut = new Map<HeapId, { address: number, byteLength: number }>()
   now = 0
   #nextParticipant = 1
-  #tokens = 0
   /** Creations that will fail. */
   failCreations = 0
   /** Creations that succeed before those that fail. */
@@ -68,13 +76,14 @@ export class World {
   }
 
   #start(firstId: number, firstSlot: number): Orchestrator {
-    return new Orchestrator({ store: this.store, firstId, firstSlot, makeToken: () => String(++this.#tokens).padStart(32, '0') })
+    return new Orchestrator({ store: this.store, firstId, firstSlot, sign })
   }
 
-  join(who: { readonly pid?: number, readonly uid?: number, readonly standing?: Standing } = {}): ModelParticipant {
-    const participant = new ModelParticipant(this.#nextParticipant++ as ParticipantId)
+  join(who: Partial<Who> = {}): ModelParticipant {
+    const id = this.#nextParticipant++ as ParticipantId
+    const participant = new ModelParticipant(id, { pid: 100 + id, uid: 1, standing: 'owner', ...who })
     this.participants.push(participant)
-    this.handle({ type: 'joined', participant: participant.id, pid: 100 + participant.id, uid: 1, gid: 1, standing: 'owner', ...who })
+    this.handle({ type: 'joined', participant: id, gid: 1, ...participant.who })
     return participant
   }
 
@@ -137,8 +146,18 @@ export class World {
     for (const participant of this.participants) {
       participant.id = this.#nextParticipant++ as ParticipantId
       participant.outstanding.clear()
-      this.handle({ type: 'joined', participant: participant.id, pid: 1, uid: 1, gid: 1, standing: 'owner' })
+      this.handle({ type: 'joined', participant: participant.id, gid: 1, ...participant.who })
     }
+  }
+
+  /** Claims one attachment, as whichever part it was given; what the last of the answers is. */
+  claim(participant: ModelParticipant, { heap, kind, address, byteLength, member, proof }: MemoryDescription): Notice | undefined {
+    let answer: Notice | undefined
+    for (const role of ['own', 'client', 'server'] as const) {
+      answer = this.ask(participant, { type: 'claimHeap', heap, kind, address, byteLength, member, highestMember: member, role, proof })
+      if (answer?.type !== 'error' || answer.code !== 'PERMISSION_DENIED') break
+    }
+    return answer
   }
 
   checkInvariants(): void {

@@ -134,7 +134,7 @@ test('a file that cannot be made is told to the launcher, and leaves nothing', (
 
 test('after a restart of the daemon the launcher claims them, once, and connections get them again', () => {
   const { world, launcher, heaps } = launched(1)
-  const claim = { type: 'claimPrepared', ...at(heaps[0]!), address: heaps[0]!.address, byteLength: BYTES, pid: PID, uid: USER } as const
+  const claim = claimOf(heaps[0]!)
   world.restart(1_000_000, 5)
   assert.equal(world.orchestrator.isLaunched(PID, USER), false)
   answer(world.ask(launcher, claim), 'done')
@@ -143,11 +143,29 @@ test('after a restart of the daemon the launcher claims them, once, and connecti
   const server = serving(world, 'a')
   const { program, id } = client(world, server, 'a')
   refused(world.ask(program, claim), 'PERMISSION_DENIED', /only a process of the daemon's own user/)
-  // A claim of the heap as its client's, by whoever says so, gives no right to end it.
-  const impostor = world.join()
-  answer(world.ask(impostor, { type: 'claimHeap', heap: heaps[0]!.heap, kind: 'prepared', address: heaps[0]!.address, byteLength: BYTES, member: 9, highestMember: 9 }), 'done')
-  world.post(impostor, { type: 'release', heap: heaps[0]!.heap, member: 9 })
   assert.equal(answer(world.ask(program, { type: 'growPrepared', connection: id }), 'grown').memory.address, heaps[0]!.address)
+  world.checkInvariants()
+})
+
+test('after a restart of the daemon a heap that a user\'s servers have read goes to no server of another user', () => {
+  const { world, launcher, heaps } = launched(2)
+  const ours = serving(world, 'ours', 1)
+  const { program, id } = client(world, ours, 'ours')
+  const grown = answer(world.ask(program, { type: 'growPrepared', connection: id }), 'grown').memory
+  // Its launcher hears before the server gets the file, and once.
+  const told = launcher.inbox.filter((notice) => notice.type === 'preparedRead')
+  const own = heaps.find(({ heap }) => heap === grown.heap)!
+  assert.deepEqual(told, [{ type: 'preparedRead', ...at(own), reader: 1 }])
+  for (const one of [ours, program]) world.leave(one)
+  world.restart(1_000_000, 5)
+  answer(world.ask(launcher, claimOf(own, told.map(({ reader }) => reader))), 'done')
+  const theirs = serving(world, 'theirs', 2)
+  const again = client(world, theirs, 'theirs')
+  refused(world.ask(again.program, { type: 'growPrepared', connection: again.id }), 'RESOURCE_EXHAUSTED', /served servers of another user/)
+  serving(world, 'ours', 1)
+  const third = connectTo(world, again.program, world.participants.at(-1)!, 'ours')
+  assert.equal(answer(world.ask(again.program, { type: 'growPrepared', connection: third }), 'grown').memory.address, own.address)
+  assert.equal(launcher.inbox.filter((notice) => notice.type === 'preparedRead').length, 1)
   world.checkInvariants()
 })
 
@@ -157,10 +175,14 @@ test('a launched program of another user connects, serves nothing, claims nothin
   serving(world, 'shared', 1, 8192)
   const { program } = client(world, server, 'a')
   refused(world.ask(program, { type: 'register', channel: 'b', info: 'null', sharedBytes: 0, publishedBytes: 0 }), 'PERMISSION_DENIED', /serves none/)
-  refused(world.ask(program, { type: 'claimHeap', heap: heaps[0]!.heap, kind: 'prepared', address: heaps[0]!.address, byteLength: BYTES, member: 7, highestMember: 7 }), 'PERMISSION_DENIED', /claims nothing/)
+  refused(world.claim(program, heaps[0]!), 'PERMISSION_DENIED', /claims nothing/)
   refused(world.ask(program, { type: 'open', channel: 'shared', heapBytes: 8192, controlBytes: 4096, info: 'null', timeoutMs: 1000 }), 'PERMISSION_DENIED', /share one heap/)
   world.checkInvariants()
 })
+
+function claimOf({ heap, member, address, byteLength, proof }: MemoryDescription, readers: readonly number[] = []) {
+  return { type: 'claimPrepared', heap, member, address, byteLength, proof, pid: PID, uid: USER, readers } as const
+}
 
 function at({ heap, member }: Attachment): Attachment {
   return { heap, member }

@@ -165,11 +165,11 @@ export class DaemonClient {
 
   /** The heap is mapped in that process, and no program could write to its file any more. The grant stays the caller's. */
   async assignHeap(grant: MemoryGrant, process: { readonly pid: number, readonly uid: number }): Promise<void> {
-    const { heap, member, kind, address, byteLength, peerMember } = grant
-    const memory = { heap, member, kind, address, byteLength, peerMember }
+    const { heap, member, kind, address, byteLength, peerMember, proof } = grant
+    const memory = { heap, member, kind, address, byteLength, peerMember, proof }
     const fd = addon.duplicateFd(grant.fd)
     try {
-      await this.#request({ type: 'assign', heap, member, ...process }, undefined, () => this.#held.addPrepared({ memory, fd, ...process }))
+      await this.#request({ type: 'assign', heap, member, ...process }, undefined, () => this.#held.addPrepared({ memory, fd, ...process, reader: undefined }))
     } catch (error) {
       addon.closeFd(fd)
       throw error
@@ -324,6 +324,8 @@ export class DaemonClient {
         const { heap, member, living } = news
         return this.#held.tellMembers(news, 0, (events) => events.livingMembers?.({ heap, member }, living))
       }
+      case 'preparedRead':
+        return this.#held.noteReader(news, news.reader)
       default:
         return unreachable(news)
     }

@@ -50,6 +50,8 @@ export interface HeldPrepared {
   readonly fd: number
   readonly pid: number
   readonly uid: number
+  /** The user whose servers have had the heap's file, and no others may: what the daemon says, for the one after it. */
+  reader: number | undefined
 }
 
 interface HeldHeap {
@@ -112,6 +114,11 @@ export class Held {
     this.#prepared.set(heapKey(prepared.memory), prepared)
   }
 
+  noteReader(attachment: Attachment, reader: number): void {
+    const prepared = this.#prepared.get(heapKey(attachment))
+    if (prepared !== undefined) prepared.reader = reader
+  }
+
   /** Of the files that are kept for another daemon: this isolate leaves. */
   closeFiles(): void {
     for (const name of this.channels.keys()) this.removeChannel(name)
@@ -165,14 +172,15 @@ export class Held {
     const [heaps, channels, connections, heapsOf] = [[...this.#heaps], [...this.channels.values()], [...this.#connections.values()], this.#heapsByOwner()]
     await inGroups(heaps, async ([key, held]) => {
       if (this.#heaps.get(key) !== held) return
-      const { heap, member, kind, address, byteLength } = held.memory
-      await ask({ type: 'claimHeap', heap, kind, address, byteLength, member, highestMember: held.highestMember })
+      const { heap, member, kind, address, byteLength, proof } = held.memory
+      const role = 'id' in held.owner ? held.owner.end : 'own'
+      await ask({ type: 'claimHeap', heap, kind, address, byteLength, member, highestMember: held.highestMember, role, proof })
         .catch((error: unknown) => this.#refused(session, error, () => this.#loseOwner(held.owner, error)))
     })
     await inGroups([...this.#prepared], async ([key, prepared]) => {
       if (this.#prepared.get(key) !== prepared) return
-      const { memory: { heap, member, address, byteLength }, fd, pid, uid } = prepared
-      await ask({ type: 'claimPrepared', heap, member, address, byteLength, pid, uid }, [fd])
+      const { memory: { heap, member, address, byteLength, proof }, fd, pid, uid, reader } = prepared
+      await ask({ type: 'claimPrepared', heap, member, address, byteLength, proof, pid, uid, readers: reader === undefined ? [] : [reader] }, [fd])
         .catch((error: unknown) => this.#refused(session, error, () => this.#removePrepared(key)))
     })
     await inGroups(channels, async (channel) => {

@@ -190,7 +190,7 @@ export class Session {
         for (const { heap, member } of unwanted) this.post({ type: 'release', heap, member })
         return
       }
-      case 'incoming': case 'heapAdded': case 'peerDied': case 'closed': case 'memberGone': case 'livingMembers':
+      case 'incoming': case 'heapAdded': case 'peerDied': case 'closed': case 'memberGone': case 'livingMembers': case 'preparedRead':
         return this.#handlers.news(notice, fds)
       default:
         return unreachable(notice)

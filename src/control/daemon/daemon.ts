@@ -6,6 +6,7 @@ import { acceptUnix, addon, checkMemoryFile, errnoCode, watch, type Watch } from
 import { SLOT_COUNT } from '../orchestrator/addresses.js'
 import type { Failure } from '../protocol/errors.js'
 import { Files } from './files.js'
+import { openDaemonKey, signWith } from './key.js'
 import { LISTEN_BACKLOG, PARTICIPANTS_MAX, PROTOCOL_VERSION } from '../protocol/limits.js'
 import type { Request } from '../protocol/messages.js'
 import { Orchestrator, type Event } from '../orchestrator/orchestrator.js'
@@ -76,7 +77,7 @@ export class Daemon {
     this.#lock = lock
     this.#orchestrator = new Orchestrator({
       store: new MemoryStore(),
-      makeToken: () => randomBytes(16).toString('hex'),
+      sign: signWith(this.#key()),
       firstId: randomInt(1, 2 ** 32) * 2 ** 20,
       firstSlot: this.#firstSlot(),
     })
@@ -109,6 +110,15 @@ export class Daemon {
     this.#files.closeAll()
     addon.closeFd(this.#lock)
     this.#options.onEnd()
+  }
+
+  #key(): Buffer {
+    try {
+      return openDaemonKey(this.#options.directory)
+    } catch (error) {
+      this.#log(`cannot keep a key: what participants hold is lost with this daemon: ${String(error)}`)
+      return randomBytes(32)
+    }
   }
 
   /** Behind the addresses of the daemon before, whose heaps may still be mapped somewhere. */

@@ -5,6 +5,7 @@ import { addEnd } from './connections.js'
 import { checkRoom, countHeap, isHolder, isOfChannel } from './heaps.js'
 import { CLAIM_GRACE_MS, MEMBER_MAX } from '../protocol/limits.js'
 import type { Requests } from '../protocol/messages.js'
+import { proofOfAttachment, requireProof, tokenOf, userOf } from './proofs.js'
 import type { ConnectionRecord, Decision, EndRecord, HeapRecord } from './state.js'
 import type { Attachment, ConnectionEnd, ConnectionId, HeapId, ParticipantId } from '../protocol/types.js'
 
@@ -13,16 +14,19 @@ import type { Attachment, ConnectionEnd, ConnectionId, HeapId, ParticipantId } f
 
 /** A participant holds this heap at this address: the range is in use, and the member too. */
 export function claimHeap(decision: Decision, participant: ParticipantId, message: Requests['claimHeap']): void {
+  const { member, role } = message
+  const proof = proofOfAttachment(decision, userOf(decision, participant), role, member, { ...message, id: message.heap })
+  requireProof(message.proof, proof, `heap ${message.heap}`)
   const known = decision.heaps.get(message.heap) ?? addClaimedHeap(decision, message)
   const same = known.address === message.address && known.byteLength === message.byteLength && known.kind === message.kind
-  if (!same || known.holders.some((holder) => holder.member === message.member)) {
+  if (!same || known.holders.some((holder) => holder.member === member)) {
     throw new RpcError('ABORTED', `heap ${message.heap} is known otherwise to the daemon that started after the last one's death`)
   }
-  const next = (Math.max(message.highestMember, message.member) % MEMBER_MAX) + 1
+  const next = (Math.max(message.highestMember, member) % MEMBER_MAX) + 1
   decision.heaps.set(known.id, {
-    ...known, nextMember: Math.max(known.nextMember, next), holders: [...known.holders, { participant, member: message.member, via: undefined }],
+    ...known, nextMember: Math.max(known.nextMember, next), holders: [...known.holders, { participant, member, role, via: undefined }],
   })
-  decision.updateParticipant(participant, (record) => ({ attachments: [...record.attachments, { heap: known.id, member: message.member }] }))
+  decision.updateParticipant(participant, (record) => ({ attachments: [...record.attachments, { heap: known.id, member }] }))
   decision.send(participant, { type: 'done', id: message.id })
 }
 
@@ -42,7 +46,7 @@ export function claimChannel(decision: Decision, participant: ParticipantId, mes
   const heaps = message.heaps.map(({ heap, member }) => ({ heap, member }))
   for (const [index, { heap, byteLength }] of message.heaps.entries()) {
     const record = decision.heaps.get(heap)
-    if (record === undefined || !isOfChannel(record.kind) || record.held || record.byteLength !== byteLength || !isHolder(decision, participant, heaps[index]!)) {
+    if (record === undefined || !isOfChannel(record.kind) || record.held || record.byteLength !== byteLength || !isHolder(decision, participant, heaps[index]!, 'own')) {
       throw new RpcError('ABORTED', `heap ${heap} is not this server's to share`)
     }
     decision.heaps.set(heap, { ...record, held: true })
@@ -55,8 +59,9 @@ export function claimChannel(decision: Decision, participant: ParticipantId, mes
 /** One end of a connection is back; the other one is waited for. */
 export function claimConnection(decision: Decision, participant: ParticipantId, message: Requests['claimConnection']): void {
   const { end, connection: id } = message
+  requireProof(message.token, tokenOf(decision, id, message.channel), `connection ${id}`)
   for (const attachment of [message.control, ...message.heaps]) {
-    if (!isHolder(decision, participant, attachment)) throw new RpcError('ABORTED', `heap ${attachment.heap} is not this isolate's`)
+    if (!isHolder(decision, participant, attachment, end)) throw new RpcError('ABORTED', `heap ${attachment.heap} is not this isolate's`)
   }
   const own: EndRecord = { participant, control: message.control, heaps: message.heaps }
   const known = decision.connections.get(id)
@@ -68,8 +73,7 @@ export function claimConnection(decision: Decision, participant: ParticipantId, 
     decision.connections.set(id, { ...record, [end]: own })
     decision.timers.set(`awaited:${id}`, { at: decision.now + CLAIM_GRACE_MS, purpose: { awaited: id } })
   } else {
-    // The token is what only the two ends know.
-    if (known.stage !== 'awaited' || known[end].participant !== undefined || known.token !== message.token) {
+    if (known.stage !== 'awaited' || known[end].participant !== undefined) {
       throw new RpcError('ABORTED', `connection ${id} is known otherwise to the daemon that started after the last one's death`)
     }
     decision.connections.set(id, { ...known, stage: 'open', [end]: own })

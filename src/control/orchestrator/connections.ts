@@ -5,6 +5,7 @@ import type { Failure } from '../protocol/errors.js'
 import { attach, createHeap, describe, detach, isOfChannel, nextId, sharesHeap, stopHolding } from './heaps.js'
 import { CONNECTIONS_PER_PARTICIPANT_MAX, HEAPS_PER_OWNER_MAX, PENDING_PER_SERVER_MAX } from '../protocol/limits.js'
 import type { MemoryMessage, Requests } from '../protocol/messages.js'
+import { tokenOf } from './proofs.js'
 import { otherEnd, type ChannelRecord, type ConnectionRecord, type Decision } from './state.js'
 import type { Attachment, ConnectionEnd, ConnectionId, End, HeapId, ParticipantId, Peer } from '../protocol/types.js'
 
@@ -23,7 +24,7 @@ export function open(decision: Decision, participant: ParticipantId, message: Re
   const control = createHeap(decision, 'control', message.controlBytes, channel.name, undo)
   const own = sharesHeap(decision, channel.heaps) ? [] : [createHeap(decision, 'private', message.heapBytes, channel.name, undo)]
   const connection: ConnectionRecord = {
-    id, channel: channel.name, token: decision.makeToken(), stage: 'pending', request: message.id,
+    id, channel: channel.name, token: tokenOf(decision, id, channel.name), stage: 'pending', request: message.id,
     client: {
       participant, control: attach(decision, control, participant, { id, end: 'client' }),
       heaps: [...own, ...channel.heaps.map(({ heap }) => heap)].map((heap) => attach(decision, heap, participant, { id, end: 'client' })),

@@ -3,7 +3,8 @@ import { RpcError } from '../../base/errors.js'
 import { assignAddress, freeAddress } from './addresses.js'
 import { HEAPS_MAX, MEMBER_MAX, TOTAL_BYTES_MAX } from '../protocol/limits.js'
 import type { MemoryMessage } from '../protocol/messages.js'
-import { sameAttachment, type Decision, type HeapRecord, type Undo } from './state.js'
+import { proofOfAttachment, userOf } from './proofs.js'
+import { sameAttachment, type Decision, type HeapRecord, type Role, type Undo } from './state.js'
 import type { Attachment, ConnectionEnd, HeapId, HeapKind, ParticipantId } from '../protocol/types.js'
 
 // A heap lives while somebody is attached to it, or the daemon holds its file for those to come.
@@ -65,7 +66,7 @@ export function attach(decision: Decision, id: HeapId, participant: ParticipantI
   }
   let member = heap.nextMember
   while (heap.holders.some((holder) => holder.member === member)) member = (member % MEMBER_MAX) + 1
-  decision.heaps.set(id, { ...heap, nextMember: (member % MEMBER_MAX) + 1, holders: [...heap.holders, { participant, member, via }] })
+  decision.heaps.set(id, { ...heap, nextMember: (member % MEMBER_MAX) + 1, holders: [...heap.holders, { participant, member, role: via?.end ?? 'own', via }] })
   const attachment = { heap: id, member }
   decision.updateParticipant(participant, (record) => ({ attachments: [...record.attachments, attachment] }))
   return attachment
@@ -118,13 +119,18 @@ export function release(decision: Decision, participant: ParticipantId, attachme
   detach(decision, participant, attachment)
 }
 
-export function isHolder(decision: Decision, participant: ParticipantId, attachment: Attachment): boolean {
+/** Whether it is this participant's attachment, and for that. */
+export function isHolder(decision: Decision, participant: ParticipantId, attachment: Attachment, role: Role): boolean {
   const heap = decision.heaps.get(attachment.heap)
-  return heap?.holders.some((one) => one.participant === participant && one.member === attachment.member) ?? false
+  return heap?.holders.some((one) => one.participant === participant && one.member === attachment.member && one.role === role) ?? false
 }
 
 /** A heap as its holder is told of it. */
 export function describe(decision: Decision, attachment: Attachment, peerMember: number): MemoryMessage {
-  const { id, kind, address, byteLength } = heapOf(decision, attachment.heap)
-  return { heap: id, member: attachment.member, kind, address, byteLength, peerMember }
+  const heap = heapOf(decision, attachment.heap)
+  const { id, kind, address, byteLength } = heap
+  const holder = heap.holders.find(({ member }) => member === attachment.member)
+  assert(holder !== undefined, 'an attachment is described to who holds it')
+  const proof = proofOfAttachment(decision, userOf(decision, holder.participant), holder.role, holder.member, heap)
+  return { heap: id, member: attachment.member, kind, address, byteLength, peerMember, proof }
 }

@@ -28,8 +28,8 @@ export type Event =
 
 export interface OrchestratorOptions {
   readonly store: Store
-  /** Gives 32 random hexadecimal digits. */
-  readonly makeToken: () => string
+  /** Gives 32 hexadecimal digits for a text: the same in all daemons of a runtime directory, and unforeseeable for everybody else. */
+  readonly sign: (text: string) => string
   /** Ids of heaps and connections start here: random, so that they differ from those of a daemon before. */
   readonly firstId: number
   /** The 4 GiB slot of the window where addresses start: behind those of a daemon before. */
@@ -42,12 +42,12 @@ export interface OrchestratorOptions {
  */
 export class Orchestrator {
   readonly #store: Store
-  readonly #makeToken: () => string
+  readonly #sign: (text: string) => string
 
   constructor(options: OrchestratorOptions) {
     this.#store = options.store
-    this.#makeToken = options.makeToken
-    const decision = new Decision(this.#store, 0, this.#makeToken)
+    this.#sign = options.sign
+    const decision = new Decision(this.#store, 0, this.#sign)
     assert(options.firstSlot >= 0 && options.firstSlot < SLOT_COUNT, 'the first slot lies in the window')
     decision.count({ nextId: options.firstId, slot: options.firstSlot })
     decision.commit()
@@ -80,7 +80,7 @@ export class Orchestrator {
   }
 
   #decision(now: number): Decision {
-    return new Decision(this.#store, now, this.#makeToken)
+    return new Decision(this.#store, now, this.#sign)
   }
 
   #decide(event: Event, now: number): Decision {
@@ -109,7 +109,7 @@ function apply(decision: Decision, event: Event): void {
 }
 
 /**
- * What serves others, or is believed without proof after a restart: not for programs that are confined because nobody trusts them. A connection
+ * What serves others, or takes names and addresses after a restart: not for programs that are confined because nobody trusts them. A connection
  * of theirs goes on after a restart all the same, by what its server claims.
  */
 const NOT_FOR_PROGRAMS: ReadonlySet<Request['type']> = new Set(['register', 'growChannel', 'claimHeap', 'claimChannel', 'claimConnection'] as const)

@@ -28,14 +28,16 @@ export function assign(decision: Decision, participant: ParticipantId, message: 
 
 /** After a restart of the daemon: a launcher hands the file of a heap back, which came with the message. */
 export function claimPrepared(decision: Decision, participant: ParticipantId, message: Requests['claimPrepared']): void {
-  const { heap: id, member, address, byteLength } = message
+  const { heap: id, member, address, byteLength, proof, readers } = message
   requireLauncher(decision, participant)
-  claimHeap(decision, participant, { type: 'claimHeap', id: message.id, heap: id, kind: 'prepared', address, byteLength, member, highestMember: member })
+  claimHeap(decision, participant, {
+    type: 'claimHeap', id: message.id, heap: id, kind: 'prepared', address, byteLength, member, highestMember: member, role: 'own', proof,
+  })
   const heap = ownPrepared(decision, participant, message)
   if (heap.held || isAssigned(decision, id)) throw new RpcError('ABORTED', `heap ${id} is known otherwise to the daemon that started after the last one's death`)
   decision.heaps.set(id, { ...heap, held: true })
   decision.effects.push({ kind: 'adopt', heap: id, index: 0 })
-  addTo(decision, participant, message, id)
+  addTo(decision, participant, message, id, readers[0])
 }
 
 /** The client's own process has heaps that a launcher prepared: one that no connection uses becomes this one's. */
@@ -53,7 +55,10 @@ export function growPrepared(decision: Decision, participant: ParticipantId, mes
     throw new RpcError('RESOURCE_EXHAUSTED', `all ${prepared.heaps.length} heaps that "rpcool run" prepared for this program serve its other connections${why}: ` +
       'close some, or start it with a larger --heaps')
   }
-  decision.prepared.set(pid, { ...prepared, heaps: prepared.heaps.map((one) => (one === chosen ? { ...one, reader } : one)) })
+  if (chosen.reader === undefined) {
+    decision.prepared.set(pid, { ...prepared, heaps: prepared.heaps.map((one) => (one === chosen ? { ...one, reader } : one)) })
+    tellLauncher(decision, prepared.launcher, chosen.heap, reader)
+  }
   handOver(decision, connection, 'client', chosen.heap, { request: message.id, files: false })
 }
 
@@ -71,17 +76,23 @@ export function endPrepared(decision: Decision, participant: ParticipantId, id: 
   else decision.prepared.delete(record.pid)
 }
 
-function addTo(decision: Decision, participant: ParticipantId, { pid, uid }: { readonly pid: number, readonly uid: number }, heap: HeapId): void {
+function addTo(decision: Decision, participant: ParticipantId, { pid, uid }: { readonly pid: number, readonly uid: number }, heap: HeapId, reader?: number): void {
   const record: PreparedRecord = decision.prepared.get(pid) ?? { pid, uid, launcher: participant, heaps: [] }
   if (record.launcher !== participant || record.uid !== uid) throw new RpcError('PERMISSION_DENIED', `process ${pid} was launched by another process`)
   if (record.heaps.length >= PREPARED_PER_PROGRAM_MAX) throw new RpcError('RESOURCE_EXHAUSTED', `a program has at most ${PREPARED_PER_PROGRAM_MAX} prepared heaps`)
-  decision.prepared.set(pid, { ...record, heaps: [...record.heaps, { heap, reader: undefined }] })
+  decision.prepared.set(pid, { ...record, heaps: [...record.heaps, { heap, reader }] })
   decision.updateParticipant(participant, ({ launched }) => ({ launched: launched.includes(pid) ? launched : [...launched, pid] }))
+}
+
+/** Before the server gets the file: should this daemon die, the launcher tells the next one who may read the heap. */
+function tellLauncher(decision: Decision, launcher: ParticipantId, heap: HeapId, reader: number): void {
+  const own = decision.heaps.get(heap)?.holders.find(({ participant, role }) => participant === launcher && role === 'own')
+  if (own !== undefined) decision.send(launcher, { type: 'preparedRead', heap, member: own.member, reader })
 }
 
 function ownPrepared(decision: Decision, participant: ParticipantId, attachment: Attachment): HeapRecord {
   const heap = decision.heaps.get(attachment.heap)
-  if (heap?.kind === 'prepared' && isHolder(decision, participant, attachment) && isLauncher(heap, participant)) return heap
+  if (heap?.kind === 'prepared' && isHolder(decision, participant, attachment, 'own')) return heap
   throw new RpcError('NOT_FOUND', `heap ${attachment.heap} was not prepared by this process`)
 }
 
@@ -92,7 +103,7 @@ function requireLauncher(decision: Decision, participant: ParticipantId): void {
 }
 
 function isLauncher(heap: HeapRecord, participant: ParticipantId): boolean {
-  return heap.holders.some((one) => one.participant === participant && one.via === undefined)
+  return heap.holders.some((one) => one.participant === participant && one.role === 'own')
 }
 
 function assignedTo(decision: Decision, launcher: ParticipantId): PreparedRecord[] {
@@ -101,13 +112,13 @@ function assignedTo(decision: Decision, launcher: ParticipantId): PreparedRecord
 }
 
 function isAssigned(decision: Decision, id: HeapId): boolean {
-  for (const { participant, via } of decision.heaps.get(id)?.holders ?? []) {
-    if (via === undefined && assignedTo(decision, participant).some(({ heaps }) => heaps.some(({ heap }) => heap === id))) return true
+  for (const { participant, role } of decision.heaps.get(id)?.holders ?? []) {
+    if (role === 'own' && assignedTo(decision, participant).some(({ heaps }) => heaps.some(({ heap }) => heap === id))) return true
   }
   return false
 }
 
 /** Whether a connection's client has it. A server that still reads for a connection before this one does no harm: it only reads. */
 function isUsed(decision: Decision, id: HeapId): boolean {
-  return decision.heaps.get(id)?.holders.some(({ via }) => via?.end === 'client') ?? true
+  return decision.heaps.get(id)?.holders.some(({ role }) => role === 'client') ?? true
 }

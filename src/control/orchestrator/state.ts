@@ -62,10 +62,14 @@ export interface ConnectionRecord {
   readonly server: EndRecord
 }
 
+/** What an attachment is for: a heap of one's own channel, or that one launched a program with, or an end of a connection. */
+export type Role = 'own' | End
+
 export interface HolderRecord {
   readonly participant: ParticipantId
   readonly member: number
-  /** The connection end that the attachment came with; undefined for a heap of a server's channel. */
+  readonly role: Role
+  /** The connection end that the attachment came with; undefined for one's own, and, after a restart, until its connection is claimed. */
   readonly via: ConnectionEnd | undefined
 }
 
@@ -152,8 +156,8 @@ export class Decision {
   readonly counters: Table<CounterRecord>
   readonly #transaction: Transaction
 
-  /** `now` in milliseconds, of any clock that only rises; `makeToken` gives 32 random hexadecimal digits. */
-  constructor(store: Store, readonly now: number, readonly makeToken: () => string) {
+  /** `now` in milliseconds, of any clock that only rises; `sign` as in {@link OrchestratorOptions}. */
+  constructor(store: Store, readonly now: number, readonly sign: (text: string) => string) {
     this.#transaction = new Transaction(store)
     this.participants = new Table(this.#transaction, 'participants')
     this.channels = new Table(this.#transaction, 'channels')

@@ -120,6 +120,11 @@ export function daemonSlot(directory: string): string {
   return join(directory, 'daemon.slot')
 }
 
+/** By which a daemon recognises what a daemon before it gave out. */
+export function daemonKey(directory: string): string {
+  return join(directory, 'daemon.key')
+}
+
 export function daemonLog(directory: string): string {
   return join(directory, 'daemon.log')
 }

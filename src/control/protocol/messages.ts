@@ -43,7 +43,9 @@ function pages(min: number, max: number): Check<number> {
 const byteLength = pages(HEAP_BYTES_MIN, HEAP_BYTES_MAX)
 const addressRange = pages(HEAPS_BASE, WINDOW_END - PAGE_BYTES)
 const address: Check<Address> = (value, field) => addressRange(value, field) as Address
-const memory = shape({ heap, member, kind, address, byteLength, peerMember: memberOrNobody })
+/** Of an attachment: who claims it from a daemon that starts after another one's death shows it. */
+const proof = token
+const memory = shape({ heap, member, kind, address, byteLength, peerMember: memberOrNobody, proof })
 
 export type MemoryMessage = Checked<typeof memory>
 
@@ -71,11 +73,11 @@ const requests = {
   close: shape({ connection, end }),
   // After a restart of the daemon: what the participant holds. Heaps first, then what refers to them.
   /** `highestMember`: of all it has heard of, so that a dead one's id is not given away at once. */
-  claimHeap: shape({ id: requestId, heap, kind, address, byteLength, member, highestMember: member }),
+  claimHeap: shape({ id: requestId, heap, kind, address, byteLength, member, highestMember: member, role: oneOf('own', 'client', 'server'), proof }),
   /** The files of the channel's heaps come along, for clients to come. */
   claimChannel: shape({ id: requestId, channel: name, info, heaps: list(shape({ heap, member, byteLength }), HEAPS_PER_OWNER_MAX) }),
-  /** Of a launcher; the file comes along. */
-  claimPrepared: shape({ id: requestId, heap, member, address, byteLength, pid, uid: unsigned }),
+  /** Of a launcher; the file comes along. `readers`: the user whose servers have had it, if any. */
+  claimPrepared: shape({ id: requestId, heap, member, address, byteLength, proof, pid, uid: unsigned, readers: list(unsigned, 1) }),
   claimConnection: shape({ id: requestId, connection, end, channel: name, token, control: attachment, heaps: list(attachment, 2 * HEAPS_PER_OWNER_MAX) }),
 } as const
 
@@ -95,6 +97,8 @@ const notices = {
     connection, channel: name, token, client: peer, info, control: memory, heaps: list(memory, 1), shared: list(attachment, HEAPS_PER_OWNER_MAX),
   }),
   heapAdded: shape({ connection, end, memory }),
+  /** To a launcher: servers of this user get the file of a heap that it prepared, and no others may from now on. */
+  preparedRead: shape({ heap, member, reader: unsigned }),
   peerDied: shape({ connection, end }),
   closed: shape({ connection, end }),
   memberGone: shape({ heap, member, gone: member }),
@@ -183,7 +187,7 @@ export function descriptorCount(notice: Notice): number {
     case 'incoming': return 1 + notice.heaps.length
     case 'heapAdded': return 1
     case 'welcome': case 'goodbye': case 'error': case 'done': return 0
-    case 'peerDied': case 'closed': case 'memberGone': case 'livingMembers': return 0
+    case 'peerDied': case 'closed': case 'memberGone': case 'livingMembers': case 'preparedRead': return 0
     default: return unreachable(notice)
   }
 }

@@ -53,6 +53,8 @@ export interface MemoryDescription extends Attachment {
   readonly byteLength: number
   /** The member at the other end of the connection; 0 when there is none (a heap that a server makes for its channel). */
   readonly peerMember: number
+  /** That a daemon of this runtime directory gave it to this process: for the daemon after it. */
+  readonly proof: string
 }
 
 /**
@@ -66,6 +68,7 @@ export class MemoryGrant implements MemoryDescription, Disposable {
   readonly address: Address
   readonly byteLength: number
   readonly peerMember: number
+  readonly proof: string
   #fd: number
 
   /** Takes over the descriptor; -1 for memory that a launcher mapped into this process, which gets no file of it. */
@@ -76,6 +79,7 @@ export class MemoryGrant implements MemoryDescription, Disposable {
     this.address = description.address
     this.byteLength = description.byteLength
     this.peerMember = description.peerMember
+    this.proof = description.proof
     this.#fd = fd
   }
 

@@ -3,7 +3,7 @@
 import { decodeHello, decodeNotice, decodeRequest, encode, type Request } from '../../../src/control/protocol/messages.js'
 import type { ConnectionId, HeapId } from '../../../src/control/protocol/types.js'
 import { HEAPS_BASE } from '../../../src/sys/index.js'
-import { World } from '../../control/model.js'
+import { sign, World } from '../../control/model.js'
 import type { Random } from '../../support/random.js'
 import { onlyRpcErrors, type FuzzTarget } from '../target.js'
 import { mutatedMessage } from './mutated.js'
@@ -25,7 +25,15 @@ const templates: readonly Request[] = [
   { type: 'prepare', id: 7, byteLength: 4096 },
   { type: 'assign', id: 8, heap: 1 as HeapId, member: 1, pid: 7, uid: 1 },
   { type: 'growPrepared', id: 9, connection: 1 as ConnectionId },
-  { type: 'claimPrepared', id: 10, heap: 1 as HeapId, member: 1, address: HEAPS_BASE, byteLength: 4096, pid: 7, uid: 1 },
+  { type: 'claimPrepared', id: 10, heap: 1 as HeapId, member: 1, address: HEAPS_BASE, byteLength: 4096, pid: 7, uid: 1, readers: [], proof: sign(`attachment/1/own/1/1/prepared/${HEAPS_BASE}/4096`) },
+  {
+    type: 'claimHeap', id: 11, heap: 2 as HeapId, kind: 'control', member: 1, address: HEAPS_BASE, byteLength: 4096, highestMember: 1, role: 'client',
+    proof: sign(`attachment/1/client/2/1/control/${HEAPS_BASE}/4096`),
+  },
+  {
+    type: 'claimConnection', id: 12, connection: 1 as ConnectionId, end: 'client', channel: 'a/b', token: sign('connection/1/a/b'),
+    control: { heap: 2 as HeapId, member: 1 }, heaps: [],
+  },
 ]
 
 class Messages implements FuzzTarget {

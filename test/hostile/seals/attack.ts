@@ -77,9 +77,9 @@ async function mountSlowFile(at: string): Promise<{ unmount(): Promise<void> }> 
   }
 }
 
-/** Lets the attackers' user reach the sealer: what a sealer of the system does by its place. */
+/** Lets the attackers' user reach the sealer, as the administrator of a machine would. */
 export function openToAttackers(): void {
-  process.env['RPCOOL_SEALER_USERS'] = 'all'
+  process.env['RPCOOL_USERS'] = String(ATTACKER_UID)
   openRuntimeDirectory(runtimeDirectory())
   if (!isRoot) return
   for (const folder of [runtimeDirectory(), dirname(runtimeDirectory())]) chmodSync(folder, 0o711)

@@ -76,6 +76,14 @@ suite('another user\'s programs', { skip: process.geteuid?.() === 0 ? false : 'o
     await other.ask('close', 0)
     assert.match(String(await other.ask('elsewhere', ours.server.channel)), /FAILED_PRECONDITION.*served servers of another user/)
     assert.equal(await client.ask('elsewhere', ours.server.channel), '5')
+    // Nor after the daemon's death, when the next one has been told of the heap: before that it knows neither program nor channel.
+    process.kill((await DaemonClient.shared().connect()).pid, 'SIGKILL')
+    const answers: string[] = []
+    await until('the next daemon to know the heap', async () => {
+      answers.push(String(await other.ask('elsewhere', ours.server.channel)))
+      return !/PERMISSION_DENIED|NOT_FOUND|UNAVAILABLE|no launcher prepared/.test(answers.at(-1)!)
+    })
+    assert.match(answers.at(-1)!, /FAILED_PRECONDITION.*served servers of another user/)
   })
 
   test('who is neither named nor launched is refused, and trusts nobody by itself', async (t) => {

@@ -11,6 +11,8 @@ const READINGS = 20
 /** The process of this runtime directory that runs a service of seals. */
 export function serviceProcess(name: 'sealer' | 'keeper'): number {
   const inode = spawnSync('stat', ['-c', '%i', join(runtimeDirectory(), `${name}.lock`)], { encoding: 'utf8' }).stdout.trim()
+  // Else every lock of the machine would be this one.
+  assert.match(inode, /^[1-9]\d*$/, `${name}.lock is in the runtime directory`)
   for (let reading = 0; reading < READINGS; reading++) {
     const line = readFileSync('/proc/locks', 'latin1').split('\n').find((one) => one.includes(`:${inode} `))
     if (line !== undefined) return Number(/^\d+: \S+\s+\S+\s+\S+\s+(\d+)/.exec(line)?.[1])

@@ -1,4 +1,4 @@
-import { chmodSync, unlinkSync } from 'node:fs'
+import { unlinkSync } from 'node:fs'
 import { RpcError } from '../../../base/errors.js'
 import { failureOf } from '../../../control/protocol/errors.js'
 import { sealerLock, sealerSocket, openRuntimeDirectory } from '../../../control/place/runtime-directory.js'
@@ -19,8 +19,6 @@ export interface SealerOptions {
   readonly idleMs: number
   /** Users besides its own that are served; confined programs of any user are, when their launcher tells of them. */
   readonly users: ReadonlySet<number>
-  /** Whether every user's processes are served. */
-  readonly allUsers: boolean
   readonly onEnd: () => void
 }
 
@@ -81,7 +79,6 @@ export class Sealer {
     removeFile(path)
     if (options.users.size > 0) openToOthers(options.directory, [])
     this.#listener = listenInDirectory(options.directory, path, BACKLOG)
-    if (options.allUsers) chmodSync(path, 0o666)
     this.#watch = watch(this.#listener, () => this.#accept())
     this.#awaitIdleness()
   }
@@ -145,7 +142,7 @@ export class Sealer {
   }
 
   #serves({ credentials: { pid, uid } }: SealerLink): boolean {
-    return this.#options.allUsers || uid === userId() || this.#options.users.has(uid) || this.#prepared.isLaunched(pid, uid)
+    return uid === userId() || this.#options.users.has(uid) || this.#prepared.isLaunched(pid, uid)
   }
 
   #doorbell(link: SealerLink): void {

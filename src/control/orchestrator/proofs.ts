@@ -1,0 +1,34 @@
+import { RpcError } from '../../base/errors.js'
+import type { Decision, HeapRecord, Role } from './state.js'
+import type { ConnectionId, ParticipantId } from '../protocol/types.js'
+
+// A daemon that starts after another one's death knows nothing: its participants tell it what they hold. What each of them was given came with
+// a proof that only a daemon of the same runtime directory can make, and that its successor makes again to compare. A proof that was given
+// back with its attachment still counts once: it costs an address that was its holder's.
+
+/** What goes with an attachment, for the day when its holder claims it. */
+export function proofOfAttachment(decision: Decision, uid: number, role: Role, member: number, heap: Pick<HeapRecord, 'id' | 'kind' | 'address' | 'byteLength'>): string {
+  return decision.sign(`attachment/${uid}/${role}/${heap.id}/${member}/${heap.kind}/${heap.address}/${heap.byteLength}`)
+}
+
+/** A connection's token: what only its two ends know, and a daemon of the same directory can make again. */
+export function tokenOf(decision: Decision, id: ConnectionId, channel: string): string {
+  return decision.sign(`connection/${id}/${channel}`)
+}
+
+export function userOf(decision: Decision, participant: ParticipantId): number {
+  return decision.participants.get(participant)?.uid ?? -1
+}
+
+/** Throws PERMISSION_DENIED unless who claims something was given it by a daemon of this runtime directory. */
+export function requireProof(given: string, expected: string, what: string): void {
+  if (isSame(given, expected)) return
+  throw new RpcError('PERMISSION_DENIED', `no daemon of this runtime directory gave this process ${what}, or the directory's daemon.key was replaced since`)
+}
+
+/** Takes as long wherever the two differ. */
+function isSame(a: string, b: string): boolean {
+  let differences = a.length ^ b.length
+  for (let i = 0; i < b.length; i++) differences |= a.charCodeAt(i) ^ b.charCodeAt(i)
+  return differences === 0
+}

@@ -1,0 +1,105 @@
+// After a daemon's death its participants claim what they held from the next one: what they were given, and nothing else.
+import assert from 'node:assert/strict'
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openDaemonKey, signWith } from '../../src/control/daemon/key.js'
+import type { Notice } from '../../src/control/protocol/messages.js'
+import type { HeapRecord } from '../../src/control/orchestrator/state.js'
+import { World, type ModelParticipant } from './model.js'
+
+const OPEN = { type: 'open', heapBytes: 8192, controlBytes: 4096, info: 'null', timeoutMs: 1000 } as const
+const NOBODY_GAVE = /no daemon of this runtime directory gave this process/
+
+function done(notice: Notice | undefined): void {
+  assert.equal(notice?.type, 'done', notice?.type === 'error' ? notice.message : undefined)
+}
+
+function refused(notice: Notice | undefined, code: string, message: RegExp): void {
+  assert.ok(notice?.type === 'error', 'it is refused')
+  assert.equal(notice.code, code)
+  assert.match(notice.message, message)
+}
+
+/** A server, its client, and one more of another user, whom the daemon serves too and who knows all that is no secret. */
+function connected(sharedBytes = 0): { world: World, server: ModelParticipant, client: ModelParticipant, other: ModelParticipant } {
+  const world = new World(100)
+  const [server, client, other] = [world.join({ uid: 1 }), world.join({ uid: 2, standing: 'user' }), world.join({ uid: 3, standing: 'user' })]
+  world.ask(server, { type: 'register', channel: 'a', info: 'null', sharedBytes, publishedBytes: 0 })
+  world.ask(client, { ...OPEN, channel: 'a' })
+  const end = server.undecided.pop()!
+  server.ends.push(end)
+  world.post(server, { type: 'accept', connection: end.id, answer: 'null' })
+  return { world, server, client, other }
+}
+
+const claimOf = ({ id, end, token, control }: ModelParticipant['ends'][number]) =>
+  ({ type: 'claimConnection', connection: id, end, channel: 'a', token, control: { heap: control.heap, member: control.member }, heaps: [] }) as const
+
+test('what another user holds cannot be claimed before its holder comes back, nor afterwards', () => {
+  const { world, server, client, other } = connected()
+  world.restart(1_000_000, 5)
+  // Whether the claimer guesses the proof, or was given it for something else, or by somebody else.
+  const attempts = client.memory.flatMap((memory) => ['f'.repeat(32), other.memory[0]?.proof ?? '0'.repeat(32), memory.proof].map((proof) => ({ ...memory, proof })))
+  for (const memory of attempts) refused(world.claim(other, memory), 'PERMISSION_DENIED', NOBODY_GAVE)
+  refused(world.ask(other, { ...claimOf(client.ends[0]!), token: 'f'.repeat(32) }), 'PERMISSION_DENIED', NOBODY_GAVE)
+  assert.deepEqual(world.table<HeapRecord>('heaps'), [])
+  for (const one of [server, client]) {
+    for (const memory of one.memory) done(world.claim(one, memory))
+    done(world.ask(one, claimOf({ ...one.ends[0]!, channel: 'a' })))
+  }
+  for (const memory of attempts) refused(world.claim(other, memory), 'PERMISSION_DENIED', NOBODY_GAVE)
+  world.checkInvariants()
+})
+
+test('each word of a claim is proven: another address, length, kind, member, heap, part or channel is refused', () => {
+  const { world, client } = connected()
+  world.restart(1_000_000, 5)
+  const [control, heap] = client.memory
+  const changes = [{ address: heap!.address + 4096 }, { byteLength: 4096 }, { kind: 'published' }, { member: 7 }, { heap: control!.heap }, { proof: control!.proof }]
+  for (const change of changes) refused(world.claim(client, { ...heap!, ...change } as typeof control & object), 'PERMISSION_DENIED', NOBODY_GAVE)
+  for (const memory of client.memory) done(world.claim(client, memory))
+  const claim = claimOf(client.ends[0]!)
+  refused(world.ask(client, { ...claim, channel: 'b' }), 'PERMISSION_DENIED', NOBODY_GAVE)
+  refused(world.ask(client, { ...claim, connection: claim.connection + 1 }), 'PERMISSION_DENIED', NOBODY_GAVE)
+  // What it was given as a client makes no server.
+  refused(world.ask(client, { ...claim, end: 'server' }), 'ABORTED', /is not this isolate's/)
+  done(world.ask(client, claim))
+})
+
+test('a client of a shared heap cannot hand out another file in its place, and its name is its server\'s', () => {
+  const { world, server, client } = connected(8192)
+  world.restart(1_000_000, 5)
+  const shared = client.memory.find(({ kind }) => kind === 'shared')!
+  done(world.claim(client, shared))
+  const claim = { type: 'claimChannel', channel: 'a', info: 'null', heaps: [{ heap: shared.heap, member: shared.member, byteLength: 8192 }] } as const
+  refused(world.ask(client, claim), 'ABORTED', /is not this server's to share/)
+  const own = server.memory.find(({ kind }) => kind === 'shared')!
+  done(world.claim(server, own))
+  done(world.ask(server, { ...claim, heaps: [{ ...claim.heaps[0], member: own.member }] }))
+  world.checkInvariants()
+})
+
+test('the key is its owner\'s alone, outlives a daemon, and is made anew when others could know it', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rpcool-key-'))
+  try {
+    const path = join(folder, 'daemon.key')
+    const first = openDaemonKey(folder)
+    assert.equal(statSync(path).mode & 0o777, 0o600)
+    assert.deepEqual(openDaemonKey(folder), first)
+    assert.equal(signWith(first)('a'), signWith(openDaemonKey(folder))('a'))
+    assert.match(signWith(first)('a'), /^[0-9a-f]{32}$/)
+    for (const spoil of [() => chmodSync(path, 0o644), () => truncateSync(path, 31), () => rmSync(path)]) {
+      const before = openDaemonKey(folder)
+      spoil()
+      const after = openDaemonKey(folder)
+      assert.notDeepEqual(after, before)
+      assert.notEqual(signWith(after)('a'), signWith(before)('a'))
+      assert.equal(statSync(path).mode & 0o777, 0o600)
+      assert.deepEqual(readFileSync(path), after)
+    }
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
