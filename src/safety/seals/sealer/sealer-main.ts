@@ -4,4 +4,6 @@ import { runService } from '../service-main.js'
 
 // The sealer's process. Started by the first participant that seals.
 
-await runService('sealer', (directory, idleMs, onEnd) => Sealer.start({ directory, idleMs, onEnd, users: namedUsers() }))
+export const PROCESS_NAME = 'sealer'
+
+await runService(PROCESS_NAME, (directory, idleMs, onEnd) => Sealer.start({ directory, idleMs, onEnd, users: namedUsers() }))
