@@ -5,20 +5,23 @@ import { RpcError } from '../base/errors.js'
 import { DaemonClient } from '../control/index.js'
 import { daemonSocket, sealerSocket } from '../control/place/runtime-directory.js'
 import { openToOthers, OWNER_VARIABLE, requireReachable, trustedOwner, userId } from '../control/place/users.js'
+import { environmentFor } from './environment.js'
 import { launchConfined } from '../safety/seals/confined/launcher.js'
 import { SealClient } from '../safety/seals/seal-client.js'
 import { addon, PREPARED_HEAPS_MAX, watch } from '../sys/index.js'
 
-// rpcool run [--user NUMBER] [--heap BYTES] [--heaps COUNT] -- COMMAND [ARGUMENT…]
+// rpcool run [--user NUMBER [--keep-env NAME,…]] [--heap BYTES] [--heaps COUNT] -- COMMAND [ARGUMENT…]
 
 export interface RunOptions {
   readonly user: number | undefined
+  /** Variables of this process's environment that a program of another user gets besides the usual ones. */
+  readonly keptVariables: readonly string[]
   readonly heapBytes: number
   readonly heapCount: number
   readonly command: readonly string[]
 }
 
-const USAGE = 'usage: rpcool run [--user NUMBER] [--heap BYTES] [--heaps COUNT] -- COMMAND [ARGUMENT…]'
+const USAGE = 'usage: rpcool run [--user NUMBER [--keep-env NAME,…]] [--heap BYTES] [--heaps COUNT] -- COMMAND [ARGUMENT…]'
 /** As much as a connection takes by itself, for so many connections. */
 const HEAP_BYTES_DEFAULT = 8 << 20
 const HEAP_COUNT_DEFAULT = 4
@@ -30,7 +33,13 @@ export function parseRun(words: readonly string[]): RunOptions {
   let user: number | undefined
   let heapBytes = HEAP_BYTES_DEFAULT
   let heapCount = HEAP_COUNT_DEFAULT
+  let keptVariables: readonly string[] = []
   for (let i = 1; i < end; i += 2) {
+    const text = words[i + 1] ?? ''
+    if (words[i] === '--keep-env' && i + 1 < end && /^\w+(,\w+)*$/.test(text)) {
+      keptVariables = text.split(',')
+      continue
+    }
     const value = Number(words[i + 1])
     if (i + 1 >= end || !Number.isSafeInteger(value) || value < 0) throw new RpcError('INVALID_ARGUMENT', `${words[i]} needs a number; ${USAGE}`)
     if (words[i] === '--user') user = value
@@ -38,7 +47,8 @@ export function parseRun(words: readonly string[]): RunOptions {
     else if (words[i] === '--heaps' && value > 0 && value <= PREPARED_HEAPS_MAX) heapCount = value
     else throw new RpcError('INVALID_ARGUMENT', `${words[i]} ${value} is not understood; ${USAGE}`)
   }
-  return { user, heapBytes, heapCount, command: words.slice(end + 1) }
+  if (keptVariables.length > 0 && user === undefined) throw new RpcError('INVALID_ARGUMENT', `--keep-env goes with --user: without it the program has the whole environment; ${USAGE}`)
+  return { user, keptVariables, heapBytes, heapCount, command: words.slice(end + 1) }
 }
 
 /** The program's absolute path, as a shell would find it. Throws NOT_FOUND. */
@@ -62,7 +72,7 @@ function letIn(directory: string, user: number): void {
 }
 
 /** Starts the command confined, and resolves with its exit code when it has ended. Throws an RpcError when it cannot be started. */
-export async function run({ user, heapBytes, heapCount, command }: RunOptions): Promise<number> {
+export async function run({ user, keptVariables, heapBytes, heapCount, command }: RunOptions): Promise<number> {
   const [name = '', ...args] = command
   const program = findProgram(name)
   const client = SealClient.ofDirectory()
@@ -74,8 +84,9 @@ export async function run({ user, heapBytes, heapCount, command }: RunOptions): 
     if (trustedOwner() !== userId()) throw new RpcError('FAILED_PRECONDITION', `--user needs a runtime directory of one's own: unset ${OWNER_VARIABLE}, or run as user ${trustedOwner()}`)
     letIn(daemon.directory, uid)
   }
+  const environment = uid === userId() ? process.env : environmentFor(uid, process.env, keptVariables)
   const pid = await launchConfined(client, {
-    program, args, environment: { ...process.env, RPCOOL_RUNTIME_DIR: daemon.directory, [OWNER_VARIABLE]: String(trustedOwner()) },
+    program, args, environment: { ...environment, RPCOOL_RUNTIME_DIR: daemon.directory, [OWNER_VARIABLE]: String(trustedOwner()) },
     heaps: heaps.map(({ address, byteLength, fd }) => ({ address, byteLength, file: fd })),
     arranged: async (started) => {
       await Promise.all(heaps.map((heap) => daemon.assignHeap(heap, { pid: started, uid })))

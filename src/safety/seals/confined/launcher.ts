@@ -6,7 +6,7 @@ import { confinementFilter } from './confinement.js'
 import type { SealClient } from '../seal-client.js'
 
 // System calls of x86-64, and what they are given. Source: asm/unistd_64.h and the manual page of each.
-const CALL = { mmap: 9, close: 3, ioctl: 16, madvise: 28, munmap: 11, setgroups: 116, setresuid: 117, setresgid: 119, prctl: 157, mseal: 462 } as const
+const CALL = { mmap: 9, close: 3, ioctl: 16, madvise: 28, munmap: 11, setgroups: 116, setresuid: 117, setresgid: 119, prctl: 157, mseal: 462, keyctl: 250 } as const
 const READ_WRITE = 3
 const MAP_SHARED_FIXED = 0x01 | 0x100000
 const MAP_PRIVATE_ANONYMOUS = 0x02 | 0x20
@@ -18,6 +18,9 @@ const PR_SET_DUMPABLE = 4
 const PR_SET_NO_NEW_PRIVS = 38
 const PR_SET_SECCOMP = 22
 const SECCOMP_MODE_FILTER = 2
+const KEYCTL_JOIN_SESSION_KEYRING = 1
+const EPERM = 1
+const ENOSYS = 38
 const SCRATCH_BYTES = 8192
 /** struct sock_fprog lies at the start of the scratch page, the filter behind it. */
 const FILTER_OFFSET = 64
@@ -64,7 +67,7 @@ export async function launchConfined(client: SealClient, launch: Launch): Promis
     const inherited = new Int32Array([device, ...heaps.map(({ file }) => file)])
     pid = addon.traceProgram(block([program, ...args]), block(environmentOf(launch)), new Uint8Array(inherited.buffer))
     const call = callIn(pid)
-    becomeUser(call, launch.user)
+    becomeUser(pid, call, launch.user)
     for (const heap of heaps) userfaults.push(mapHeap(pid, call, heap, device))
     for (const fd of inherited) call('close', fd)
     confine(pid, call, filter)
@@ -103,13 +106,23 @@ function callIn(pid: number): CallIn {
  * as the program lives: only `suid_dumpable` of 1 would let it stay, hence the explicit call. Without a user of its own other
  * processes of its user can write to it by ptrace, which the strength says.
  */
-function becomeUser(call: CallIn, user: number | undefined): void {
+function becomeUser(pid: number, call: CallIn, user: number | undefined): void {
   if (user !== undefined) {
     call('setgroups', 0, 0)
     call('setresgid', user, user, user)
     call('setresuid', user, user, user)
+    leaveKeyring(pid)
   }
   if (process.geteuid?.() === 0) call('prctl', PR_SET_DUMPABLE, 0, 0, 0, 0)
+}
+
+/**
+ * The launcher's session keyring holds its user's keys, which who inherits it may read: the program gets an empty one. A kernel without keyrings
+ * has nothing to leave; a container's filter that refuses this call refuses the program every look at a key, too.
+ */
+function leaveKeyring(pid: number): void {
+  const result = addon.tracedCall(pid, words([CALL.keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0]))
+  if (result < 0 && result !== -EPERM && result !== -ENOSYS) throw new RpcError('FAILED_PRECONDITION', `the program cannot leave its launcher's keyring (errno ${-result})`)
 }
 
 /** Returns a userfaultfd of the stopped program, which has it no more; the caller's to close. The descriptors it inherited stay open. */
