@@ -60,6 +60,7 @@ static_assert(sizeof(Entry) == 48 && sizeof(Table) == 64, "the table is shared w
 
 Table* table = nullptr;
 
+// The table's lock. Nothing of Node-API within it: what that runs may want the table itself.
 class Locked {
  public:
   Locked() {
@@ -104,8 +105,13 @@ void unmapRange(Entry* entry) {
   entry->state = kFree;
 }
 
-// Shows private zero pages under every attachment of the process. Late stores land in them and are lost.
-int zeroRange(Entry* entry) {
+// Shows private zero pages under every attachment of the process. Late stores land in them and are lost. 0 or the errno;
+// `mapped` is whether there was anything to take away.
+int zeroRange(uint64_t address, bool* mapped) {
+  Locked locked;
+  Entry* entry = find(address);
+  *mapped = entry != nullptr && entry->state == kMapped;
+  if (!*mapped) return 0;
   void* got = mmap(at(entry->address), entry->length, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
   if (got == MAP_FAILED) return errno;
@@ -131,8 +137,8 @@ void discount(napi_env env, uint64_t length, int sign) {
   napi_adjust_external_memory(env, sign * static_cast<int64_t>(length), &ignored);
 }
 
-// Called with the table locked.
 void dropAttachment(uint64_t address) {
+  Locked locked;
   Entry* entry = find(address);
   if (entry != nullptr && entry->attachments > 0 && --entry->attachments == 0) unmapRange(entry);
 }
@@ -147,7 +153,6 @@ void finalizeBuffer(napi_env env, void*, void* hint) {
   if (!attachment->released) {
     discount(env, attachment->length, 1);
     attachment->released = true;
-    Locked locked;
     dropAttachment(attachment->address);
   }
   unreference(attachment);
@@ -288,17 +293,17 @@ napi_value mapFile(napi_env env, napi_callback_info info) {
   char where[64];
   describe(where, sizeof where, address, length);
   if (table == nullptr || length == 0) return throwErrno(env, EINVAL, "mmap", where);
+  int error;
   {
     Locked locked;
-    int error = enter(fd, address, length, writable);
-    if (error != 0) return throwErrno(env, error, "mmap", where);
+    error = enter(fd, address, length, writable);
   }
+  if (error != 0) return throwErrno(env, error, "mmap", where);
   Attachment* attachment = static_cast<Attachment*>(malloc(sizeof(Attachment)));
   *attachment = {address, length, false, 1};
   napi_value pair, buffer, holder;
   napi_status status = napi_create_external_arraybuffer(env, at(address), length, finalizeBuffer, attachment, &buffer);
   if (status != napi_ok) {
-    Locked locked;
     dropAttachment(address);
     free(attachment);
     return throwErrno(env, EOPNOTSUPP, "napi_create_external_arraybuffer", where);
@@ -330,13 +335,12 @@ napi_value unmap(napi_env env, napi_callback_info info) {
     attachment->released = false;
     discount(env, attachment->length, -1);
   }
-  Locked locked;
+  bool mapped;
   if (detached) {
     dropAttachment(attachment->address);
   } else {
     // A runtime that cannot detach: zero pages until the buffer is collected.
-    Entry* entry = find(attachment->address);
-    if (entry != nullptr && entry->state == kMapped) zeroRange(entry);
+    zeroRange(attachment->address, &mapped);
   }
   napi_value out = nullptr;
   napi_get_boolean(env, detached, &out);
@@ -348,23 +352,22 @@ napi_value revoke(napi_env env, napi_callback_info info) {
   Args args(env, info);
   uint64_t address = args.size(0, "address");
   if (!args.ok() || table == nullptr) return nullptr;
-  Locked locked;
-  Entry* entry = find(address);
+  bool mapped;
+  int error = zeroRange(address, &mapped);
+  if (error != 0) return throwErrno(env, error, "mmap", "zero pages");
   napi_value out = nullptr;
-  napi_get_boolean(env, entry != nullptr && entry->state == kMapped, &out);
-  if (entry != nullptr && entry->state == kMapped) {
-    int error = zeroRange(entry);
-    if (error != 0) return throwErrno(env, error, "mmap", "zero pages");
-  }
+  napi_get_boolean(env, mapped, &out);
   return out;
 }
 
 // mappings(): how many ranges of the window are in use in this process.
 napi_value mappings(napi_env env, napi_callback_info) {
   if (table == nullptr) return makeNumber(env, 0);
-  Locked locked;
   uint32_t count = 0;
-  for (uint32_t i = 0; i < table->used; i++) count += table->entries[i].state != kFree;
+  {
+    Locked locked;
+    for (uint32_t i = 0; i < table->used; i++) count += table->entries[i].state != kFree;
+  }
   return makeNumber(env, count);
 }
 

@@ -148,6 +148,19 @@ void eachDescriptor(msghdr& message, Take take) {
   }
 }
 
+// A message, with room for all that can come with it. `control` is what its headers lie in.
+using Control = uint8_t[CMSG_SPACE(kMostFds * sizeof(int)) + CMSG_SPACE(sizeof(ucred))];
+
+ssize_t receive(int fd, void* data, size_t length, Control& control, msghdr* message) {
+  iovec vector = {data, length};
+  *message = {};
+  message->msg_iov = &vector;
+  message->msg_iovlen = 1;
+  message->msg_control = control;
+  message->msg_controllen = sizeof control;
+  return recvmsg(fd, message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+}
+
 // receiveMessage(fd, buffer, fds): the number of bytes written to the (private) buffer, 0 at the end of the stream, -1
 // when nothing is there. Descriptors received are pushed to the array fds, close-on-exec; they are the caller's.
 napi_value receiveMessage(napi_env env, napi_callback_info info) {
@@ -164,14 +177,9 @@ napi_value receiveMessage(napi_env env, napi_callback_info info) {
   }
   char what[32];
   describeFd(what, sizeof what, fd);
-  alignas(cmsghdr) char control[CMSG_SPACE(kMostFds * sizeof(int))];
-  iovec vector = {data, length};
-  msghdr message = {};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  alignas(cmsghdr) Control control;
+  msghdr message;
+  ssize_t got = receive(fd, data, length, control, &message);
   if (got < 0) {
     if (errno == EAGAIN || errno == EINTR) return makeNumber(env, -1);
     return throwErrno(env, errno, "recvmsg", what);
@@ -227,19 +235,15 @@ napi_value ringDoorbell(napi_env env, napi_callback_info info) {
   return makeNumber(env, sent == 1 ? 0 : errno);
 }
 
-// Receives up to 64 bytes and what comes with them, which nobody wants.
-ssize_t discard(int fd) {
+// Receives up to 64 bytes and what comes with them, which nobody wants. `wasMessage` tells an empty message from the end, once the socket
+// brings its sender's name along (SO_PASSCRED).
+ssize_t discard(int fd, bool* wasMessage = nullptr) {
   uint8_t bytes[64];
-  alignas(cmsghdr) char control[CMSG_SPACE(kMostFds * sizeof(int))];
-  iovec vector = {bytes, sizeof bytes};
-  msghdr message = {};
-  message.msg_iov = &vector;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  ssize_t got = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  if (got < 0) return got;
-  eachDescriptor(message, closeAtOnce);
+  alignas(cmsghdr) Control control;
+  msghdr message;
+  ssize_t got = receive(fd, bytes, sizeof bytes, control, &message);
+  if (wasMessage != nullptr) *wasMessage = got > 0 || (got == 0 && message.msg_controllen > 0);
+  if (got >= 0) eachDescriptor(message, closeAtOnce);
   return got;
 }
 
@@ -261,7 +265,10 @@ napi_value shutdownSocket(napi_env env, napi_callback_info info) {
   int fd = args.int32(0, "fd");
   if (!args.ok()) return nullptr;
   shutdown(fd, SHUT_RDWR);
-  for (int i = 0; i < kDiscardMax && discard(fd) > 0; i++);
+  int on = 1;
+  setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+  bool more = true;
+  for (int i = 0; i < kDiscardMax && more; i++) discard(fd, &more);
   return makeUndefined(env);
 }
 

@@ -1,17 +1,14 @@
-import { closeSync } from 'node:fs'
 import binaryen from 'binaryen'
 import { WildPointerError } from '../../src/base/errors.js'
 import { PAGE_BYTES } from '../../src/base/numbers.js'
 import { ObjectHeap } from '../../src/calls/heaps/object-heap.js'
-import { Heap, HeapSet } from '../../src/memory/index.js'
 import { addressOf, struct, u32 } from '../../src/objects/index.js'
 import { prepareWasm, WasmHandlers } from '../../src/safety/index.js'
-import { createMemoryFile, HEAPS_BASE, Mapping } from '../../src/sys/index.js'
 import { interleave, loopContender, summaryOf, type BatchSummary } from '../support/batches.js'
 import { program } from '../support/program.js'
+import { BenchHeap } from '../trials/memory-blocks.js'
 import type { Plan } from '../trials/plans.js'
 
-const HEAP_BYTES = 64 << 20
 const SINGLE = 1
 const EIGHT = 8
 /** As in the paper: more than are kept. */
@@ -38,9 +35,8 @@ export interface SandboxFigures {
 
 /** Enter, one checked load, exit; per sandbox. Limits are on, and before each batch somebody tries to get out. */
 export const measureSandboxes = program<{ readonly plan: Plan }, void, SandboxFigures>(import.meta.url, 'measureSandboxes', async ({ plan }) => {
-  const file = createMemoryFile('bench-sandboxes', HEAP_BYTES)
-  const mapping = Mapping.map(file, HEAPS_BASE, HEAP_BYTES)
-  const heap = new ObjectHeap(new HeapSet((space) => new Heap(mapping.buffer, mapping.address, 1, space)))
+  using memory = BenchHeap.create()
+  const heap = new ObjectHeap(memory.set)
   const { sandbox } = heap
   const regions = (count: number, pages: number): { readonly scope: ReturnType<ObjectHeap['createScope']>, readonly address: number, readonly id: number }[] =>
     Array.from({ length: count }, (_, id) => {
@@ -94,8 +90,6 @@ export const measureSandboxes = program<{ readonly plan: Plan }, void, SandboxFi
     loopContender('wasmMapped', plan.batches, await compiled(UNCACHED, MAPPED_PAGES, 0)),
   ], plan.batches)
   heap.close()
-  mapping.unmap()
-  closeSync(file)
   return {
     one: summaryOf(summaries, 'one'),
     large: summaryOf(summaries, 'large'),

@@ -1,14 +1,11 @@
-import { closeSync } from 'node:fs'
 import { PAGE_BYTES } from '../../src/base/numbers.js'
 import { ObjectHeap } from '../../src/calls/heaps/object-heap.js'
-import { Heap, HeapSet } from '../../src/memory/index.js'
 import { f64, struct, u32 } from '../../src/objects/index.js'
-import { createMemoryFile, HEAPS_BASE, Mapping } from '../../src/sys/index.js'
 import { interleave, loopContender, summaryOf, type BatchSummary } from '../support/batches.js'
 import { program } from '../support/program.js'
+import { BenchHeap } from '../trials/memory-blocks.js'
 import type { Plan } from '../trials/plans.js'
 
-const HEAP_BYTES = 64 << 20
 /** Objects of a cycle. */
 export const SCOPE_OBJECTS = 16
 
@@ -26,9 +23,8 @@ export interface ScopeFigures {
 
 /** Small scopes beside the objects that are in them. */
 export const measureScopes = program<{ readonly plan: Plan }, void, ScopeFigures>(import.meta.url, 'measureScopes', async ({ plan }) => {
-  const file = createMemoryFile('bench-scopes', HEAP_BYTES)
-  const mapping = Mapping.map(file, HEAPS_BASE, HEAP_BYTES)
-  const heap = new ObjectHeap(new HeapSet((space) => new Heap(mapping.buffer, mapping.address, 1, space)))
+  using memory = BenchHeap.create()
+  const heap = new ObjectHeap(memory.set)
   const objects = Array.from({ length: SCOPE_OBJECTS }, () => heap.new(Item, VALUE))
   for (const object of objects) heap.free(object)
   const kept = heap.createScope(PAGE_BYTES)
@@ -54,7 +50,5 @@ export const measureScopes = program<{ readonly plan: Plan }, void, ScopeFigures
     }),
   ], plan.batches)
   kept.destroy()
-  mapping.unmap()
-  closeSync(file)
   return { created: summaryOf(summaries, 'created'), reset: summaryOf(summaries, 'reset'), heap: summaryOf(summaries, 'heap') }
 })

@@ -4,7 +4,7 @@ import { PAGE_BYTES, roundUp } from '../base/numbers.js'
 import { RpcError } from '../base/errors.js'
 import { DaemonClient } from '../control/index.js'
 import { daemonSocket, sealerSocket } from '../control/place/runtime-directory.js'
-import { openToOthers, OWNER_VARIABLE, requireReachable, trustedOwner, userId } from '../control/place/users.js'
+import { isUser, openToOthers, OWNER_VARIABLE, requireReachable, trustedOwner, userId } from '../control/place/users.js'
 import { environmentFor } from './environment.js'
 import { launchConfined } from '../safety/seals/confined/launcher.js'
 import { SealClient } from '../safety/seals/seal-client.js'
@@ -42,7 +42,7 @@ export function parseRun(words: readonly string[]): RunOptions {
     }
     const value = Number(words[i + 1])
     if (i + 1 >= end || !Number.isSafeInteger(value) || value < 0) throw new RpcError('INVALID_ARGUMENT', `${words[i]} needs a number; ${USAGE}`)
-    if (words[i] === '--user') user = value
+    if (words[i] === '--user' && isUser(value)) user = value
     else if (words[i] === '--heap' && value > 0) heapBytes = roundUp(value, PAGE_BYTES)
     else if (words[i] === '--heaps' && value > 0 && value <= PREPARED_HEAPS_MAX) heapCount = value
     else throw new RpcError('INVALID_ARGUMENT', `${words[i]} ${value} is not understood; ${USAGE}`)
@@ -75,16 +75,17 @@ function letIn(directory: string, user: number): void {
 export async function run({ user, keptVariables, heapBytes, heapCount, command }: RunOptions): Promise<number> {
   const [name = '', ...args] = command
   const program = findProgram(name)
+  const uid = user ?? userId()
+  const isOther = uid !== userId()
+  // Else this user would change modes of files that another one can swap for links.
+  if (isOther && trustedOwner() !== userId()) {
+    throw new RpcError('FAILED_PRECONDITION', `--user needs a runtime directory of one's own: unset ${OWNER_VARIABLE}, or run as user ${trustedOwner()}`)
+  }
   const client = SealClient.ofDirectory()
   const daemon = DaemonClient.shared()
   const heaps = await Promise.all(Array.from({ length: heapCount }, () => daemon.prepareHeap(heapBytes)))
-  const uid = user ?? userId()
-  if (uid !== userId()) {
-    // Else this user would change modes of files that another one can swap for links.
-    if (trustedOwner() !== userId()) throw new RpcError('FAILED_PRECONDITION', `--user needs a runtime directory of one's own: unset ${OWNER_VARIABLE}, or run as user ${trustedOwner()}`)
-    letIn(daemon.directory, uid)
-  }
-  const environment = uid === userId() ? process.env : environmentFor(uid, process.env, keptVariables)
+  if (isOther) letIn(daemon.directory, uid)
+  const environment = isOther ? environmentFor(uid, process.env, keptVariables) : process.env
   const pid = await launchConfined(client, {
     program, args, environment: { ...environment, RPCOOL_RUNTIME_DIR: daemon.directory, [OWNER_VARIABLE]: String(trustedOwner()) },
     heaps: heaps.map(({ address, byteLength, fd }) => ({ address, byteLength, file: fd })),

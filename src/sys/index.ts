@@ -1,3 +1,4 @@
+export { Acceptor } from './acceptor.js'
 export { addon, errnoCode, packageRoot } from './addon.js'
 export * from './bells.js'
 export * from './memory.js'

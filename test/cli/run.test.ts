@@ -23,7 +23,7 @@ function rpcool(...words: readonly string[]): { status: number | null, stdout: s
 test('the command line is understood, or refused with how it should be', () => {
   assert.deepEqual(parseRun(['run', '--', 'ls', '-l']), { user: undefined, keptVariables: [], heapBytes: 8 << 20, heapCount: 4, command: ['ls', '-l'] })
   assert.deepEqual(parseRun(['run', '--user', '7', '--keep-env', 'A,B_2', '--heap', '5000', '--heaps', '2', '--', 'x', '--', 'y']), { user: 7, keptVariables: ['A', 'B_2'], heapBytes: 2 * PAGE_BYTES, heapCount: 2, command: ['x', '--', 'y'] })
-  for (const words of [[], ['run'], ['run', 'ls'], ['run', '--'], ['run', '--user', '--', 'ls'], ['run', '--user', '-1', '--', 'ls'], ['run', '--heap', '0', '--', 'ls'], ['run', '--heaps', '65', '--', 'ls'], ['run', '--what', '1', '--', 'ls'], ['run', '--keep-env', 'A', '--', 'ls'], ['run', '--user', '1', '--keep-env', 'A-B', '--', 'ls'], ['run', '--user', '1', '--keep-env', '--', 'ls'], ['walk', '--', 'ls']]) {
+  for (const words of [[], ['run'], ['run', 'ls'], ['run', '--'], ['run', '--user', '--', 'ls'], ['run', '--user', '-1', '--', 'ls'], ['run', '--user', '4294967295', '--', 'ls'], ['run', '--user', '4294967296', '--', 'ls'], ['run', '--heap', '0', '--', 'ls'], ['run', '--heaps', '65', '--', 'ls'], ['run', '--what', '1', '--', 'ls'], ['run', '--keep-env', 'A', '--', 'ls'], ['run', '--user', '1', '--keep-env', 'A-B', '--', 'ls'], ['run', '--user', '1', '--keep-env', '--', 'ls'], ['walk', '--', 'ls']]) {
     refused(() => parseRun(words), 'INVALID_ARGUMENT', /usage: rpcool run/)
   }
   const help = rpcool('--help')

@@ -1,6 +1,6 @@
 /*
  * Sends sockets that linger: who closes the last descriptor of one waits until its peer, which never reads, has read everything. Arguments: the
- * sealer's socket, the protocol's version. Says how many it sent, and stays, or nothing would linger.
+ * sealer's socket, the protocol's version; the sealer stands still meanwhile, so that all of it waits in its queues. Says how many it sent, and stays, or nothing would linger.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -43,8 +43,12 @@ static int send_with(int to, const char *text, int count) {
   header->cmsg_len = CMSG_LEN(count * sizeof(int));
   memcpy(CMSG_DATA(header), fds, count * sizeof(int));
   int sent = sendmsg(to, &message, MSG_NOSIGNAL) > 0 ? count : 0;
-  /* The receiver's is the last one from now on. */
-  for (int i = 0; i < count; i++) close(fds[i]);
+  struct linger none = {0, 0};
+  for (int i = 0; i < count; i++) {
+    if (sent == 0) setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    /* The receiver's is the last one from now on. */
+    close(fds[i]);
+  }
   return sent;
 }
 
@@ -62,12 +66,16 @@ int main(int argc, char **argv) {
   char hello[64];
   snprintf(hello, sizeof hello, "{\"type\":\"hello\",\"version\":%s}", argv[2]);
   int sent = 0;
-  /* Beside what is understood, with a wake-up, and behind what ends the link, when nobody takes it out of the queue any more. */
-  const char *texts[] = {"{\"type\":\"device\",\"id\":1}", "x", "{"};
-  for (int i = 0; i < 3; i++) {
+  /* Beside what is understood, with a wake-up, and behind what ends the link, when nobody takes it out of the queue any more; there
+     also behind empty packets, which look like the end of the stream. */
+  const char *texts[] = {"{\"type\":\"device\",\"id\":1}", "x", "{", "{"};
+  for (int i = 0; i < 4; i++) {
     int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
     if (connect(fd, (struct sockaddr *)&path, sizeof path) != 0 || send(fd, hello, strlen(hello), 0) < 0) return 1;
-    for (int j = 0; j < 3; j++) sent += send_with(fd, texts[i], j == 1 ? EACH : 1);
+    for (int j = 0; j < 3; j++) {
+      sent += send_with(fd, texts[i], j == 1 ? EACH : 1);
+      if (i == 3 && (send(fd, "", 0, 0) < 0 || send(fd, "", 0, 0) < 0)) return 1;
+    }
   }
   printf("%d\n", sent);
   fflush(stdout);

@@ -4,8 +4,10 @@ import {
   type StatusName, struct, text, u32, union,
 } from '../../src/index.js'
 
-/** A handler bounds what a client may make it do. */
+// A handler bounds what a client may make it do.
 const RESULT_MAX = 10_000_000
+const BUSY_MS_MAX = 1000
+const SLEEP_MS_MAX = 5000
 
 export const Point = struct('Point', { x: i32, y: i32, label: text })
 export const Tree = struct('Tree', { value: u32, name: text, get children() { return list(ref(Tree)) } })
@@ -110,7 +112,7 @@ export function everyHandler(gates: Gates): Handlers<(typeof Everything)['method
       return Promise.reject(thrown[how]!)
     },
     sleep: async (ms) => {
-      await new Promise((resolve) => setTimeout(resolve, ms))
+      await new Promise((resolve) => setTimeout(resolve, Math.min(ms, SLEEP_MS_MAX)))
       return ms
     },
     hold: async (key, call) => {
@@ -123,7 +125,7 @@ export function everyHandler(gates: Gates): Handlers<(typeof Everything)['method
       return point.x + point.y
     },
     reasons: () => JSON.stringify(gates.reasons),
-    busy: (ms) => spin(ms),
+    busy: (ms) => spin(Math.min(ms, BUSY_MS_MAX)),
     blob: (length) => Uint8Array.from({ length: Math.min(length, RESULT_MAX) }, (_, i) => i & 255),
     points: (count) => ({ items: Array.from({ length: Math.min(count, RESULT_MAX / 100) }, (_, i) => ({ x: i, y: -i, label: `point ${i}` })) }),
     sumTree,

@@ -10,23 +10,31 @@ import { connect, type Connection, type ConnectOptions, RpcError, type ServerOpt
 import { DaemonClient } from '../../src/control/index.js'
 import { mappingCount } from '../../src/sys/index.js'
 import { Everything } from './everything.js'
-import { isAlive, openCount, openFiles } from './leaks.js'
+import { isAlive, openCount, openFiles, whatItDoes } from './leaks.js'
 
 const WATCHDOG_MS = 90_000
 let channels = 0
 
+interface Waiting {
+  readonly resolve: (result: unknown) => void
+  readonly reject: (error: Error) => void
+}
+
 /** A child process that answers commands sent to it. */
 export class Commanded {
-  readonly #waiting = new Map<number, (result: unknown) => void>()
+  readonly #waiting = new Map<number, Waiting>()
   readonly #ended: Promise<unknown>
   #nextId = 1
 
-  protected constructor(readonly process: ChildProcess) {
+  protected constructor(readonly process: ChildProcess, readonly program: string) {
     process.on('message', ({ id, result }: { id: number, result: unknown }) => {
-      this.#waiting.get(id)?.(result)
+      this.#waiting.get(id)?.resolve(result)
       this.#waiting.delete(id)
     })
     this.#ended = once(process, 'exit')
+    process.once('exit', (code, signal) => {
+      for (const { reject } of this.#waiting.values()) reject(new Error(`${program} ended with ${signal ?? code} before it answered`))
+    })
   }
 
   /** Starts a program of test/support and waits for its first message. */
@@ -38,11 +46,8 @@ export class Commanded {
   static async startAs(user: number | undefined, environment: Readonly<Record<string, string>>, program: string, ...args: string[]): Promise<Commanded> {
     const child = new Commanded(fork(fileURLToPath(new URL(program, import.meta.url)), args, {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'], env: { ...process.env, ...environment }, ...(user === undefined ? {} : { uid: user, gid: user }),
-    }))
-    await new Promise<void>((resolve, reject) => {
-      child.#waiting.set(0, () => resolve())
-      child.process.once('exit', (code) => reject(new Error(`${program} ended with ${code} before it was ready`)))
-    })
+    }), program)
+    await new Promise((resolve, reject) => child.#waiting.set(0, { resolve, reject }))
     return child
   }
 
@@ -53,7 +58,7 @@ export class Commanded {
   ask(command: string, argument?: unknown): Promise<unknown> {
     const id = this.#nextId++
     return new Promise((resolve, reject) => {
-      this.#waiting.set(id, resolve)
+      this.#waiting.set(id, { resolve, reject })
       this.process.send({ id, command, argument }, (error) => {
         if (error !== null) reject(error)
       })
@@ -108,6 +113,7 @@ export class Ground implements AsyncDisposable {
   private constructor(name: string) {
     this.#watchdog = setTimeout(() => {
       process.stderr.write(`the test "${name}" hangs; it waits for ${this.waitsFor}\n`)
+      for (const { pid, program } of this.#children) process.stderr.write(`${program}: ${whatItDoes(pid)}\n`)
       for (const { process: child } of this.#children) child.kill('SIGKILL')
       process.exit(1)
     }, WATCHDOG_MS)

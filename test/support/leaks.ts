@@ -44,3 +44,13 @@ export function isAlive(pid: number): boolean {
     return false
   }
 }
+
+/** State, time of CPU and what the kernel makes it wait for: what can be told of a process that does not answer. */
+export function whatItDoes(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1').replace(/^.*\) /s, '').split(' ')
+    return `state ${stat[0]}, ${stat[11]} + ${stat[12]} ticks of CPU, waits in ${readFileSync(`/proc/${pid}/wchan`, 'latin1')}`
+  } catch {
+    return 'gone'
+  }
+}

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { addon } from '../../src/sys/addon.js'
-import { acceptUnix, connectUnix, listenUnix, MESSAGE_BYTES_MAX, peerCredentials, peerPidfd, receivePacket, sendPacket } from '../../src/sys/index.js'
+import { Acceptor, acceptUnix, connectUnix, listenUnix, MESSAGE_BYTES_MAX, peerCredentials, peerPidfd, receivePacket, sendPacket } from '../../src/sys/index.js'
 import { LeakCheck } from './peer.js'
 
 let names = 0
@@ -109,6 +109,48 @@ test('a full buffer is an answer, and the end of the peer is one too', () => {
   addon.shutdownSocket(pair.left)
   assert.equal(receivePacket(pair.right)?.bytes.length, 0)
   assert.throws(() => sendPacket(pair.right, Uint8Array.of(1), []), { code: 'EPIPE' })
+})
+
+test('who knocks a thousand times at once is let in by turns, between which others are served', async () => {
+  using _leaks = new LeakCheck()
+  const path = `@rpcool-test-${process.pid}-${names++}`
+  let turns = 0
+  let inTurn = 0
+  let most = 0
+  const fds: number[] = []
+  const acceptor = new Acceptor(listenUnix(path, 'stream', 512), (fd) => {
+    fds.push(fd)
+    most = Math.max(most, ++inTurn)
+  })
+  const knocking = Array.from({ length: 300 }, () => connectUnix(path, 'stream'))
+  while (fds.length < knocking.length) {
+    await new Promise(setImmediate)
+    if (inTurn > 0) turns++
+    inTurn = 0
+  }
+  assert.ok(turns > 4 && most <= 64, `${turns} turns, ${most} at most`)
+  acceptor.close()
+  acceptor.close()
+  acceptor.acceptWaiting()
+  for (const fd of [...fds, ...knocking]) closeSync(fd)
+})
+
+test('after a refusal of the kernel nobody is let in for a moment, and then it is tried again', async () => {
+  using _leaks = new LeakCheck()
+  const path = `@rpcool-test-${process.pid}-${names++}`
+  const listener = listenUnix(path, 'stream', 4)
+  const knocking = connectUnix(path, 'stream')
+  const refusals: number[] = []
+  // A connected socket cannot accept, but a byte wakes it.
+  const acceptor = new Acceptor(acceptUnix(listener) ?? -1, () => assert.fail('nobody knocks'), (error) => {
+    assert.match(String(error), /EINVAL/)
+    refusals.push(performance.now())
+  })
+  addon.ringDoorbell(knocking)
+  while (refusals.length < 3) await new Promise((resolve) => setTimeout(resolve, 1))
+  assert.ok(refusals[2]! - refusals[0]! > 90, `${refusals.join(' ')}: no pause`)
+  acceptor.close()
+  for (const fd of [listener, knocking]) closeSync(fd)
 })
 
 test('the kernel says who the peer is', () => {

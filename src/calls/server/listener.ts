@@ -1,13 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import { RpcError } from '../../base/errors.js'
-import { acceptUnix, addon, listenUnix, peerCredentials, watch, type Watch } from '../../sys/index.js'
+import { Acceptor, addon, listenUnix, peerCredentials } from '../../sys/index.js'
 import { FrameSocket } from '../service/frames.js'
 
 const BACKLOG = 512
 /** A client that has been accepted has so long to come. */
 const HANDSHAKE_MS = 5000
-/** Without a descriptor left nobody can be accepted, and the backlog stays readable. */
-const ACCEPT_PAUSE_MS = 100
 const TOKEN = /^[0-9a-f]{32}$/
 
 export interface Hello {
@@ -38,16 +36,13 @@ interface Expectation extends Expected {
 export class DoorbellListener {
   /** In the abstract namespace: there is no file to clean up after a crash. */
   readonly path = `@rpcool-${randomBytes(12).toString('hex')}`
-  readonly #fd: number
-  readonly #watch: Watch
+  readonly #acceptor: Acceptor
   readonly #expected = new Map<string, Expectation>()
   /** By process: how many sockets it may still open. Strangers cannot take the places of those who are expected. */
   readonly #places = new Map<number, number>()
-  #pause: NodeJS.Timeout | undefined
 
   constructor() {
-    this.#fd = listenUnix(this.path, 'stream', BACKLOG)
-    this.#watch = watch(this.#fd, () => this.#accept())
+    this.#acceptor = new Acceptor(listenUnix(this.path, 'stream', BACKLOG), (fd) => this.#welcome(fd))
   }
 
   expect(token: string, expected: Expected): void {
@@ -62,28 +57,15 @@ export class DoorbellListener {
   }
 
   close(): void {
-    clearTimeout(this.#pause)
-    this.#watch.close()
-    addon.closeFd(this.#fd)
+    this.#acceptor.close()
     for (const { timer } of this.#expected.values()) clearTimeout(timer)
     this.#expected.clear()
     this.#places.clear()
   }
 
-  #accept(): void {
-    for (;;) {
-      let fd: number | undefined
-      try {
-        fd = acceptUnix(this.#fd)
-      } catch {
-        this.#watch.setReadable(false)
-        this.#pause = setTimeout(() => this.#watch.setReadable(true), ACCEPT_PAUSE_MS)
-        return
-      }
-      if (fd === undefined) return
-      if (this.#takePlace(peerCredentials(fd).pid)) void this.#greet(fd)
-      else addon.closeFd(fd)
-    }
+  #welcome(fd: number): void {
+    if (this.#takePlace(peerCredentials(fd).pid)) void this.#greet(fd)
+    else addon.closeFd(fd)
   }
 
   #takePlace(pid: number): boolean {

@@ -168,9 +168,11 @@ export class Poller {
     let busy = 0
     while (idle < idleRounds && hot.length > 0) {
       if (this.#pollAll() === 0) {
-        if (++idle === (this.#besidePeer ? 1 : SAME_CPU_ROUNDS) && this.#waitBesidePeer()) idle = 0
-        if (this.#inVain) return
-        continue
+        const isLong = ++idle === (this.#besidePeer ? 1 : SAME_CPU_ROUNDS)
+        if (!isLong || !this.#waitBesidePeer()) {
+          if (this.#inVain) return
+          continue
+        }
       }
       idle = 0
       if (this.#interrupted) return

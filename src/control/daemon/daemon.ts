@@ -2,7 +2,7 @@ import { randomBytes, randomInt } from 'node:crypto'
 import { appendFileSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
 import { assert, unreachable } from '../../base/assert.js'
 import { RpcError } from '../../base/errors.js'
-import { acceptUnix, addon, checkMemoryFile, errnoCode, watch, type Watch } from '../../sys/index.js'
+import { Acceptor, addon, checkMemoryFile, errnoCode } from '../../sys/index.js'
 import { SLOT_COUNT } from '../orchestrator/addresses.js'
 import type { Failure } from '../protocol/errors.js'
 import { Files } from './files.js'
@@ -29,10 +29,6 @@ export interface DaemonOptions {
 
 /** How often deadlines are looked at while there are any; clients watch their own more closely. */
 const TICK_MS = 50
-/** A pause before accepting again when the daemon has no descriptor left. */
-const ACCEPT_PAUSE_MS = 50
-/** Who knocks faster than he is let in keeps nobody else waiting: the rest is told of again. */
-const ACCEPTS_A_TURN = 64
 /** Errors of the kernel that mean: not now, there is too little of something. */
 const EXHAUSTION = new Set(['EMFILE', 'ENFILE', 'ENOMEM', 'ENOSPC', 'EDQUOT', 'EFBIG'])
 
@@ -49,8 +45,7 @@ export class Daemon {
   readonly #users = namedUsers()
   readonly #links = new Map<ParticipantId, ParticipantLink>()
   readonly #strangers = new Set<ParticipantLink>()
-  #listener = -1
-  #listenWatch: Watch | undefined
+  readonly #acceptor: Acceptor
   #nextParticipant = randomInt(1, 2 ** 32) * 2 ** 16
   #idleTimer: NodeJS.Timeout | undefined
   #ticker: NodeJS.Timeout | undefined
@@ -84,13 +79,7 @@ export class Daemon {
     const path = daemonSocket(options.directory)
     removeFile(path)
     if (this.#users.size > 0) openToOthers(options.directory, [])
-    this.#listener = listenInDirectory(options.directory, path, LISTEN_BACKLOG)
-    try {
-      this.#listenWatch = watch(this.#listener, () => this.#accept())
-    } catch (error) {
-      addon.closeFd(this.#listener)
-      throw error
-    }
+    this.#acceptor = new Acceptor(listenInDirectory(options.directory, path, LISTEN_BACKLOG), (fd) => this.#welcome(fd), (error) => this.#log(`cannot accept: ${String(error)}`))
     this.#log(`process ${process.pid} listens on ${path}`)
     this.#awaitIdleness()
   }
@@ -104,8 +93,7 @@ export class Daemon {
     clearInterval(this.#ticker)
     // First, so that who comes now starts another daemon; the lock keeps that one waiting until this one is done.
     removeFile(daemonSocket(this.#options.directory))
-    this.#listenWatch?.close()
-    addon.closeFd(this.#listener)
+    this.#acceptor.close()
     for (const link of [...this.#links.values(), ...this.#strangers]) link.close()
     this.#files.closeAll()
     addon.closeFd(this.#lock)
@@ -140,22 +128,6 @@ export class Daemon {
       this.#log(`cannot note the slot: ${String(error)}`)
     }
     return slot
-  }
-
-  #accept(): void {
-    try {
-      for (let i = 0; i < ACCEPTS_A_TURN; i++) {
-        const fd = acceptUnix(this.#listener)
-        if (fd === undefined) return
-        this.#welcome(fd)
-      }
-    } catch (error) {
-      this.#log(`cannot accept: ${String(error)}`)
-      this.#listenWatch?.setReadable(false)
-      setTimeout(() => {
-        if (this.#open) this.#listenWatch?.setReadable(true)
-      }, ACCEPT_PAUSE_MS)
-    }
   }
 
   #welcome(fd: number): void {
@@ -201,7 +173,7 @@ export class Daemon {
     this.#strangers.delete(link)
     this.#links.set(participant, link)
     this.#log(`participant ${participant} is process ${link.credentials.pid}`)
-    link.send({ type: 'welcome', version: PROTOCOL_VERSION, participant, pid: process.pid, boundary: 'same-user' })
+    link.send({ type: 'welcome', version: PROTOCOL_VERSION, participant, pid: process.pid, boundary: this.#users.size > 0 ? 'named-users' : 'same-user' })
     return participant
   }
 
@@ -219,7 +191,7 @@ export class Daemon {
     if (!this.#open || this.#links.size + this.#strangers.size > 0) return
     clearTimeout(this.#idleTimer)
     this.#idleTimer = setTimeout(() => {
-      this.#accept()
+      this.#acceptor.acceptWaiting()
       if (this.#links.size + this.#strangers.size === 0) this.stop('nobody needs it')
     }, this.#options.idleMs)
   }

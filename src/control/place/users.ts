@@ -38,9 +38,14 @@ export function namedUsers(env: Environment = process.env): ReadonlySet<number> 
   return new Set(text === '' ? [] : text.split(',').map((one) => parseUser(USERS_VARIABLE, one)))
 }
 
+/** Whether a number names a user: the kernel takes larger ones for others, or for no change at all. */
+export function isUser(user: number): boolean {
+  return Number.isInteger(user) && user >= 0 && user <= USER_MAX
+}
+
 function parseUser(variable: string, text: string): number {
   const user = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  if (user <= USER_MAX) return user
+  if (isUser(user)) return user
   throw new RpcError('INVALID_ARGUMENT', `${variable} names users by number, not ${JSON.stringify(text)}`)
 }
 

@@ -83,7 +83,7 @@ const requests = {
 
 /** What the daemon sends. The descriptors that go with each are listed in {@link descriptorCount}. */
 const notices = {
-  welcome: shape({ version: unsigned, participant, pid: unsigned, boundary: oneOf('same-user') }),
+  welcome: shape({ version: unsigned, participant, pid: unsigned, boundary: oneOf('same-user', 'named-users') }),
   goodbye: shape({ code, message }),
   error: shape({ id: requestId, code, message }),
   done: shape({ id: requestId }),

@@ -218,5 +218,5 @@ export interface DaemonIdentity {
   /** This isolate's id at the daemon. */
   readonly participant: ParticipantId
   /** Who is trusted: every process of the same user could look into another one. Others who are served are not. */
-  readonly boundary: 'same-user'
+  readonly boundary: 'same-user' | 'named-users'
 }

@@ -138,8 +138,9 @@ export class Copier {
       const number = words[at + 3]!
       const { kind, region } = this.#forwards.all[words[at]!]!
       kind.copyObject(this, region, words[at + 1]!, words[at + 2]!, this.#regionOf(number), this.#words.words[number]!)
-      if (this.#filled === waiting.length) this.#filled = waiting.length = 0
-      else if (this.#filled >= SHIFT_WORDS && this.#filled * 2 > waiting.length) this.#filled = waiting.shift(this.#filled)
+      if (this.#filled < waiting.length && (this.#filled < SHIFT_WORDS || this.#filled * 2 <= waiting.length)) continue
+      waiting.shift(this.#filled)
+      this.#filled = 0
     }
   }
 

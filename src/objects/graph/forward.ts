@@ -120,11 +120,10 @@ export class Column {
     return this.words[--this.length]!
   }
 
-  /** Drops the first numbers. Answers 0, where they began. */
-  shift(count: number): number {
+  /** Drops the first numbers. */
+  shift(count: number): void {
     this.words.copyWithin(0, count, this.length)
     this.length -= count
-    return 0
   }
 
   #grow(): void {

@@ -12,29 +12,36 @@ import { closeTracked, KeyTrack } from './objects.js'
 // One builder is kept; another is made when user code that runs meanwhile (toJSON, a getter) builds a document too.
 let spare: JsonBuilder | null = null
 
-/** Runs `work` with a builder and finishes the document that it left on the stack. */
-export function withBuilder(source: Source, allocator: Allocator, work: (builder: JsonBuilder) => void): Built {
+function begin(source: Source, allocator: Allocator): JsonBuilder {
   const builder = spare ?? new JsonBuilder()
   spare = null
   builder.begin(source, allocator)
-  work(builder)
+  return builder
+}
+
+/** The document that was left on the builder's stack. */
+function finish(builder: JsonBuilder): Built {
   const built = builder.finish()
   spare = builder
   return built
 }
 
+/** Runs `work` with a builder and finishes the document that it left on the stack. */
+export function withBuilder(source: Source, allocator: Allocator, work: (builder: JsonBuilder) => void): Built {
+  const builder = begin(source, allocator)
+  work(builder)
+  return finish(builder)
+}
+
 /** Writes a document of a value; `where` names the place in messages. @throws RpcError INVALID_ARGUMENT for what is not JSON. */
 export function writeValue(source: Source, allocator: Allocator, value: unknown, where: string): Built {
   hasInherited = isInherited()
-  const builder = spare ?? new JsonBuilder()
-  spare = null
-  builder.begin(source, allocator)
+  // Without a closure for each document.
+  const builder = begin(source, allocator)
   if (!pushValue(builder, value, '', 0)) {
     throw new RpcError('INVALID_ARGUMENT', `${where}: ${typeof value === 'undefined' ? 'undefined' : `a ${typeof value}`} is not JSON`)
   }
-  const built = builder.finish()
-  spare = builder
-  return built
+  return finish(builder)
 }
 
 /** Whether somebody gave Object.prototype properties that for…in would find in every object. */

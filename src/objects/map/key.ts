@@ -234,9 +234,13 @@ function oneForm(key: unknown): unknown {
   return Number.isNaN(key) ? Number.NaN : key
 }
 
-/** The same as it is stored in 32 bits: what is nearly 0 becomes 0, or -0. */
 function oneSingle(key: unknown): unknown {
-  return typeof key === 'number' ? oneForm(Math.fround(key)) : key
+  return oneForm(asSingle(key))
+}
+
+/** As a key is stored in 32 bits: different numbers may then be equal, and what is nearly 0 becomes 0, or -0. */
+export function asSingle(key: unknown): unknown {
+  return typeof key === 'number' ? Math.fround(key) : key
 }
 
 const KEY_KINDS: ReadonlySet<string> = new Set(['text', 'bool', 'f32', 'f64', 'u8', 'i8', 'u16', 'i16', 'u32', 'i32', 'u64', 'i64', 'safeU64', 'safeI64'])

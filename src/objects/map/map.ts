@@ -10,7 +10,7 @@ import { willChange } from '../shared/journal.js'
 import { KEY, VALUE } from './chunk.js'
 import { MapEntries, type Cursor } from './entries.js'
 import { MapIndex } from './hash-index.js'
-import { isBeside, isKeyType, makeKeys, type Keys } from './key.js'
+import { asSingle, isBeside, isKeyType, makeKeys, type Keys } from './key.js'
 import { CHUNKS, DEPTH, EPOCH, FIRST, FREE, IDS, INDEX, LAST, ROOM, Table, TABLE_WORDS, type Drop } from './table.js'
 import { SharedMap, SharedSet, type Part } from './view.js'
 import { nothing } from '../scalar/nothing.js'
@@ -293,19 +293,15 @@ function point(region: Region, p: number, table: Table): void {
 }
 
 function keysOf(value: unknown, where: string, type: AnyType): ReadonlyArray<readonly [unknown, undefined]> {
-  return [...new Set(valuesOf(value, where).map((key) => asStored(type, key)))].map((key) => [key, undefined] as const)
+  const keys = valuesOf(value, where)
+  return [...new Set(type.kind === 'f32' ? keys.map(asSingle) : keys)].map((key) => [key, undefined] as const)
 }
 
 /** Of equal keys the last one counts, as for Map. */
 function entriesOf(value: unknown, where: string, type: AnyType): ReadonlyArray<readonly [unknown, unknown]> {
   const entries = pairsOf(value, where)
-  if (type.kind === 'f32') return [...new Map(entries.map(([key, content]) => [asStored(type, key), content]))]
+  if (type.kind === 'f32') return [...new Map(entries.map(([key, content]) => [asSingle(key), content]))]
   return value instanceof Map ? entries : [...new Map(entries)]
-}
-
-/** Numbers that are different may be equal as they are stored. */
-function asStored(type: AnyType, key: unknown): unknown {
-  return type.kind === 'f32' && typeof key === 'number' ? Math.fround(key) : key
 }
 
 /**

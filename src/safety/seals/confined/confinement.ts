@@ -62,9 +62,14 @@ function when(number: number, body: readonly Instruction[]): Instruction[] {
 
 const refuse = (errno: number): Instruction => answer(RETURN_ERRNO | errno)
 
+/** Refuses when what is loaded is one of the values. */
+function refuseLoaded(values: readonly number[], errno: number): Instruction[] {
+  return values.flatMap((value) => [ifEqual(value, 0, 1), refuse(errno)])
+}
+
 /** Refuses when an argument's lower half is one of the values. */
 function refuseValues(argument: number, values: readonly number[], errno: number): Instruction[] {
-  return [load(argumentLow(argument)), ...values.flatMap((value) => [ifEqual(value, 0, 1), refuse(errno)]), answer(RETURN_ALLOW)]
+  return [load(argumentLow(argument)), ...refuseLoaded(values, errno), answer(RETURN_ALLOW)]
 }
 
 /** Refuses a buffer that starts in the window of heaps, or within the 4 GiB before it, from where it could reach in. */
@@ -88,7 +93,8 @@ export function confinementFilter(architecture: string = process.arch): Uint8Arr
     ...[SYSCALL.read, SYSCALL.pread64, SYSCALL.recvfrom].flatMap((number) => when(number, refuseHeapBuffer(1))),
     ...when(SYSCALL.madvise, refuseValues(2, REFUSED_ADVICE, EPERM)),
     ...when(SYSCALL.ioctl, [
-      load(argumentLow(1)), ...TERMINAL_INPUT.flatMap((request) => [ifEqual(request, 0, 1), refuse(EPERM)]), andWith(0xffff_ff00), ifEqual(IOCTL_TERMINAL << 8, 1, 0), refuse(ENOTTY), answer(RETURN_ALLOW),
+      load(argumentLow(1)), ...refuseLoaded(TERMINAL_INPUT, EPERM),
+      andWith(0xffff_ff00), ifEqual(IOCTL_TERMINAL << 8, 1, 0), refuse(ENOTTY), answer(RETURN_ALLOW),
     ]),
     ...when(SYSCALL.socket, refuseValues(0, [AF_ALG], EAFNOSUPPORT)),
     ...when(SYSCALL.prctl, refuseValues(0, [PR_SET_DUMPABLE], EPERM)),

@@ -1,5 +1,5 @@
 import { RpcError } from '../../../base/errors.js'
-import { userId } from '../../../control/place/users.js'
+import { isUser, userId } from '../../../control/place/users.js'
 import type { Address } from '../../../base/numbers.js'
 import { addon, errnoCode, formatPreparedHeaps, PREPARED_HEAPS_VARIABLE, publishMemoryFile } from '../../../sys/index.js'
 import { confinementFilter } from './confinement.js'
@@ -57,8 +57,9 @@ export interface Launch {
 export async function launchConfined(client: SealClient, launch: Launch): Promise<number> {
   const filter = confinementFilter()
   if (filter === undefined) throw new RpcError('FAILED_PRECONDITION', `there is no filter of system calls for ${process.arch}: programs can be confined on x64 only`)
+  const { program, args, heaps, user } = launch
+  if (user !== undefined && !isUser(user)) throw new RpcError('INVALID_ARGUMENT', `${user} is not the number of a user`)
   await client.connected()
-  const { program, args, heaps } = launch
   const userfaults: number[] = []
   let device = -1
   let pid = -1
@@ -67,13 +68,13 @@ export async function launchConfined(client: SealClient, launch: Launch): Promis
     const inherited = new Int32Array([device, ...heaps.map(({ file }) => file)])
     pid = addon.traceProgram(block([program, ...args]), block(environmentOf(launch)), new Uint8Array(inherited.buffer))
     const call = callIn(pid)
-    becomeUser(pid, call, launch.user)
+    becomeUser(pid, call, user)
     for (const heap of heaps) userfaults.push(mapHeap(pid, call, heap, device))
     for (const fd of inherited) call('close', fd)
     confine(pid, call, filter)
     for (const [i, { address, byteLength, file }] of heaps.entries()) {
       publishMemoryFile(file)
-      await client.attest({ pid, uid: launch.user ?? userId(), address, byteLength }, userfaults[i]!, file)
+      await client.attest({ pid, uid: user ?? userId(), address, byteLength }, userfaults[i]!, file)
     }
     await launch.arranged?.(pid)
     addon.traceEnd(pid, true)

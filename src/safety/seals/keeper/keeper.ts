@@ -3,7 +3,7 @@ import { RpcError } from '../../../base/errors.js'
 import { encodeMessage } from '../../../control/protocol/messages.js'
 import { PacketSocket } from '../../../control/protocol/packet-socket.js'
 import { keeperLock, keeperSocket, openRuntimeDirectory } from '../../../control/place/runtime-directory.js'
-import { acceptUnix, addon, listenUnix, peerCredentials, watch, type Packet, type Watch } from '../../../sys/index.js'
+import { Acceptor, addon, listenUnix, peerCredentials, type Packet } from '../../../sys/index.js'
 import { Life } from '../life.js'
 import { decodeKeeperMessage, type KeeperMessage } from '../messages.js'
 
@@ -32,8 +32,7 @@ interface Kept {
 export class Keeper {
   readonly #options: KeeperOptions
   readonly #lock: number
-  readonly #listener: number
-  readonly #watch: Watch
+  readonly #acceptor: Acceptor
   readonly #kept = new Map<string, Kept>()
   readonly #sealers = new Set<PacketSocket>()
   readonly #life = new Life()
@@ -50,36 +49,32 @@ export class Keeper {
     this.#options = options
     this.#lock = lock
     removeFile(keeperSocket(options.directory))
-    this.#listener = listenUnix(keeperSocket(options.directory), 'packets', BACKLOG)
-    this.#watch = watch(this.#listener, () => this.#accept())
+    this.#acceptor = new Acceptor(listenUnix(keeperSocket(options.directory), 'packets', BACKLOG), (fd) => this.#welcome(fd))
     this.#awaitIdleness()
   }
 
   stop(): void {
     clearTimeout(this.#timer)
     removeFile(keeperSocket(this.#options.directory))
-    this.#watch.close()
-    addon.closeFd(this.#listener)
+    this.#acceptor.close()
     for (const sealer of this.#sealers) sealer.close()
     for (const key of this.#kept.keys()) this.#forget(key)
     addon.closeFd(this.#lock)
     this.#options.onEnd()
   }
 
-  #accept(): void {
-    for (let fd = acceptUnix(this.#listener); fd !== undefined; fd = acceptUnix(this.#listener)) {
-      if (peerCredentials(fd).uid !== process.getuid?.()) {
-        addon.closeFd(fd)
-        continue
-      }
-      const sealer = new PacketSocket(fd, {
-        packet: (packet) => this.#packet(sealer, packet),
-        truncated: () => sealer.close(),
-        closed: () => this.#left(sealer),
-      })
-      clearTimeout(this.#timer)
-      this.#sealers.add(sealer)
+  #welcome(fd: number): void {
+    if (peerCredentials(fd).uid !== process.getuid?.()) {
+      addon.closeFd(fd)
+      return
     }
+    const sealer = new PacketSocket(fd, {
+      packet: (packet) => this.#packet(sealer, packet),
+      truncated: () => sealer.close(),
+      closed: () => this.#left(sealer),
+    })
+    clearTimeout(this.#timer)
+    this.#sealers.add(sealer)
   }
 
   #left(sealer: PacketSocket): void {

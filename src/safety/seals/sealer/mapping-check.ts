@@ -83,7 +83,7 @@ function fileName(fd: number): string {
 }
 
 /** Whether a page of another process is write-protected by userfaultfd. Source: Documentation/admin-guide/mm/pagemap.rst, bit 57. */
-export function isWriteProtected(pid: number, address: number): boolean {
+function isWriteProtected(pid: number, address: number): boolean {
   const entry = Buffer.alloc(8)
   const fd = openSync(`/proc/${pid}/pagemap`, 'r')
   try {
@@ -92,6 +92,17 @@ export function isWriteProtected(pid: number, address: number): boolean {
     closeSync(fd)
   }
   return (entry[7]! & 2) !== 0
+}
+
+/**
+ * That the kernel lets us protect pages is not enough: they must be that process's. Protects its first sealable page, at an address, and lifts
+ * that again. Throws FAILED_PRECONDITION when the process's page was not touched.
+ */
+export function probeProtection(guard: { protect(page: number, pages: number, protect: boolean): number }, pid: number, address: number): void {
+  const error = guard.protect(0, 1, true)
+  const works = error === 0 && isWriteProtected(pid, address)
+  guard.protect(0, 1, false)
+  if (!works || isWriteProtected(pid, address)) throw refuse(`the userfaultfd does not protect the sender's memory (errno ${error})`)
 }
 
 /** Mappings are described in some 700 bytes each: for a process that makes tens of thousands the sealer's other senders would wait. */

@@ -1,18 +1,13 @@
 import { RpcError } from '../../../base/errors.js'
 import { addon } from '../../../sys/index.js'
 import type { SealerRequest } from '../messages.js'
-import { checkConfinement, checkMapping, isWriteProtected } from './mapping-check.js'
+import { checkConfinement, checkMapping, probeProtection } from './mapping-check.js'
 import { closeFile, type Identity, type SealedHeap } from './sealed-heap.js'
 import type { SealerLink } from './sealer-link.js'
-import { UserfaultGuard } from './userfault.js'
+import { isPrivileged, UserfaultGuard } from './userfault.js'
 
 type Attest = Extract<SealerRequest, { type: 'attest' }>
 type Range = Pick<Attest, 'address' | 'byteLength'>
-
-/** The events of forks and remaps need a privilege. */
-export function isPrivileged(): boolean {
-  return process.geteuid?.() === 0
-}
 
 /** A heap in a confined program, and its userfaultfd, which outlives the connections that use it. */
 export class PreparedHeap {
@@ -39,7 +34,7 @@ export class PreparedHeap {
       if (user === undefined) this.#guard = guard
       else guard.close()
       verify(range, file, first ? launcher.credentials.pid : undefined)
-      if (user === undefined) probe(guard, pid, address)
+      if (user === undefined) probeProtection(guard, pid, address)
     } catch (error) {
       this.close()
       throw error
@@ -147,16 +142,6 @@ function verify({ pid, address, byteLength }: Attest, file: number, tracer: numb
   const { isFinal, pinnedBytes } = checkMapping(pid, address, byteLength, file)
   if (!isFinal) throw new RpcError('FAILED_PRECONDITION', 'the prepared heap\'s mapping is not final: mseal needs Linux 6.10')
   checkConfinement(pid, pinnedBytes, tracer)
-}
-
-/** That the kernel lets us protect pages is not enough: they must be that process's. */
-function probe(guard: UserfaultGuard, pid: number, address: number): void {
-  const error = guard.protect(0, 1, true)
-  const works = error === 0 && isWriteProtected(pid, address)
-  guard.protect(0, 1, false)
-  if (!works || isWriteProtected(pid, address)) {
-    throw new RpcError('FAILED_PRECONDITION', `the userfaultfd does not protect the prepared heap (errno ${error}): its seals could not be relied on`)
-  }
 }
 
 function keyOf(pid: number, { address }: Pick<Range, 'address'>): string {

@@ -1,17 +1,16 @@
 import { closeSync, fchmodSync, openSync } from 'node:fs'
-import { RpcError } from '../../../base/errors.js'
 import { PAGE_BYTES } from '../../../base/numbers.js'
 import { sealDescriptorsBytes, sealRequestsBytes } from '../../../layout/seal-layout.js'
 import { addon, checkSealableFile, createMemoryFile, errnoCode, isPublished, Mapping, publishMemoryFile } from '../../../sys/index.js'
 import { DescriptorWriter } from '../descriptors.js'
 import { SealEngine } from './engine.js'
-import { checkConfinement, checkMapping, isWriteProtected } from './mapping-check.js'
+import { checkConfinement, checkMapping, probeProtection } from './mapping-check.js'
 import { PageRuns } from '../page-runs.js'
 import { heapKey, type KeptHeap, type SenderAttachment } from '../messages.js'
 import { SealTable } from './seal-table.js'
 import { SenderRequests } from './sender-requests.js'
 import { strengthOf, type Hole } from '../strength.js'
-import { UserfaultGuard, type GuardEvents } from './userfault.js'
+import { isPrivileged, UserfaultGuard, type GuardEvents } from './userfault.js'
 
 /** A process as the kernel names it. */
 export interface Identity {
@@ -53,7 +52,7 @@ export class SealedHeap {
    */
   static create(sender: SenderAttachment, who: Sender, receiver: Identity, heapFile: number): SealedHeap {
     const { userfault, confined } = who
-    const privileged = process.geteuid?.() === 0
+    const privileged = isPrivileged()
     const files = { userfault, requests: -1, descriptors: -1 }
     const { token, address, byteLength, descriptors, requests } = sender
     let fileClosed: boolean
@@ -73,7 +72,7 @@ export class SealedHeap {
     try {
       const { isFinal, keptFromChildren, pinnedBytes } = checkMapping(who.pid, address, byteLength, heapFile)
       if (confined) checkConfinement(who.pid, pinnedBytes)
-      heap.#probe(who.pid)
+      probeProtection(heap.#guard, who.pid, address)
       heap.#except(strengthOf({
         confined, fileClosed, events: privileged, mappingFinal: isFinal, keptFromChildren,
         sameUser: who.uid === process.geteuid?.() || who.uid === receiver.uid,
@@ -162,17 +161,6 @@ export class SealedHeap {
 
   #except(except: readonly Hole[]): void {
     this.kept = { ...this.kept, except }
-  }
-
-  /** That the kernel lets us protect pages is not enough: they must be this process's. */
-  #probe(pid: number): void {
-    const { address } = this.kept
-    const error = this.#guard.protect(0, 1, true)
-    const works = error === 0 && isWriteProtected(pid, address)
-    this.#guard.protect(0, 1, false)
-    if (!works || isWriteProtected(pid, address)) {
-      throw new RpcError('FAILED_PRECONDITION', `the userfaultfd does not protect the sender's memory (errno ${error}): its seals could not be relied on`)
-    }
   }
 
   #restore(): void {

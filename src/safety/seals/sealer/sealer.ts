@@ -3,7 +3,7 @@ import { RpcError } from '../../../base/errors.js'
 import { failureOf } from '../../../control/protocol/errors.js'
 import { sealerLock, sealerSocket, openRuntimeDirectory } from '../../../control/place/runtime-directory.js'
 import { listenInDirectory, openToOthers, userId } from '../../../control/place/users.js'
-import { acceptUnix, addon, errnoCode, watch, type Watch } from '../../../sys/index.js'
+import { Acceptor, addon, errnoCode } from '../../../sys/index.js'
 import { KeeperLink, type KeptEntry } from './keeper-link.js'
 import { Life } from '../life.js'
 import { heapKey, type SenderAttachment, type SealerRequest } from '../messages.js'
@@ -32,8 +32,6 @@ interface Ends {
 /** Sealed heaps at one sealer. */
 const HEAPS_MAX = 16_384
 const LINKS_MAX = 4096
-/** Who knocks faster than he is let in keeps nobody else waiting: the rest is told of again. */
-const ACCEPTS_A_TURN = 64
 const BACKLOG = 512
 
 /**
@@ -52,8 +50,7 @@ export class Sealer {
   readonly #ownLife = new Life()
   readonly #life = this.#ownLife.open()
   #keeper: KeeperLink
-  #listener = -1
-  #watch: Watch | undefined
+  readonly #acceptor: Acceptor
   #idleTimer: NodeJS.Timeout | undefined
   #open = true
 
@@ -78,8 +75,7 @@ export class Sealer {
     const path = sealerSocket(options.directory)
     removeFile(path)
     if (options.users.size > 0) openToOthers(options.directory, [])
-    this.#listener = listenInDirectory(options.directory, path, BACKLOG)
-    this.#watch = watch(this.#listener, () => this.#accept())
+    this.#acceptor = new Acceptor(listenInDirectory(options.directory, path, BACKLOG), (fd) => this.#welcome(fd))
     this.#awaitIdleness()
   }
 
@@ -88,8 +84,7 @@ export class Sealer {
     this.#open = false
     clearTimeout(this.#idleTimer)
     removeFile(sealerSocket(this.#options.directory))
-    this.#watch?.close()
-    addon.closeFd(this.#listener)
+    this.#acceptor.close()
     this.#meetings.close()
     for (const link of this.#links) link.close()
     for (const heap of this.#heaps.values()) this.#end(heap)
@@ -109,19 +104,6 @@ export class Sealer {
     this.#keeper = link
     for (const heap of this.#heaps.values()) link.keep(heap.key, heap.kept, heap.files)
     for (const { receiver } of this.#ends.values()) receiver?.send({ type: 'holder' }, [link.life])
-  }
-
-  #accept(): void {
-    try {
-      for (let i = 0; i < ACCEPTS_A_TURN; i++) {
-        const fd = acceptUnix(this.#listener)
-        if (fd === undefined) return
-        this.#welcome(fd)
-      }
-    } catch (error) {
-      // Without a descriptor to spare nobody new is served; the connecting one's own deadline ends its wait.
-      if (errnoCode(error) === undefined) throw error
-    }
   }
 
   #welcome(fd: number): void {
@@ -314,7 +296,7 @@ export class Sealer {
     if (!this.#open || this.#links.size > 0 || this.#heaps.size > 0) return
     clearTimeout(this.#idleTimer)
     this.#idleTimer = setTimeout(() => {
-      this.#accept()
+      this.#acceptor.acceptWaiting()
       if (this.#links.size === 0 && this.#heaps.size === 0) this.stop()
     }, this.#options.idleMs)
   }

@@ -29,6 +29,11 @@ const EVENTS_MAX = 64
 /** Forked children whose copy of the heap is kept protected. More is no accident. */
 const CHILDREN_MAX = 16
 
+/** Whether this process may ask for the events of forks and remaps. */
+export function isPrivileged(): boolean {
+  return process.geteuid?.() === 0
+}
+
 export interface GuardEvents {
   /** The page is sealed now: asked while a fault in it is answered. */
   isSealed(page: number): boolean
