@@ -240,7 +240,7 @@ function installChanges(viewClass: SequenceClass, codec: ListCodec): void {
   })
   define('sort', function sort(this: Sequence, compare: (a: unknown, b: unknown) => number = compareAsTexts): Sequence {
     const elements = this.toArray()
-    const order = Uint32Array.from(elements.keys()).sort((a, b) => compare(elements[a], elements[b]) || a - b)
+    const order = Uint32Array.from(elements.keys()).sort((a, b) => comparePresent(elements[a], elements[b], compare) || a - b)
     if (order.length > 1) codec.reorder(this[REGION], this[WORD], order)
     return this
   })
@@ -250,6 +250,12 @@ function installChanges(viewClass: SequenceClass, codec: ListCodec): void {
   define('clear', function clear(this: Sequence): void {
     codec.clear(this[REGION], this[WORD])
   })
+}
+
+/** As Array.sort has it, nothing comes last, and nobody is asked. */
+function comparePresent(a: unknown, b: unknown, compare: (a: unknown, b: unknown) => number): number {
+  if (a === undefined || b === undefined) return (a === undefined ? 1 : 0) - (b === undefined ? 1 : 0)
+  return compare(a, b)
 }
 
 /** The order of Array.sort when it is given none. */

@@ -84,9 +84,9 @@ test('any value is converted as JSON.stringify converts it', () => {
   }), { numRuns: 300 })
 })
 
-test('real files: compatibility data, and the lock file of this project', () => {
+test('real files: compatibility data, the lock file of this project, and emoji', () => {
   const arena = new Arena(1 << 28)
-  for (const name of ['@mdn/browser-compat-data', '../../../../package-lock.json']) {
+  for (const name of ['@mdn/browser-compat-data', '../../../../package-lock.json', 'unicode-emoji-json']) {
     const value = require(name) as object
     const view = buildJson(arena, value) as object
     assert.deepStrictEqual(plain(view), value)

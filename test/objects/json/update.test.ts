@@ -18,7 +18,8 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('push' as const), pick: fc.nat(), value }),
   fc.record({ do: fc.constant('element' as const), pick: fc.nat(), index: fc.nat({ max: 6 }), value }),
   fc.record({ do: fc.constant('splice' as const), pick: fc.nat(), index: fc.nat({ max: 4 }), remove: fc.nat({ max: 3 }), value }),
-  fc.record({ do: fc.constant('pop' as const), pick: fc.nat() }),
+  fc.record({ do: fc.constantFrom('pop' as const, 'shift' as const, 'sort' as const, 'sortBackwards' as const), pick: fc.nat() }),
+  fc.record({ do: fc.constant('unshift' as const), pick: fc.nat(), value }),
   fc.record({ do: fc.constant('length' as const), pick: fc.nat(), index: fc.nat({ max: 8 }) }),
   fc.record({ do: fc.constant('reverse' as const), pick: fc.nat() }))
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
@@ -50,9 +51,46 @@ function apply(root: object, step: Step, store: (object: Tree, key: string, valu
   else if (step.do === 'push') array.push(structuredClone(step.value))
   else if (step.do === 'element') array[Math.min(step.index, array.length)] = structuredClone(step.value)
   else if (step.do === 'splice') array.splice(step.index, step.remove, structuredClone(step.value))
-  else if (step.do === 'pop') array.pop()
+  else if (step.do === 'pop' || step.do === 'shift') taken(array, step.do)
+  else if (step.do === 'unshift') array.unshift(structuredClone(step.value), 1)
+  else if (step.do === 'sort') inOrder(array)
+  else if (step.do === 'sortBackwards') array.sort((a, b) => JSON.stringify(b).length - JSON.stringify(a).length)
   else if (step.do === 'length') array.length = Math.min(step.index, array.length)
   else array.reverse()
+}
+
+function taken(array: unknown[], how: 'pop' | 'shift'): void {
+  const expected = plain(array.at(how === 'pop' ? -1 : 0))
+  assert.deepStrictEqual(array[how](), expected)
+}
+
+/** Sorted as without a function to compare; where texts of objects are compared, all are alike. */
+function inOrder(values: { sort(): unknown }): void {
+  assert.equal(values.sort(), values)
+}
+
+/** What the ways to go through a tree meet, all the way down, of proxies and of fast views. */
+function assertIterates(view: unknown, quick: unknown, model: unknown): void {
+  if (typeof model !== 'object' || model === null) {
+    assert.deepStrictEqual([view, quick], [model, model])
+  } else if (Array.isArray(model)) {
+    const array = view as readonly unknown[]
+    const met: unknown[] = []
+    for (const element of array) met.push(element)
+    const byEntries = [...array.entries()]
+    const fastMet = [...quick as Iterable<unknown>]
+    assert.deepStrictEqual([met.length, byEntries.length, fastMet.length, [...array.keys()].length], [model.length, model.length, model.length, model.length])
+    for (const [i, element] of model.entries()) {
+      assert.equal(byEntries[i]![0], i)
+      assertIterates(met[i], fastMet[i], element)
+      assertIterates(byEntries[i]![1], fastMet[i], element)
+    }
+  } else {
+    const keys: string[] = []
+    for (const key in view as object) keys.push(key)
+    assert.deepStrictEqual(keys, Object.keys(model))
+    for (const [key, value] of Object.entries(view as object)) assertIterates(value, Reflect.get(quick as object, key), Reflect.get(model, key))
+  }
 }
 
 function shapesOf(arena: Arena): number {
@@ -71,6 +109,7 @@ test('changes through proxies leave what they leave in plain values, and nothing
       assert.deepStrictEqual(plain(view), model)
     }
     assert.deepStrictEqual(view, model)
+    assertIterates(view, fast(view), model)
     const copy = copyGraph(view, arena)
     assert.ok(jsonEqual(copy, model))
     release(arena, view)
