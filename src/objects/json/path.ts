@@ -3,14 +3,14 @@ import { ARRAY, CONSTANT, FALSE, INLINE_TEXT, INT, NEAR_TEXT, NULL, RECORD_WORDS
 import { RpcError } from '../../base/errors.js'
 import type { Region } from '../../memory/region.js'
 import { Emitter } from '../emit.js'
-import { TWO_BYTE } from '../text/read.js'
 import { BEHIND, REGION, WORD } from '../view.js'
 import { fastForm } from './fast.js'
 import { emitEnter, emitFind, emitWalk, type Finish, Walk } from './key-code.js'
 import { Needle } from './needle.js'
-import { doubleOf, openedText, openText, textOf, valueOf } from './read.js'
+import { doubleOf, valueOf } from './read.js'
 import { follow, openArray, opened } from './record.js'
 import { FIRST_SLOT, slotTable } from './shapes.js'
+import { compareUnits, openUnits, startsWithUnits, unitsOf } from './units.js'
 import { IS_ARRAY, jsonView } from './whole.js'
 
 /** A value that a path's predicates compare with. */
@@ -127,11 +127,6 @@ function numberOf(lo: number, hi: number): number {
   return tag > INT && tag <= INLINE_TEXT || (lo === 0 && hi === 0) ? NaN : doubleOf(lo, hi)
 }
 
-function isText(hi: number): boolean {
-  const tag = hi >> 16
-  return tag === INLINE_TEXT || tag === NEAR_TEXT || tag === TEXT
-}
-
 function betweenJudge(low: number | string, high: number | string): Judge {
   if (typeof low === 'number' && typeof high === 'number') {
     return (_region, lo, hi) => {
@@ -140,34 +135,14 @@ function betweenJudge(low: number | string, high: number | string): Judge {
     }
   }
   if (typeof low !== 'string' || typeof high !== 'string') throw new RpcError('INVALID_ARGUMENT', 'between takes two numbers or two strings')
-  return (region, lo, hi) => {
-    if (!isText(hi)) return false
-    const value = textOf(region, lo, hi)
-    return value >= low && value <= high
-  }
+  const [first, last] = [unitsOf(low), unitsOf(high)]
+  return (region, lo, hi) => openUnits(region, lo, hi) && compareUnits(first) >= 0 && compareUnits(last) <= 0
 }
 
 function prefixJudge(prefix: string): Judge {
   if (typeof prefix !== 'string') throw new RpcError('INVALID_ARGUMENT', 'startsWith takes a string')
-  const units = Uint16Array.from({ length: prefix.length }, (_, i) => prefix.charCodeAt(i))
-  return (region, lo, hi) => {
-    const tag = hi >> 16
-    if (tag === INLINE_TEXT) return textOf(region, lo, hi).startsWith(prefix)
-    if (tag !== NEAR_TEXT && tag !== TEXT) return false
-    openText(region, tag === TEXT ? hi & 0xffff : region.high, lo)
-    return startsWithUnits(units)
-  }
-}
-
-function startsWithUnits(units: Uint16Array): boolean {
-  const { a, start, head } = openedText
-  if ((head & 0x7fff_ffff) < units.length) return false
-  const wide = (head & TWO_BYTE) !== 0
-  for (let i = 0; i < units.length; i++) {
-    const unit = wide ? a[start + (i >>> 1)]! >>> (i & 1) * 16 & 0xffff : a[start + (i >>> 2)]! >>> (i & 3) * 8 & 0xff
-    if (unit !== units[i]) return false
-  }
-  return true
+  const units = unitsOf(prefix)
+  return (region, lo, hi) => openUnits(region, lo, hi) && startsWithUnits(units)
 }
 
 function includesJudge(judge: Judge): Judge {

@@ -60,6 +60,14 @@ for (const mode of ['trusting', 'isolated'] as const) {
     assert.deepEqual([...placeOf(client), ...placeOf(other)], [first, first, first, first])
     client.sync.update('a', 'n', 2)
     assert.deepEqual(placeOf(other), [first, first])
+    await client.createIndex('n', 'ordered')
+    const found: number[] = []
+    client.sync.findAll([{ n: 2 }, { n: { gte: 1 } }], (results) => {
+      for (const { body } of results) found.push(addressOf(body as object))
+    })
+    using pairs = await other.join({ n: 2 }, 'n', 'n')
+    for (const { left, right } of pairs) found.push(addressOf(left.body as object), addressOf(right.body as object))
+    assert.deepEqual(found, [first, first, first, first])
   })
 
   test(`${mode}: NoBench`, async (t) => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { conditionsOf } from '../../../apps/document-store/store/filter.js'
+import { conditionsOf, type Filter } from '../../../apps/document-store/store/filter.js'
 import { plainDocuments } from '../../../apps/document-store/store/plain-documents.js'
 import { DocumentStore } from '../../../apps/document-store/store/store.js'
 import { follow, history } from './histories.js'
@@ -22,6 +22,36 @@ test('filters that mean nothing are refused with what is wrong', () => {
   ] as const) {
     assert.throws(() => conditionsOf(filter), (error) => error instanceof RangeError && why.test(error.message), JSON.stringify(filter))
   }
+})
+
+test('a search looks at the documents that its best index gives, and at no others', () => {
+  let looks = 0
+  const counted: typeof plainDocuments = { ...plainDocuments, body: (document) => {
+    looks++
+    return plainDocuments.body(document)
+  } }
+  const store = new DocumentStore(counted)
+  const COUNT = 2000
+  for (let i = 0; i < COUNT; i++) store.put(`k${i}`, { key: `k${i}`, body: { str: `text ${i}`, num: i, ten: i % 200, tags: [`t${i % 100}`], other: i % 2 } })
+  const looksFor = (filter: Filter): readonly [found: number, looks: number] => {
+    looks = 0
+    return [store.find({ where: conditionsOf(filter) }).length, looks]
+  }
+  const searches: ReadonlyArray<readonly [filter: Filter, found: number, indexed: number]> = [
+    [{ str: 'text 7' }, 1, 0], [{ str: { prefix: 'text 199' } }, 11, 0], [{ num: { gte: 100, lt: 150 } }, 50, 0], [{ ten: 5 }, 10, 0], [{ tags: { contains: 't5' } }, 20, 20],
+    // The condition that leaves fewer documents leads, and the other one is looked up in these.
+    [{ ten: 5, num: { gte: 0 } }, 10, 10], [{ num: { gte: 100, lt: 104 }, other: 0 }, 2, 4], [{ str: 'text 7', other: 0 }, 0, 1], [{ str: 'nobody' }, 0, 0],
+  ]
+  for (const [filter, found] of searches) assert.deepEqual(looksFor(filter), [found, COUNT], JSON.stringify(filter))
+  for (const [path, kind] of [['str', 'ordered'], ['num', 'ordered'], ['ten', 'hash'], ['tags', 'hash']] as const) store.createIndex(path, kind)
+  for (const [filter, found, indexed] of searches) assert.deepEqual(looksFor(filter), [found, indexed], JSON.stringify(filter))
+  assert.deepEqual(looksFor({ other: 1 }), [COUNT / 2, COUNT], 'no index serves this')
+  looks = 0
+  assert.equal(store.count(conditionsOf({ ten: 7 })), 10)
+  assert.equal(store.join({ where: conditionsOf({ num: { lt: 3 } }) }, 'str', 'str').length, 3)
+  assert.equal(looks, 3, 'those of the left side alone')
+  store.dropIndex('num')
+  assert.deepEqual(looksFor({ num: { gte: 100, lt: 150 } }), [50, COUNT])
 })
 
 test('limits are kept: paths, indexes', () => {

@@ -1,0 +1,59 @@
+// A map grows piece by piece: what one insertion takes and changes is counted.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { build, map, set, text, u32, type AnyType } from '../../src/objects/index.js'
+import { journal } from '../../src/objects/shared/journal.js'
+import { Arena } from '../support/arena.js'
+
+const ENTRIES = 40_000
+
+/** Counts the words that are allocated, and those of what was there already that are about to be changed. */
+class Counted extends Arena {
+  words = 0
+
+  override allocate(byteLength: number): number {
+    this.words += byteLength / 4
+    return super.allocate(byteLength)
+  }
+}
+
+/** Words that each of so many insertions costs. */
+function costs(arena: Counted, insert: (i: number) => void): { readonly each: Float64Array, readonly all: number } {
+  const each = new Float64Array(ENTRIES)
+  journal.current = { save: (_region: unknown, _word: number, words: number) => { arena.words += words }, allocatorFor: () => arena } as never
+  try {
+    for (let i = 0; i < ENTRIES; i++) {
+      const before = arena.words
+      insert(i)
+      each[i] = arena.words - before
+    }
+  } finally {
+    journal.current = null
+  }
+  return { each, all: arena.words }
+}
+
+/** What a rebuilt index of one's own would cost at the least: a slot of two words for each entry. */
+const INDEX_WORDS = 2
+
+const key = (i: number): string => `the key of number ${i}`
+const kinds: ReadonlyArray<readonly [AnyType, (view: never, i: number) => void]> = [
+  [map(text, u32), (view: Map<string, number>, i) => view.set(key(i), i)],
+  [map(u32, text), (view: Map<number, string>, i) => view.set(i, 'short')],
+  [set(text), (view: Set<string>, i) => view.add(key(i))],
+]
+for (const [type, insert] of kinds) {
+  test(`no insertion into ${type.label} moves more than a bounded part of it`, () => {
+    const arena = new Counted(1 << 24)
+    const view = build(type, arena, [] as never) as never
+    const { each, all } = costs(arena, (i) => insert(view, i))
+    const most = each.reduce((a, b) => Math.max(a, b))
+    const at = each.indexOf(most)
+    assert.ok(most < at * INDEX_WORDS / 8, `insertion ${at} took ${most} words, ${all} words were taken in all`)
+    // One segment of the index is split in two, and a chunk is added: hardly any insertion does more.
+    const larger = each.filter((words) => words > 2500).length
+    assert.ok(larger < 20, `${larger} insertions took more than 2500 words`)
+    assert.ok(all / ENTRIES < 120, `${all / ENTRIES} words an insertion`)
+    assert.equal((view as { readonly size: number }).size, ENTRIES)
+  })
+}
