@@ -45,7 +45,7 @@ const kinds: ReadonlyArray<readonly [AnyType, (view: never, i: number) => void]>
 for (const [type, insert] of kinds) {
   test(`no insertion into ${type.label} moves more than a bounded part of it`, () => {
     const arena = new Counted(1 << 24)
-    const view = build(type, arena, [] as never) as never
+    const view: never = build(type, arena, [] as never)
     const { each, all } = costs(arena, (i) => insert(view, i))
     const most = each.reduce((a, b) => Math.max(a, b))
     const at = each.indexOf(most)

@@ -11,13 +11,13 @@ function count(object: object, name: string): void {
   if (real === undefined) return
   Reflect.set(object, name, function counted(this: unknown, ...values: readonly unknown[]) {
     decoded++
-    return Reflect.apply(real, this, values) as unknown
+    return Reflect.apply<unknown, readonly unknown[], unknown>(real, this, values)
   })
 }
 
 count(String, 'fromCharCode')
 count(TextDecoder.prototype, 'decode')
-for (const name of ['toString', 'latin1Slice', 'ucs2Slice', 'utf8Slice', 'asciiSlice']) count(Buffer.prototype, name)
+for (const name of ['toString', 'latin1Slice', 'ucs2Slice', 'utf8Slice', 'asciiSlice']) count(Buffer.prototype as object, name)
 const {
   build, json, jsonPath, map, set, sortedMap, struct, text, textField, u32,
 } = await import('../../src/objects/index.js')

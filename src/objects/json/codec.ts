@@ -48,11 +48,11 @@ class JsonCodec extends Codec {
   }
 
   override gather(gather: Gather, region: Region, p: number): void {
-    gatherCell(gather, region, region.i32[p]! | 0, region.i32[p + 1]! | 0, 0)
+    gatherCell(gather, region, region.i32[p]! | 0, region.i32[p + 1]! | 0)
   }
 
   override gatherCell(gather: Gather, region: Region, lo: number, hi: number): void {
-    gatherCell(gather, region, lo, hi, 0)
+    gatherCell(gather, region, lo, hi)
   }
 
   override release(allocator: Allocator, view: Located): void {

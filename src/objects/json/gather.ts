@@ -1,4 +1,5 @@
-// The blocks of a document, for freeing it.
+// The blocks of a document, for freeing it. Whatever depth it has: documents are made 1000 levels deep at most, and may grow deeper by
+// assignments; one that could not be freed would be lost. Data that goes in circles ends with the walk's budget of values.
 import { RpcError } from '../../base/errors.js'
 import {
   ARRAY, DICTIONARY_WORDS, DOCUMENT_MAGIC, DOCUMENT_WORDS, ENTRY_WORDS, NEAR_TEXT, OBJECT, OWNED, RECORD_WORDS, TEXT,
@@ -10,8 +11,34 @@ import type { BlockSink } from './blocks.js'
 import { MAX_JSON_DEPTH } from './limits.js'
 import { follow, openContainer, opened } from './record.js'
 
+/** Objects and arrays at which the stack is as deep as it may get: their contents are collected when it is empty again. */
+const deep: Array<{ readonly region: Region, readonly word: number, readonly tag: number }> = []
+
 /** Collects what a cell owns, inside an unowned part of a document too. */
-export function gatherCell(gather: BlockSink, region: Region, lo: number, hi: number, depth: number): void {
+export function gatherCell(gather: BlockSink, region: Region, lo: number, hi: number): void {
+  try {
+    gatherFrom(gather, region, lo, hi, 0)
+    gatherDeep(gather)
+  } finally {
+    deep.length = 0
+  }
+}
+
+/** Collects the document whose root lies at a word. @throws RpcError INVALID_ARGUMENT when none does. */
+export function gatherDocument(gather: BlockSink, region: Region, word: number, tag: number): void {
+  try {
+    gatherRoot(gather, region, word, tag, 0)
+    gatherDeep(gather)
+  } finally {
+    deep.length = 0
+  }
+}
+
+function gatherDeep(gather: BlockSink): void {
+  for (let next = deep.pop(); next !== undefined; next = deep.pop()) gatherContents(gather, next.region, next.word, next.tag, 0)
+}
+
+function gatherFrom(gather: BlockSink, region: Region, lo: number, hi: number, depth: number): void {
   const tag = hi >> 16
   if (tag === NEAR_TEXT || tag === TEXT) {
     if ((lo & OWNED) !== 0) gather.leaf(region, lo & ~3, tag === TEXT ? hi & 0xffff : region.high)
@@ -19,12 +46,11 @@ export function gatherCell(gather: BlockSink, region: Region, lo: number, hi: nu
   }
   if (tag !== OBJECT && tag !== ARRAY) return
   follow(region, hi & 0xffff, lo, RECORD_WORDS)
-  if ((lo & OWNED) !== 0) gatherDocument(gather, opened.region, opened.word, tag, depth)
+  if ((lo & OWNED) !== 0) gatherRoot(gather, opened.region, opened.word, tag, depth)
   else gatherContents(gather, opened.region, opened.word, tag, depth)
 }
 
-/** Collects the document whose root lies at a word. @throws RpcError INVALID_ARGUMENT when none does. */
-export function gatherDocument(gather: BlockSink, region: Region, word: number, tag: number, depth = 0): void {
+function gatherRoot(gather: BlockSink, region: Region, word: number, tag: number, depth: number): void {
   const start = word - DOCUMENT_WORDS
   const lo = start < region.shift ? 0 : region.i32[start]! | 0
   const hi = start < region.shift ? 0 : region.i32[start + 1]! | 0
@@ -47,7 +73,10 @@ function gatherChunks(gather: BlockSink, region: Region, lo: number, high: numbe
 }
 
 function gatherContents(gather: BlockSink, region: Region, word: number, tag: number, depth: number): void {
-  if (depth > MAX_JSON_DEPTH) damaged('a document is nested too deep, or goes in circles')
+  if (depth > MAX_JSON_DEPTH) {
+    deep.push({ region, word, tag })
+    return
+  }
   const record = openContainer(region, word, tag)
   const { region: home, word: start, count, moved } = record
   const isDictionary = tag === OBJECT && record.shape === null
@@ -56,10 +85,10 @@ function gatherContents(gather: BlockSink, region: Region, word: number, tag: nu
   const step = isDictionary ? ENTRY_WORDS : RECORD_WORDS
   const a = home.i32
   for (let i = 0, p = start + (isDictionary ? DICTIONARY_WORDS : RECORD_WORDS); i < count; i++, p += step) {
-    if (isDictionary) gatherCell(gather, home, a[p]! | 0, a[p + 1]! | 0, depth + 1)
+    if (isDictionary) gatherFrom(gather, home, a[p]! | 0, a[p + 1]! | 0, depth + 1)
     const value = isDictionary ? p + 2 : p
     const hi = a[value + 1]! | 0
     const kind = hi >> 16
-    if (kind >= NEAR_TEXT && kind <= ARRAY) gatherCell(gather, home, a[value]! | 0, hi, depth + 1)
+    if (kind >= NEAR_TEXT && kind <= ARRAY) gatherFrom(gather, home, a[value]! | 0, hi, depth + 1)
   }
 }

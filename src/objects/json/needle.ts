@@ -113,6 +113,11 @@ export function inlineHigh(text: string, units: number): number {
 
 const kept = new Map<string, Needle>()
 
+/** How many needles are kept. */
+export function keptNeedles(): number {
+  return kept.size
+}
+
 /** The needle for a key; those used last are kept. */
 export function needleOf(key: string): Needle {
   let needle = kept.get(key)

@@ -48,6 +48,9 @@ const empty = new Shape(0, [])
 let known: Shape[] = [empty]
 let byKeys = new Map<string, Shape>([[signature([]), empty]])
 let regions: WeakRef<Region>[] = []
+/** So many regions are remembered before it is looked which of them are gone. */
+const REGIONS_MIN = 256
+let regionsMax = REGIONS_MIN
 let regionShapes = new WeakMap<Region, RegionShapes>()
 
 /** The shapes that objects of one region have. */
@@ -105,6 +108,10 @@ function shapeSlowly(region: Region, lo: number, hi: number): Shape {
     of = { byAddress: new Map(), searchFrom: 0 }
     regionShapes.set(region, of)
     region.shapes = new Int32Array(2 << SHAPE_BITS)
+    if (regions.length >= regionsMax) {
+      regions = regions.filter((one) => one.deref() !== undefined)
+      regionsMax = Math.max(REGIONS_MIN, regions.length * 2)
+    }
     regions.push(new WeakRef(region))
   }
   const address = makeAddress(hi, lo)
@@ -180,9 +187,15 @@ function forget(): void {
   for (const region of regions) region.deref()?.shapes.fill(0)
   for (const table of slotTables.values()) table.fill(UNKNOWN_SLOT)
   regions = []
+  regionsMax = REGIONS_MIN
   regionShapes = new WeakMap()
   known = [empty]
   byKeys = new Map([[signature([]), empty]])
+}
+
+/** What this process knows of shapes: each number has a bound, whatever is read. */
+export function knownShapes(): { readonly shapes: number, readonly keys: number, readonly regions: number } {
+  return { shapes: known.length, keys: slotTables.size, regions: regions.length }
 }
 
 const copy = new Int32Array(MAX_SHAPE_WORDS)

@@ -50,7 +50,7 @@ export function setKey(region: Region, word: number, key: string, value: unknown
 
 function replace(old: Blocks, region: Region, p: number, lo: number, hi: number): void {
   const { i32 } = region
-  gatherCell(old, region, i32[p]! | 0, i32[p + 1]! | 0, 0)
+  gatherCell(old, region, i32[p]! | 0, i32[p + 1]! | 0)
   willChange(region, p, 2)
   i32[p] = lo
   i32[p + 1] = hi
@@ -115,7 +115,7 @@ function makeDictionary(build: Build, old: Blocks, region: Region, word: number,
     const hi = home.i32[entry + 1]! | 0
     if (lo === 0 && hi === 0) continue
     entries.push({ needle: needleOf(textOf(home, lo, hi)), cell: entry + 2 })
-    gatherCell(old, home, lo, hi, 0)
+    gatherCell(old, home, lo, hi)
   }
   const bits = capacity < INDEXED_FROM ? 0 : 32 - Math.clz32(capacity * 2 - 1)
   const words = dictionaryWords(capacity, bits)
@@ -195,7 +195,7 @@ export function deleteKey(region: Region, word: number, key: string): boolean {
     const entry = findEntry(opened, needleOf(key))
     if (entry < 0) return false
     const a = home.i32
-    gatherCell(old, home, a[entry]! | 0, a[entry + 1]! | 0, 0)
+    gatherCell(old, home, a[entry]! | 0, a[entry + 1]! | 0)
     replace(old, home, entry + 2, 0, 0)
     willChange(home, entry, 2)
     willChange(home, record, DICTIONARY_WORDS)
@@ -215,7 +215,7 @@ export function deleteKey(region: Region, word: number, key: string): boolean {
   }
   const p = record + RECORD_WORDS + slot * 2
   const a = home.i32
-  gatherCell(old, home, a[p]! | 0, a[p + 1]! | 0, 0)
+  gatherCell(old, home, a[p]! | 0, a[p + 1]! | 0)
   willChange(home, record, RECORD_WORDS + count * 2)
   for (let i = p; i < record + RECORD_WORDS + (count - 1) * 2; i++) a[i] = a[i + 2]!
   a[record] = node.shapeLo
@@ -275,7 +275,7 @@ export function spliceElements(region: Region, word: number, start: number, remo
     const { region: home, word: record } = roomFor(build, old, region, word, count)
     const a = home.i32
     const first = record + RECORD_WORDS
-    for (let i = from; i < from + removed; i++) gatherCell(old, home, a[first + i * 2]! | 0, a[first + i * 2 + 1]! | 0, 0)
+    for (let i = from; i < from + removed; i++) gatherCell(old, home, a[first + i * 2]! | 0, a[first + i * 2 + 1]! | 0)
     willChange(home, record, RECORD_WORDS + Math.max(before, count) * 2)
     a.copyWithin(first + (from + written.length) * 2, first + (from + removed) * 2, first + before * 2)
     for (const [i, { lo, hi }] of written.entries()) {

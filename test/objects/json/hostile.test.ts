@@ -7,6 +7,10 @@ import { RpcError } from '../../../src/base/errors.js'
 import { FOUR_GIB, type Address } from '../../../src/base/numbers.js'
 import { Region } from '../../../src/memory/region.js'
 import { buildJson, copyGraph, fast, jsonPath, locationOf, parseJson, plain, release } from '../../../src/objects/index.js'
+import { MAX_COMPILED_KEYS, MAX_KEPT_KEYS, MAX_SHAPES_KNOWN } from '../../../src/objects/json/limits.js'
+import { keptNeedles } from '../../../src/objects/json/needle.js'
+import { proxies } from '../../../src/objects/json/proxies.js'
+import { knownShapes } from '../../../src/objects/json/shapes.js'
 import { Arena, Bump } from '../../support/arena.js'
 import { newSeed, Random } from '../../support/random.js'
 
@@ -127,7 +131,6 @@ test('documents that another thread changes while they are read', async () => {
     }`, { eval: true, workerData: { shared, clean } })
   try {
     const { fastForm } = await import('../../../src/objects/json/fast.js')
-    const { proxies } = await import('../../../src/objects/json/proxies.js')
     let fine = 0
     const until = performance.now() + 3000
     for (let round = 0; performance.now() < until; round++) {
@@ -143,6 +146,14 @@ test('documents that another thread changes while they are read', async () => {
     await worker.terminate()
   }
 })
+
+/** What the reader keeps, after it has met more than it may keep of each. */
+function assertBounded(): void {
+  const { shapes, keys } = knownShapes()
+  assert.ok(shapes > 1 && shapes <= MAX_SHAPES_KNOWN, `${shapes} shapes are known`)
+  assert.equal(keys, MAX_COMPILED_KEYS)
+  assert.ok(keptNeedles() <= MAX_KEPT_KEYS, `${keptNeedles()} keys are prepared`)
+}
 
 test('a stream of new shapes and of new keys costs a bounded amount of memory', () => {
   const arena = new Arena(1 << 27)
@@ -162,6 +173,7 @@ test('a stream of new shapes and of new keys costs a bounded amount of memory', 
   for (const [i, view] of views.entries()) assert.deepStrictEqual(plain(view), { [`key ${i * 1000}`]: i * 1000, common: `text number ${i * 1000}` })
   for (const view of views) release(arena, view)
   assert.ok(arena.live <= 2048, `${arena.live} blocks stay`)
+  assertBounded()
 })
 
 test('a reader that meets more shapes than it keeps forgets, and reads on', () => {
@@ -181,5 +193,6 @@ test('a reader that meets more shapes than it keeps forgets, and reads on', () =
       assert.equal(latecomer(view), n === 11_999 ? 1999 : undefined)
       assert.equal(fast(view)['b'], 'text')
     }
+    assertBounded()
   }
 })

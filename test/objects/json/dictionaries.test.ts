@@ -1,0 +1,111 @@
+// Which objects have a shape, and which bring their keys along: seen in the words of their records.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { DICTIONARY } from '../../../src/layout/json-layout.js'
+import { Region } from '../../../src/memory/region.js'
+import { buildJson, copyGraph, fast, locationOf, parseJson, plain, release } from '../../../src/objects/index.js'
+import { internOf } from '../../../src/objects/json/intern.js'
+import { INDEXED_FROM, MAX_SHAPE_KEYS } from '../../../src/objects/json/limits.js'
+import { proxies } from '../../../src/objects/json/proxies.js'
+import { openObject } from '../../../src/objects/json/record.js'
+import { knownShapes } from '../../../src/objects/json/shapes.js'
+import { Arena } from '../../support/arena.js'
+
+type Tree = Record<string, unknown>
+
+/** How an object lies in memory: with a shape, or with its keys, and whether these have an index. */
+function representation(view: object): 'shape' | 'dictionary' | 'indexed dictionary' {
+  const { region, word } = locationOf(view)
+  const { region: home, word: record, shape, bits } = openObject(region, word)
+  const isDictionary = (home.i32[record + 1]! & DICTIONARY) === DICTIONARY
+  assert.equal(isDictionary, shape === null)
+  return !isDictionary ? 'shape' : bits > 0 ? 'indexed dictionary' : 'dictionary'
+}
+
+const many = (count: number, from = 0): Tree => Object.fromEntries(Array.from({ length: count }, (_, i) => [`key ${from + i}`, i]))
+
+test('keys that are seen once or twice stay with their object; at the third time they are a shape', () => {
+  for (const make of [buildJson, (arena: Arena, value: unknown) => parseJson(arena, JSON.stringify(value))]) {
+    const arena = new Arena(1 << 20)
+    const views = Array.from({ length: 4 }, () => make(arena, { name: 'n', inner: { of: 1 } }) as Tree)
+    assert.deepEqual(views.map(representation), ['dictionary', 'dictionary', 'shape', 'shape'])
+    assert.deepEqual(views.map((view) => representation(view['inner'] as object)), ['dictionary', 'dictionary', 'shape', 'shape'])
+    assert.equal(internOf(arena)!.shapes, 2)
+  }
+})
+
+test('an object with more keys than a record has is a dictionary, however often, with an index', () => {
+  const arena = new Arena(1 << 22)
+  for (let times = 0; times < 5; times++) {
+    assert.equal(representation(buildJson(arena, many(MAX_SHAPE_KEYS + 1)) as object), 'indexed dictionary')
+    assert.equal(representation(buildJson(arena, many(MAX_SHAPE_KEYS)) as object), times < 2 ? 'indexed dictionary' : 'shape')
+  }
+  for (const [count, expected] of [[INDEXED_FROM - 1, 'dictionary'], [INDEXED_FROM, 'indexed dictionary']] as const) {
+    assert.equal(representation(buildJson(arena, many(count, 5000)) as object), expected)
+  }
+})
+
+test('a thousand objects as dictionaries, each with keys of its own, leave no shape and no block', () => {
+  const arena = new Arena(1 << 22)
+  for (let i = 0; i < 1000; i++) {
+    const value = many(20, i * 20)
+    const view = buildJson(arena, value) as Tree
+    assert.equal(representation(view), 'indexed dictionary')
+    assert.deepStrictEqual(plain(view), value)
+    assert.equal(fast(view)[`key ${i * 20 + 7}`], 7)
+    release(arena, view)
+  }
+  assert.equal(internOf(arena)!.shapes, 0)
+  arena.assertEmpty()
+})
+
+test('an object to which keys are added and taken away, as to a Map, becomes a dictionary and makes a bounded number of shapes', () => {
+  const arena = new Arena(1 << 22)
+  const model: Tree = {}
+  const view = buildJson(arena, {}) as Tree
+  for (let i = 0; i < 3000; i++) {
+    const key = `key ${i * 7919 % 400}`
+    if (key in model && i % 3 === 0) {
+      delete model[key]
+      delete view[key]
+    } else {
+      model[key] = i
+      view[key] = i
+    }
+  }
+  assert.equal(representation(view), 'indexed dictionary')
+  assert.deepStrictEqual(plain(view), model)
+  const { shapes } = internOf(arena)!
+  assert.ok(shapes <= MAX_SHAPE_KEYS, `${shapes} shapes`)
+  release(arena, view)
+  assert.equal(arena.live, shapes)
+})
+
+test('in memory that goes soon there are dictionaries only, and a copy from there to stay gets the shape of its kind', () => {
+  const arena = new Arena(1 << 20)
+  const passing = new class extends Arena { readonly transient = true }(1 << 20, arena.space)
+  for (let times = 0; times < 5; times++) {
+    const view = buildJson(passing, { name: 'n', of: 1 }) as Tree
+    assert.equal(representation(view), 'dictionary')
+    assert.equal(representation(copyGraph(view, arena)), times < 2 ? 'dictionary' : 'shape')
+  }
+  const shaped = buildJson(arena, { name: 'n', of: 1 }) as Tree
+  assert.deepEqual([representation(shaped), representation(copyGraph(shaped, passing))], ['shape', 'dictionary'])
+})
+
+test('regions that are gone are not remembered', async () => {
+  const arena = new Arena(1 << 20)
+  for (let times = 0; times < 3; times++) buildJson(arena, { of: 'many regions' })
+  const view = buildJson(arena, { of: 'many regions' }) as Tree
+  const { region, word } = locationOf(view)
+  let most = 0
+  for (let i = 0; i < 2500; i++) {
+    assert.equal((proxies.object(new Region(region, region.addressOf(region.shift)), word) as Tree)['of'], 'many regions')
+    if (i % 100 === 99) {
+      await new Promise((resolve) => setImmediate(resolve))
+      globalThis.gc?.()
+    }
+    most = Math.max(most, knownShapes().regions)
+  }
+  assert.ok(most < 1200, `${most} regions are remembered`)
+})
