@@ -4,7 +4,7 @@ import { Random } from '../support/random.js'
 import { clientAttacks } from './client-attacks.js'
 import { answers, HostileClient } from './hostile-client.js'
 
-const [name, channel, seed, ms, secretAddress] = process.argv.slice(2) as [string, string, string, string, string]
+const [name, channel, seed, ms, ...secretAddresses] = process.argv.slice(2) as [string, string, string, string, ...string[]]
 let connections = 0
 
 process.on('disconnect', () => process.exit(0))
@@ -13,7 +13,7 @@ process.on('message', ({ id }: { id: number }) => {
   void clientAttacks[name]!({
     random: new Random(Number(seed)),
     over: () => performance.now() > end,
-    secretAddress: Number(secretAddress),
+    secretAddresses: secretAddresses.map(Number),
     open: () => {
       connections++
       return HostileClient.connect(channel)

@@ -10,8 +10,8 @@ import { type HostileClient, type Pointer, SLOTS } from './hostile-client.js'
 export interface Attack {
   readonly random: Random
   readonly over: () => boolean
-  /** Bytes of another connection, in the same server. */
-  readonly secretAddress: number
+  /** Where objects of another connection to the same server begin. */
+  readonly secretAddresses: readonly number[]
   /** A fresh connection. */
   readonly open: () => Promise<HostileClient>
 }
@@ -44,11 +44,11 @@ function inEverySlot(peer: HostileClient, make: () => void): void {
 }
 
 /** A pointer of every sort that a program should not follow. */
-function wild(peer: HostileClient, { random, secretAddress }: Attack): Pointer {
+function wild(peer: HostileClient, { random, secretAddresses }: Attack): Pointer {
   switch (random.below(8)) {
     case 0: return [random.word(), random.word()]
     case 1: return [random.word(), 0x4000 + random.below(64)]
-    case 2: return pointerTo(secretAddress + random.below(64) * 8)
+    case 2: return pointerTo(random.one(secretAddresses) + (random.chance(2) ? 0 : random.below(64) * 8))
     case 3: return peer.pointer(random.below(peer.heap.length) + (random.chance(2) ? 0.25 : 0))
     case 4: return peer.pointer(peer.heap.length - random.below(4))
     case 5: return peer.pointer(random.below(256))

@@ -1,6 +1,6 @@
 // A client that speaks the layout by hand: a legitimate handshake, then raw words.
 import { connect } from '../../src/index.js'
-import { Answer, ControlWord, Line, Request, Slot, slotWord, WaitingFlag } from '../../src/layout/control-layout.js'
+import { Answer, ControlWord, Line, Request, Slot, SlotSize, slotWord, WaitingFlag } from '../../src/layout/control-layout.js'
 import { FreeSlots } from '../../src/calls/client/slots.js'
 import { addon } from '../../src/sys/index.js'
 import { Everything } from '../support/everything.js'
@@ -11,8 +11,14 @@ export const SLOTS = 16
 /** Where a pointer points: low and high word. */
 export type Pointer = readonly [low: number, high: number]
 
-/** What the server has answered to hand-made requests, of all clients of this process. */
-export const answers = { good: 0, errors: 0 }
+/** In a text of another connection, which no answer may hold. */
+export const SECRET = 'SECRET'
+const SECRET_FORMS = [Buffer.from(SECRET, 'latin1'), Buffer.from(SECRET, 'utf16le')]
+/** How much of an answer's memory is looked at: its texts come first. */
+const LOOKED_AT_BYTES = 2048
+
+/** What the server has answered to hand-made requests, of all clients of this process, and how many answers were looked into and told a secret. */
+export const answers = { good: 0, errors: 0, lookedInto: 0, secrets: 0 }
 
 export class HostileClient {
   readonly ring: Int32Array
@@ -57,6 +63,8 @@ export class HostileClient {
     this.ring[at + Slot.REQUEST] = (flags & Request.FLAGS) | (this.#next << Request.NEXT_SHIFT)
     this.ring[at + Slot.ARGUMENT] = low
     this.ring[at + Slot.ARGUMENT + 1] = high
+    // A server that answers with 0 does not write it: what an earlier answer left would be read.
+    this.ring[at + Slot.ANSWER] = 0
     Atomics.store(this.ring, at, this.#sequence[slot]!)
     this.wake()
   }
@@ -75,11 +83,28 @@ export class HostileClient {
       if (Atomics.load(this.ring, slotWord(slot)) !== ((this.#sequence[slot]! + 1) | 0)) continue
       if ((this.ring[slotWord(slot) + Slot.ANSWER]! & Answer.STATUS) === 0) answers.good++
       else answers.errors++
+      this.#lookForSecrets(slotWord(slot))
       this.#sequence[slot] = (this.#sequence[slot]! + 2) | 0
       this.#inFlight.delete(slot)
       this.#free.give(slot)
     }
     return this.#free.count
+  }
+
+  /** In the answer's line, where short texts lie, and in the memory that holds its result or its message. */
+  #lookForSecrets(at: number): void {
+    const { ring, heap } = this
+    const places = [Buffer.from(ring.slice(at, at + SlotSize.WORDS).buffer)]
+    if ((ring[at + Slot.ANSWER]! & Answer.OWNED) !== 0) {
+      const { region } = this.connection.heaps.set
+      const start = region.resolve(ring[at + Slot.CHUNK + 1]!, ring[at + Slot.CHUNK]!, 1)
+      // Elsewhere only if this client itself has written over the answer.
+      if (start >= 0) {
+        places.push(Buffer.from(heap.slice(start, start + LOOKED_AT_BYTES / 4).buffer))
+        answers.lookedInto++
+      }
+    }
+    if (places.some((bytes) => SECRET_FORMS.some((form) => bytes.includes(form)))) answers.secrets++
   }
 
   /** Lets the other processes and the event loop have their turn. */
