@@ -1,19 +1,13 @@
 // Compiled handlers: confined to a copy or mapping of one region, by the processor; every escape, trap and endless loop is an error.
 import assert from 'node:assert/strict'
-import { closeSync } from 'node:fs'
-import { test, type TestContext } from 'node:test'
-import { RpcError, WildPointerError } from '../../src/base/errors.js'
-import { makeAddress, type Address } from '../../src/base/numbers.js'
-import { ObjectHeap } from '../../src/calls/heaps/object-heap.js'
-import { Heap, HeapScopes, HeapSet, type Scope } from '../../src/memory/index.js'
-import { addressOf, build, locationOf, ref, struct, u32, type View } from '../../src/objects/index.js'
-import { prepareWasm, WasmHandlers } from '../../src/safety/index.js'
-import { createMemoryFile, HEAPS_BASE, Mapping } from '../../src/sys/index.js'
-import { hasCode, MIB } from '../memory/model.js'
-import { assemble, compileAssemblyScript, SUM_SOURCE } from '../support/assembly.js'
-
-const Node = struct('WasmNode', { id: u32, get next() { return ref(Node) } })
-type Node = View<typeof Node>
+import { test } from 'node:test'
+import { RpcError, WildPointerError } from '../../../src/base/errors.js'
+import { makeAddress } from '../../../src/base/numbers.js'
+import { addressOf } from '../../../src/objects/index.js'
+import { prepareWasm, WasmHandlers } from '../../../src/safety/index.js'
+import { hasCode, MIB } from '../../memory/model.js'
+import { assemble, compileAssemblyScript, SUM_SOURCE } from '../../support/assembly.js'
+import { type Ground, ground, setNext } from './ground.js'
 
 // A Node: header, id at 4, native pointer at 8.
 const SOURCE = `${SUM_SOURCE}
@@ -36,39 +30,6 @@ export function lies(at: usize, base: usize): u64 { return (<u64>0xfffffff0 << 3
 export function pages(at: usize, base: usize): i32 { return memory.size() * 1000 + memory.grow(1000) }
 `
 const compiled = compileAssemblyScript(SOURCE).then(prepareWasm)
-
-interface Ground {
-  readonly heap: ObjectHeap
-  readonly scopes: HeapScopes
-  readonly nodeIn: (scope: Scope, ...ids: readonly number[]) => Node
-}
-
-let grounds = 0
-
-/** A heap in shared memory, as a connection has it. */
-function ground(t: TestContext): Ground {
-  const fd = createMemoryFile('wasm test', 8 * MIB)
-  const address = HEAPS_BASE + grounds++ * 16 * MIB as Address
-  const mapping = Mapping.map(fd, address, 8 * MIB)
-  const set = new HeapSet((space) => new Heap(mapping.buffer, mapping.address, 1, space))
-  const heap = new ObjectHeap(set)
-  t.after(() => {
-    heap.close()
-    mapping.unmap()
-    closeSync(fd)
-  })
-  const nodeIn = (scope: Scope, id = 0, ...more: readonly number[]): Node => {
-    const next = more.length === 0 ? null : nodeIn(scope, ...more)
-    return build(Node, scope, { id, next })
-  }
-  return { heap, scopes: new HeapScopes(set), nodeIn }
-}
-
-function setNext(node: object, address: number): void {
-  const { region, word } = locationOf(node)
-  region.i32[word + 2] = Number(BigInt.asIntN(32, BigInt(address)))
-  region.i32[word + 3] = Math.floor(address / 2 ** 32)
-}
 
 test('native pointers are followed after one subtraction, over a copy and over a mapping', async (t) => {
   const { heap: { sandbox }, scopes, nodeIn } = ground(t)
