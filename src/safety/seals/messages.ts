@@ -11,7 +11,7 @@ import { HOLES, type Hole } from './strength.js'
 // The sealer's protocol: one JSON object a packet, descriptors beside it; a packet of one byte is a doorbell.
 
 /** Raised when an old peer would misread a message. */
-export const SEALER_VERSION = 4
+export const SEALER_VERSION = 5
 
 const id = integer(1, 0xffff_ffff)
 const token = matching(/^[0-9a-f]{32}$/, '32 hexadecimal digits')
@@ -47,9 +47,10 @@ const requests = {
   device: shape({ id }),
   /**
    * A launcher of the sealer's own user confined that process, whose userfaultfd for this heap comes along, and the heap's file. It has
-   * not begun yet (stopped: the userfaultfd was never set up), or, at a sealer that came after another one, it runs.
+   * not begun yet (stopped: the userfaultfd was never set up), or, at a sealer that came after another one, it runs; broken: and the sealer
+   * before found that its seals do not count.
    */
-  attest: shape({ id, pid: integer(1, 0xffff_ffff), uid: integer(0, 0xffff_ffff), address, byteLength, stage: oneOf('stopped', 'runs') }),
+  attest: shape({ id, pid: integer(1, 0xffff_ffff), uid: integer(0, 0xffff_ffff), address, byteLength, stage: oneOf('stopped', 'runs', 'broken') }),
   /** The pages of this process are to be sealed; its userfaultfd comes along, unless a launcher attested it. */
   attachSender: shape({ id, ...sender }),
   /** Calls whose arguments lie in these pages are received; the heap's file comes along. */
@@ -74,6 +75,8 @@ const notices = {
   holder: shape({}),
   /** The other end is gone: nothing is sealed any more. */
   ended: shape({ token, address }),
+  /** To a launcher: seals of this heap that it told of do not count any more. */
+  broken: shape({ pid: integer(1, 0xffff_ffff), address }),
   error: shape({ id, code, message: text(ERROR_LENGTH_MAX) }),
   goodbye: shape({ code, message: text(ERROR_LENGTH_MAX) }),
 } as const
@@ -93,7 +96,7 @@ export function noticeDescriptors(notice: SealerNotice): number {
     case 'receiving': return 1 + notice.holders
     case 'resumed': return notice.bells + notice.holders
     case 'holder': return 1
-    case 'welcome': case 'done': case 'ended': case 'error': case 'goodbye': return 0
+    case 'welcome': case 'done': case 'ended': case 'broken': case 'error': case 'goodbye': return 0
     default: return unreachable(notice)
   }
 }

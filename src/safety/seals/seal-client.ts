@@ -77,7 +77,7 @@ export class SealClient implements Disposable {
   readonly #connect: (remainingMs: () => number) => Promise<number>
   readonly #attached = new Map<string, Attached>()
   /** What a sealer must be told again; the descriptors are this client's. */
-  readonly #launched: { readonly launched: LaunchedHeap, readonly userfault: number, readonly file: number }[] = []
+  readonly #launched: { readonly launched: LaunchedHeap, readonly userfault: number, readonly file: number, stage: 'runs' | 'broken' }[] = []
   #session: Promise<SealerSession> | undefined
   #live: SealerSession | undefined
   #closed = false
@@ -169,7 +169,7 @@ export class SealClient implements Disposable {
    */
   async attest(launched: LaunchedHeap, userfault: number, file: number): Promise<void> {
     await (await this.#reach()).ask({ type: 'attest', stage: 'stopped', ...launched }, ATTACH_TIMEOUT_MS, [userfault, file])
-    this.#launched.push({ launched, userfault: addon.duplicateFd(userfault), file: addon.duplicateFd(file) })
+    this.#launched.push({ launched, userfault: addon.duplicateFd(userfault), file: addon.duplicateFd(file), stage: 'runs' })
   }
 
   /** Reaches the sealer, and starts one when there is none. */
@@ -239,6 +239,8 @@ export class SealClient implements Disposable {
       // Each heap's holders own their descriptor.
       for (const { holders } of this.#attached.values()) holders?.add(addon.duplicateFd(fds[0]!))
       for (const fd of fds) addon.closeFd(fd)
+    } else if (notice.type === 'broken') {
+      for (const one of this.#launched) if (one.launched.pid === notice.pid && one.launched.address === notice.address) one.stage = 'broken'
     } else if (notice.type === 'ended') {
       this.#attached.get(attachedKey(notice, 'sender'))?.authority?.fail()
     }
@@ -255,8 +257,8 @@ export class SealClient implements Disposable {
     if (this.#closed || !this.#holds) return
     try {
       const session = await this.#reach()
-      for (const { launched, userfault, file } of this.#launched) {
-        await session.ask({ type: 'attest', stage: 'runs', ...launched }, ATTACH_TIMEOUT_MS, [userfault, file]).catch((error: unknown) => this.#refused(session, error))
+      for (const { launched, userfault, file, stage } of this.#launched) {
+        await session.ask({ type: 'attest', stage, ...launched }, ATTACH_TIMEOUT_MS, [userfault, file]).catch((error: unknown) => this.#refused(session, error))
       }
       // What was attached meanwhile this sealer knows already.
       for (const attached of this.#attached.values()) if (attached.session !== session) await this.#resume(session, attached)

@@ -26,7 +26,7 @@ export const REQUESTS: readonly SealerRequest[] = [
 ]
 const NOTICES: readonly SealerNotice[] = [
   { type: 'welcome', version: SEALER_VERSION, pid: 1 }, { type: 'device', id: 1, granted: 'device' }, { type: 'done', id: 2 }, { type: 'sending', id: 3, except: ['fork'] },
-  { type: 'receiving', id: 4, except: [], descriptors: 16, holders: 2 }, { type: 'resumed', id: 5, bells: 1, holders: 0 }, { type: 'holder' }, { type: 'ended', token, address },
+  { type: 'receiving', id: 4, except: [], descriptors: 16, holders: 2 }, { type: 'resumed', id: 5, bells: 1, holders: 0 }, { type: 'holder' }, { type: 'ended', token, address }, { type: 'broken', pid: 1, address },
   { type: 'error', id: 6, code: 'ABORTED', message: 'why' }, { type: 'goodbye', code: 'INTERNAL', message: 'why' },
 ]
 const KEPT: KeptHeap = { type: 'heap', ...named, descriptors: 16, requests: 16, except: [], events: 'yes', senderPid: 1, receiverPid: 2 }

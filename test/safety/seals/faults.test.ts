@@ -14,7 +14,7 @@ import { isAlive } from '../../support/leaks.js'
 import { PlainHeap } from '../../support/plain-heap.js'
 import { writable } from '../../support/writable.js'
 import { leakCheck, openUserfaultfd } from './ground.js'
-import { serviceProcess } from './services.js'
+import { isReplaced, serviceProcess } from './services.js'
 
 async function actor(t: TestContext): Promise<Commanded> {
   const child = await Commanded.start('seal-actor-main.js')
@@ -130,13 +130,7 @@ test('the keeper dies: another one takes over, and then survives the sealer', as
   process.kill(keeper, 'SIGKILL')
   await until('the keeper to end', () => !isAlive(keeper))
   assert.ok(verifier.held(index), 'the sealer holds it')
-  await until('another keeper', () => {
-    try {
-      return serviceProcess('keeper') !== keeper
-    } catch {
-      return false
-    }
-  })
+  await until('another keeper', () => isReplaced('keeper', keeper))
   // It has the descriptors as soon as it answers the receiver's next look.
   await sleep(300)
   const later = seal(authority, base, 2)

@@ -19,3 +19,12 @@ export function serviceProcess(name: 'sealer' | 'keeper'): number {
   }
   return assert.fail(`no ${name} runs`)
 }
+
+/** Whether another process runs the service by now. */
+export function isReplaced(name: 'sealer' | 'keeper', pid: number): boolean {
+  try {
+    return serviceProcess(name) !== pid
+  } catch {
+    return false
+  }
+}

@@ -9,6 +9,8 @@ import { isPrivileged, UserfaultGuard } from './userfault.js'
 type Attest = Extract<SealerRequest, { type: 'attest' }>
 type Range = Pick<Attest, 'address' | 'byteLength'>
 
+const FOUND_BREAKING = 'its program was found at something that breaks seals'
+
 /** A heap in a confined program, and its userfaultfd, which outlives the connections that use it. */
 export class PreparedHeap {
   /** What seals it at present. */
@@ -29,6 +31,8 @@ export class PreparedHeap {
     const first = stage === 'stopped'
     this.#userfault = userfault
     this.user = user
+    if (stage === 'broken') this.#broken = FOUND_BREAKING
+    else if (user?.isBroken === true) this.break(FOUND_BREAKING)
     try {
       const guard = this.#watchOver(addon.duplicateFd(userfault), first)
       if (user === undefined) this.#guard = guard
@@ -51,9 +55,16 @@ export class PreparedHeap {
     return addon.duplicateFd(this.#userfault)
   }
 
+  /** Its seals do not count any more, nor at the next sealer, which its launcher tells. */
+  break(why: string): void {
+    if (this.#broken !== undefined) return
+    this.#broken = why
+    const { pid, address } = this.range
+    this.launcher.send({ type: 'broken', pid, address })
+  }
+
   /** Nobody seals it any more. */
   takeBack(): void {
-    if (this.user?.isBroken === true) this.#broken ??= 'its program was found at something that breaks seals'
     this.user = undefined
     if (this.#open) this.#guard ??= this.#watchOver(addon.duplicateFd(this.#userfault), false)
   }
@@ -61,7 +72,7 @@ export class PreparedHeap {
   /** Takes over the userfaultfd, also when it throws. */
   #watchOver(userfault: number, first: boolean): UserfaultGuard {
     const { address, byteLength } = this.range
-    const events = { isSealed: () => false, broken: (why: string) => (this.#broken ??= why) }
+    const events = { isSealed: () => false, broken: (why: string) => this.break(why) }
     try {
       return first ? UserfaultGuard.setUp(userfault, address, byteLength, isPrivileged(), events)
         : UserfaultGuard.resume(userfault, address, byteLength, { events: isPrivileged() }, events)
@@ -112,6 +123,12 @@ export class PreparedHeaps {
     const heap = this.#heaps.get(keyOf(pid, range))
     if (heap?.range.byteLength === range.byteLength && heap.range.uid === uid) return heap
     throw new RpcError('FAILED_PRECONDITION', 'no launcher prepared this heap for this process')
+  }
+
+  /** The seals of a sealed heap are broken: those of whatever comes after it, too, if it was prepared. */
+  broken(heap: SealedHeap): void {
+    const prepared = this.#heaps.get(keyOf(heap.kept.senderPid, heap.kept))
+    if (prepared?.user === heap) prepared.break(FOUND_BREAKING)
   }
 
   /** A sealed heap has ended: what it used is free, if it was prepared. */

@@ -40,6 +40,8 @@ export class SealedHeap {
   readonly bell: number
   /** The sender was found at something that breaks seals. */
   isBroken = false
+  /** Called when that is found, once somebody set it. */
+  broke: (() => void) | undefined
   readonly #engine: SealEngine
   readonly #guard: UserfaultGuard
   readonly #mappings: readonly Mapping[]
@@ -112,6 +114,7 @@ export class SealedHeap {
         broken: () => {
           this.isBroken = true
           writer.markBroken()
+          this.broke?.()
         },
       })
       this.#guard = protecting

@@ -214,6 +214,8 @@ export class Sealer {
   #add(heap: SealedHeap, ends: Ends): void {
     this.#heaps.set(heap.key, heap)
     this.#ends.set(heap, ends)
+    heap.broke = () => this.#prepared.broken(heap)
+    if (heap.isBroken) this.#prepared.broken(heap)
     ends.sender?.sends.add(heap)
     ends.receiver?.receives.add(heap)
     if (ends.sender !== undefined) this.#loop.wake(heap)

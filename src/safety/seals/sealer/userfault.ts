@@ -58,6 +58,7 @@ export class UserfaultGuard {
   readonly #byteLength: number
   readonly #events: GuardEvents
   readonly #children: number[] = []
+  readonly #readersWaited: boolean
   #watch: Watch | undefined
   #open = true
   #broken = false
@@ -78,9 +79,12 @@ export class UserfaultGuard {
     return new UserfaultGuard(fd, base, byteLength, { events: privileged }, events)
   }
 
-  /** Takes over a descriptor that was set up before, by a sealer that died, unless it throws. */
+  /** Takes over a descriptor that was set up before, by another guard, unless it throws. */
   static resume(fd: number, base: Address, byteLength: number, features: GuardFeatures, events: GuardEvents): UserfaultGuard {
-    return new UserfaultGuard(fd, base, byteLength, features, events)
+    const guard = new UserfaultGuard(fd, base, byteLength, features, events)
+    // The guard before saw to it: nobody but a kept copy can have changed it.
+    if (guard.#readersWaited) guard.#stopListening()
+    return guard
   }
 
   private constructor(fd: number, base: Address, byteLength: number, features: GuardFeatures, events: GuardEvents) {
@@ -90,7 +94,7 @@ export class UserfaultGuard {
     this.features = features
     this.#events = events
     // However it was made: nothing here may wait for its maker.
-    addon.setNonBlocking(fd)
+    this.#readersWaited = addon.setNonBlocking(fd)
     this.#watch = watch(fd, () => this.drain())
   }
 
