@@ -2,8 +2,11 @@ import { RpcError } from '../base/errors.js'
 import { makeAddress, PAGE_BYTES } from '../base/numbers.js'
 import { Region, type Allocator, type RegionSpace } from '../memory/index.js'
 
-/** Upper half of the first address: no process has memory there, so that no pointer from elsewhere leads into a copy. */
-const NOWHERE_HIGH = 0x18_0000
+/**
+ * Upper half of the first address: beyond the window of heaps, so that no pointer from elsewhere leads into a copy, and of 16 bits, since
+ * cells of json and the index of a map have no more for it.
+ */
+const NOWHERE_HIGH = 0xc000
 
 /**
  * Private memory that a graph is copied into, object by object: a bump allocator over buffers that double. It goes with the
