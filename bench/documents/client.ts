@@ -4,7 +4,7 @@ import type { CpuPair } from '../support/cpus.js'
 import { dataSet } from './mix.js'
 import { type Figures, type MeasurePlan, measureWays } from './measure.js'
 import { DOCUMENT_PEERS, openDocumentPeer } from './peers.js'
-import { openRpcoolWay } from './rpcool.js'
+import { type HeapUse, openRpcoolWay } from './rpcool.js'
 import { InProcessWay, PeerWay, type Way } from './ways.js'
 
 interface Argument {
@@ -16,8 +16,8 @@ interface Argument {
 
 export interface ClientResult {
   readonly figures: Readonly<Record<string, Figures>>
-  /** Live bytes of the trusting store's heap, all documents in it. */
-  readonly liveBytes: number
+  /** What all documents take of the trusting store's heap. */
+  readonly heap: HeapUse
 }
 
 export const measureDocuments = program<Argument, void, ClientResult>(import.meta.url, 'measureDocuments', async ({ count, searches, cpus, plan }) => {
@@ -28,10 +28,11 @@ export const measureDocuments = program<Argument, void, ClientResult>(import.met
     ways.push(trusting, await openRpcoolWay('isolated', data, cpus.answerer))
     for (const peer of DOCUMENT_PEERS) ways.push(new PeerWay(peer.name, await openDocumentPeer(peer, cpus.answerer), data))
     ways.push(new InProcessWay(data))
-    const before = await trusting.liveBytes()
+    const before = await trusting.heapUse()
     const figures = await measureWays(ways, data, plan)
     // All documents are in it now, once.
-    return { figures: Object.fromEntries(figures), liveBytes: await trusting.liveBytes() - before }
+    const after = await trusting.heapUse()
+    return { figures: Object.fromEntries(figures), heap: { live: after.live - before.live, footprint: after.footprint - before.footprint } }
   } finally {
     for (const way of ways) await way[Symbol.asyncDispose]()
   }

@@ -17,6 +17,12 @@ interface ServeArgument {
   readonly mode: Mode
 }
 
+export interface HeapUse {
+  readonly live: number
+  /** Also what is not in use of spans that somebody has. */
+  readonly footprint: number
+}
+
 export const serveStore = program<ServeArgument>(import.meta.url, 'serveStore', async ({ channel, mode }, control) => {
   await using server = await serveDocuments(channel, { mode, heapBytes: HEAP_BYTES })
   for (const [path, kind] of INDEXES) server.store.createIndex(path, kind)
@@ -63,9 +69,10 @@ export class RpcoolWay implements Way {
     return sum
   }
 
-  /** Live bytes of the heap that documents lie in: those that this client made, and the server. */
-  async liveBytes(): Promise<number> {
-    return (await this.#client.stats()).liveBytes + this.#client.heap.stats().liveBytes
+  /** Of the heap that documents lie in: bytes of blocks that this client and the server made, and of all spans that somebody has. */
+  async heapUse(): Promise<HeapUse> {
+    const { liveBytes, heapBytes, freeBytes } = await this.#client.stats()
+    return { live: liveBytes + this.#client.heap.stats().liveBytes, footprint: heapBytes - freeBytes }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

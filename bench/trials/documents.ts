@@ -44,7 +44,7 @@ export const documents: Trial = {
   },
 }
 
-function resultOf(count: number, plain: number, { figures, liveBytes }: ClientResult) {
+function resultOf(count: number, plain: number, { figures, heap }: ClientResult) {
   const of = (name: string): Figures => figures[name]!
   const fastest = (time: (figures: Figures) => number): number => Math.min(...DOCUMENT_PEERS.map(({ name }) => time(of(name))))
   const speedup = (way: string, time: (figures: Figures) => number): number => fastest(time) / time(of(way))
@@ -60,8 +60,10 @@ function resultOf(count: number, plain: number, { figures, liveBytes }: ClientRe
     search_speedup_pipelined: speedup('rpcool_trusting', searchMany),
     search_speedup_projected: speedup('rpcool_trusting', ({ projected }) => projected.mean_ns),
     search_speedup_projected_pipelined: speedup('rpcool_trusting', ({ projected_many }) => projected_many.mean_ns),
-    memory_over_plain: liveBytes / plain,
-    heap_bytes_per_document: liveBytes / count,
+    memory_over_plain: heap.live / plain,
+    memory_footprint_over_plain: heap.footprint / plain,
+    heap_bytes_per_document: heap.live / count,
+    heap_footprint_per_document: heap.footprint / count,
     plain_bytes_per_document: plain / count,
     in_process_over_search: search(of('rpcool_trusting')) / search(of('in_process')),
   }
@@ -89,7 +91,7 @@ function print(output: Output, count: number, mix: string, { figures }: ClientRe
   output.note('search: whole documents, as in NoBench (SELECT *). projected: peers answer only the three fields that will be read')
   for (const { name, about } of DOCUMENT_PEERS) output.note(`  ${name}: ${about}`)
   output.note(`in_process: the same store and searches over plain objects in the client, no server`)
-  output.note(`memory: ${result.heap_bytes_per_document.toFixed(0)} bytes of heap a document with its key, ${result.plain_bytes_per_document.toFixed(0)} as plain objects: ${formatRatio(result.memory_over_plain)}`)
+  output.note(`memory: ${result.heap_bytes_per_document.toFixed(0)} bytes of blocks a document with its key (${result.heap_footprint_per_document.toFixed(0)} of the heap's spans), ${result.plain_bytes_per_document.toFixed(0)} as plain objects: ${formatRatio(result.memory_over_plain)} (${formatRatio(result.memory_footprint_over_plain)})`)
 }
 
 function inWords({ window, batch }: Figures['build_setting']): string {

@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { NoBench, sparseName } from '../../bench/nobench/generate.js'
+import { dataSet, INDEXES, KINDS, SPARSE } from '../../bench/documents/mix.js'
+import { conditionsOf } from '../../apps/document-store/store/filter.js'
+import { plainDocuments } from '../../apps/document-store/store/plain-documents.js'
+import { DocumentStore } from '../../apps/document-store/store/store.js'
+import type { Json } from '../../apps/document-store/store/values.js'
 import { encodeNumber } from '../../bench/nobench/encode.js'
 
 const COUNT = 10_000
+const SEARCHES = 300
 const documents = [...new NoBench(COUNT)]
 
 test('NoBench documents are the same whenever they are made', () => {
@@ -32,4 +38,19 @@ test('NoBench values are as unique and as rare as published', () => {
   assert.deepEqual(new Set(documents.map(({ dyn2 }) => typeof dyn2)), new Set(['number', 'string', 'boolean']))
   const partners = new Set(documents.map(({ str1 }) => str1))
   assert.ok(documents.every(({ nested_obj }) => partners.has(nested_obj.str)))
+})
+
+test('the searches of the trial find what the issue says of each kind: 1, some 10, 100', () => {
+  const { documents: all, searches } = dataSet(COUNT, SEARCHES)
+  const store = new DocumentStore(plainDocuments)
+  for (const [path, kind] of INDEXES) store.createIndex(path, kind)
+  for (const [i, body] of all.entries()) store.put(String(i), { key: String(i), body: body as unknown as Json })
+  const found = new Map(KINDS.map((kind) => [kind, searches.filter((search) => search.kind === kind).map(({ filter }) => store.count(conditionsOf(filter)))]))
+  assert.deepEqual([...found].map(([, counts]) => counts.length), [SEARCHES / 3, SEARCHES / 3, SEARCHES / 3])
+  assert.deepEqual(new Set(found.get('str1')), new Set([1]))
+  assert.deepEqual(new Set(found.get('range')), new Set([100]))
+  const sparse = found.get('sparse')!
+  assert.ok(sparse.every((count) => count >= 1 && count <= 25), `${SPARSE}: ${sparse.join(', ')}`)
+  const mean = sparse.reduce((sum, count) => sum + count) / sparse.length
+  assert.ok(mean > 8 && mean < 13, `${mean} results on average`)
 })

@@ -29,7 +29,7 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   ],
   documents: [
     'build_speedup', 'search_speedup', 'build_speedup_isolated', 'search_speedup_isolated', 'build_speedup_pipelined',
-    'search_speedup_pipelined', 'search_speedup_projected', 'search_speedup_projected_pipelined', 'memory_over_plain', 'in_process_over_search',
+    'search_speedup_pipelined', 'search_speedup_projected', 'search_speedup_projected_pipelined', 'memory_over_plain', 'memory_footprint_over_plain', 'in_process_over_search',
   ],
   memory: ['walk_over_objects', 'malloc_over_glibc', 'malloc_free_ns', 'malloc_over_bare', 'malloc_contended_over_single'],
 }
