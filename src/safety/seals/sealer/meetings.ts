@@ -7,6 +7,8 @@ import type { SealerLink } from './sealer-link.js'
 
 /** How long one end waits for the other, also after a restart of the sealer. */
 export const MEETING_MS = 5000
+/** Ends of one process that wait for their others: as many as connections may wait for a server's decision, for two of its threads. */
+const WAITING_PER_PROCESS_MAX = 512
 
 export interface SenderAtMeeting {
   readonly link: SealerLink
@@ -33,6 +35,8 @@ interface Meeting {
 /** The ends of heaps to be sealed, each waiting for the other, and both for a prepared heap that an earlier connection still uses. */
 export class Meetings {
   readonly #meetings = new Map<string, Meeting>()
+  /** How many ends of each process wait. */
+  readonly #waiting = new Map<number, number>()
   /** Takes over the descriptors of both. */
   readonly #join: (key: string, sender: SenderAtMeeting, receiver: ReceiverAtMeeting) => void
 
@@ -44,14 +48,21 @@ export class Meetings {
     return this.#meetings.size
   }
 
-  /** Takes over the end's descriptor. Throws ALREADY_EXISTS when this end is there already. */
+  /** Takes over the end's descriptor. Throws ALREADY_EXISTS when this end is there already, RESOURCE_EXHAUSTED when too many of its process wait. */
   bring(end: SenderAtMeeting | ReceiverAtMeeting): void {
+    const { pid } = end.link.credentials
+    const waiting = this.#waiting.get(pid) ?? 0
+    if (waiting >= WAITING_PER_PROCESS_MAX) {
+      closeEnd(end)
+      throw new RpcError('RESOURCE_EXHAUSTED', `${waiting} ends of heaps of process ${pid} wait for their other ends already`)
+    }
     const key = heapKey(end.request)
     const meeting = this.#meetings.get(key) ?? this.#start(key)
     if ((isSender(end) ? meeting.sender : meeting.receiver) !== undefined) {
       closeEnd(end)
       throw new RpcError('ALREADY_EXISTS', 'this end of the heap is attached already')
     }
+    this.#waiting.set(pid, waiting + 1)
     if (isSender(end)) meeting.sender = end
     else meeting.receiver = end
     this.#tryJoin(key, meeting)
@@ -82,7 +93,14 @@ export class Meetings {
     if (sender === undefined || receiver === undefined || sender.prepared?.user !== undefined) return
     clearTimeout(timer)
     this.#meetings.delete(key)
+    for (const end of [sender, receiver]) this.#waitsNoMore(end)
     this.#join(key, sender, receiver)
+  }
+
+  #waitsNoMore({ link: { credentials: { pid } } }: SenderAtMeeting | ReceiverAtMeeting): void {
+    const left = (this.#waiting.get(pid) ?? 0) - 1
+    if (left > 0) this.#waiting.set(pid, left)
+    else this.#waiting.delete(pid)
   }
 
   #late(key: string): void {
@@ -98,6 +116,7 @@ export class Meetings {
     this.#meetings.delete(key)
     for (const one of [meeting.sender, meeting.receiver]) {
       if (one === undefined) continue
+      this.#waitsNoMore(one)
       closeEnd(one)
       one.link.send({ type: 'error', id: one.request.id, ...failureOf(error) })
     }

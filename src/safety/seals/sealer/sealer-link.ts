@@ -10,6 +10,8 @@ import type { SealedHeap } from './sealed-heap.js'
 
 const NEEDLESS_MAX = 1000
 const NEEDLESS_WINDOW_MS = 1000
+/** Descriptors made for one isolate alone that wait until it reads: the kernel has taken over some hundreds by then. */
+const UNREAD_MAX = 64
 
 export interface SealerLinkHandlers {
   /** Descriptors that the handler takes over it removes from the list; the rest is closed. Throws to answer with an error. */
@@ -31,6 +33,7 @@ export class SealerLink {
   readonly #timer: NodeJS.Timeout
   #greeted = false
   #open = true
+  #unread = 0
 
   /** Takes over the descriptor, also when it throws. */
   constructor(fd: number, handlers: SealerLinkHandlers) {
@@ -51,6 +54,15 @@ export class SealerLink {
 
   send(notice: SealerNotice, fds: readonly number[] = [], settled?: () => void): void {
     this.#socket.send(encodeMessage(notice), fds, settled)
+  }
+
+  /** Takes over the descriptor, which is this isolate's alone: one that reads no answers and asks on is dropped. */
+  give(notice: SealerNotice, fd: number): void {
+    if (++this.#unread > UNREAD_MAX) this.drop(new RpcError('RESOURCE_EXHAUSTED', `this isolate does not read: ${UNREAD_MAX} descriptors wait for it`))
+    this.send(notice, [fd], () => {
+      this.#unread--
+      addon.closeFd(fd)
+    })
   }
 
   /** Wakes a sender that waits for an outcome. */

@@ -160,7 +160,7 @@ export class Sealer {
       if (errnoCode(error) === undefined) throw error
       return link.send({ type: 'device', id, granted: 'none' })
     }
-    return link.send({ type: 'device', id, granted: 'device' }, [fd], () => addon.closeFd(fd))
+    return link.give({ type: 'device', id, granted: 'device' }, fd)
   }
 
   #attest(link: SealerLink, request: Ask<'attest'>, fds: number[]): void {
