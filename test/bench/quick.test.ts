@@ -9,14 +9,17 @@ import { TRIALS } from '../../bench/trials/registry.js'
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 
 /** What the issue asks each trial to print, as paths into its JSON object. */
+const tails = (of: string): string[] => ['p50_ns', 'p99_ns', 'p999_ns'].map((quantile) => `${of}.${quantile}`)
+const PEERS = ['thrift_uds', 'grpc_uds', 'net_uds', 'net_tcp', 'zeromq_ipc', 'worker_postmessage', 'child_ipc']
+
 const KEYS: Readonly<Record<string, readonly string[]>> = {
   call: [
     'sync_rtt_over_c', 'sync_rtt_ns', 'async_rtt_ns', 'async_speedup_over_uds', 'pipelined_calls_per_s',
     'async_pipelined_calls_per_s', 'typed_call_over_c', 'sparse_rtt_over_uds', 'sparse_cpu_percent',
-    'peer_rtt_ns.thrift_uds', 'peer_rtt_ns.grpc_uds', 'peer_rtt_ns.net_uds', 'peer_rtt_ns.net_tcp', 'peer_rtt_ns.zeromq_ipc',
-    'peer_rtt_ns.worker_postmessage', 'peer_rtt_ns.child_ipc', 'one_core_rtt_ns', 'one_core_async_over_uds',
-    'idle_cpu_percent', 'idle_connections_cost', 'channel_create_us', 'connect_us', 'timer_lateness_p99_us.caller',
-    'one_core_hog.async_over_uds',
+    ...PEERS.map((peer) => `peer_rtt_ns.${peer}`), 'one_core_rtt_ns', 'one_core_async_over_uds',
+    'idle_cpu_percent', 'idle_connections_cost', 'channel_create_us', 'connect_us', 'timer_lateness_p99_us.caller', 'timer_lateness_p99_us.answerer',
+    'one_core_hog.sync_rtt_ns', 'one_core_hog.async_rtt_ns', 'one_core_hog.async_over_uds',
+    ...tails('sync_tails'), ...tails('async_tails'), ...PEERS.flatMap((peer) => tails(`peer_tails.${peer}`)),
   ],
   objects: [
     'json_read_over_plain', 'json_build_over_stringify_parse', 'parse_over_json_parse', 'parse_over_json_parse_of_string', 'memory_over_plain', 'map_get_over_plain_map',

@@ -6,6 +6,14 @@ import { locationOf } from '../../src/objects/index.js'
 import { Everything, everyHandler, Gates } from '../support/everything.js'
 import { errorOf, Ground } from '../support/ground.js'
 
+test('the status codes are the sixteen of gRPC, and OK', () => {
+  assert.deepEqual(Object.entries(Status), [
+    ['OK', 0], ['CANCELLED', 1], ['UNKNOWN', 2], ['INVALID_ARGUMENT', 3], ['DEADLINE_EXCEEDED', 4], ['NOT_FOUND', 5], ['ALREADY_EXISTS', 6],
+    ['PERMISSION_DENIED', 7], ['RESOURCE_EXHAUSTED', 8], ['FAILED_PRECONDITION', 9], ['ABORTED', 10], ['OUT_OF_RANGE', 11], ['UNIMPLEMENTED', 12],
+    ['INTERNAL', 13], ['UNAVAILABLE', 14], ['DATA_LOSS', 15], ['UNAUTHENTICATED', 16],
+  ])
+})
+
 test('a handler answers with any status, by throwing an RpcError', async (t) => {
   await using ground = await Ground.open(t)
   const server = await ground.serve()
@@ -54,12 +62,13 @@ test('what else a handler throws is UNKNOWN to the client, and told to the serve
 
 test('a handler may throw anything at all', async (t) => {
   await using ground = await Ground.open(t)
-  await ground.serve()
+  const server = await ground.serve()
   const conn = await ground.connect()
   for (const how of ['null', 'undefined', 'object', 'number', 'status']) {
     const error = await errorOf(conn.failStrangely(how, { timeoutMs: 5000 }))
     assert.ok(['UNKNOWN', 'INTERNAL'].includes(error.code), `${how}: ${error.message}`)
   }
+  assert.deepEqual((await ground.info(server)).errors.map((error) => error.split(':')[0]), Array.from({ length: 5 }, () => 'failStrangely'))
   assert.equal(conn.sync.nothing(), undefined)
 })
 
@@ -77,11 +86,17 @@ test('a result that is not what the method promises is the server\'s mistake, to
   const errors: string[] = []
   const Wrong = service('wrong', { count: method(1, nothing, u32), name: method(2, nothing, text) })
   ground.owns(await serve(ground.channel, Wrong, { count: () => 'three' as unknown as number, name: () => 3 as unknown as string }, {
-    onError: (error) => errors.push(String(error)),
+    onError: (error, name) => errors.push(`${name}: ${(error as Error).message}`),
   }))
   const conn = await ground.connectTo(Wrong)
-  assert.ok(['INVALID_ARGUMENT', 'INTERNAL', 'UNKNOWN'].includes((await errorOf(conn.count())).code))
-  assert.ok(['INVALID_ARGUMENT', 'INTERNAL', 'UNKNOWN'].includes((await errorOf(conn.name())).code))
+  const sentences: string[] = []
+  for (const call of [conn.count(), conn.name()]) {
+    const error = await errorOf(call)
+    assert.equal(error.code, 'INTERNAL')
+    assert.match(error.sentence, /^the handler's result does not fit its type: /)
+    sentences.push(error.sentence)
+  }
+  assert.deepEqual(errors, [`count: INTERNAL: ${sentences[0]}`, `name: INTERNAL: ${sentences[1]}`])
 })
 
 test('names: unknown channels, taken ones, bad ones', async (t) => {

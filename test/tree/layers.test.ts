@@ -53,6 +53,22 @@ test('apps/ and examples/ import only rpcool, Node and npm packages', () => {
   assertNone(findings.map(show), 'programs use the public surface, as users do:')
 })
 
+/** Reads a clock, makes a timer or a random number, touches the process, or waits. */
+const IMPURE = /\b(performance|Date|process|globalThis)\b\s*\.|\bMath\s*\.\s*random\b|\b(queueMicrotask|set(Timeout|Interval|Immediate))\s*\(|\bnew\s+Date\b|\bawait\s|\basync\b/
+
+test('the orchestrator is a pure state machine: no socket, timer, clock, file or chance, nor anything that leads there', () => {
+  const machine = sources.filter((path) => path.startsWith('src/control/orchestrator/'))
+  const reached = new Map(machine.map((path) => [path, importsOfValues(path)]))
+  for (const imports of reached.values()) {
+    for (const { target } of imports) if (target !== undefined) reached.set(target, importsOfValues(target))
+  }
+  const findings = [...reached].flatMap(([path, imports]) => [
+    ...imports.filter(({ target }) => target === undefined).map(show),
+    ...(IMPURE.exec(withoutComments(read(path))) ?? []).slice(0, 1).map((word) => `${path} says ${word}`),
+  ])
+  assertNone(machine.length > 5 ? findings : ['its files were not found'], 'what the orchestrator needs of the world is passed in:')
+})
+
 test('src/ has no dependency cycle', () => {
   const cycle = findCycle(new Map(sources.map((path) => [path, targetsOf(path)])))
   assertNone(cycle, 'these files import each other in a circle:')
@@ -72,6 +88,12 @@ function mayImport({ from, target }: Import): boolean {
 
 function isBuiltin(specifier: string): boolean {
   return specifier.startsWith('node:') && builtinModules.includes(specifier.slice('node:'.length))
+}
+
+/** Without what is imported for its type alone, of which nothing is left when the program runs. */
+function importsOfValues(path: string): Import[] {
+  const types = new Set([...withoutComments(read(path)).matchAll(/\b(?:import|export)\s+type\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/g)].map(([, specifier]) => specifier))
+  return importsOf(path).filter(({ specifier }) => !types.has(specifier))
 }
 
 function targetsOf(path: string): string[] {

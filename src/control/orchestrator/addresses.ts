@@ -1,6 +1,6 @@
 import { RpcError } from '../../base/errors.js'
 import { addressHigh, addressLow, FOUR_GIB, makeAddress, roundUp, type Address } from '../../base/numbers.js'
-import { HEAPS_BASE, WINDOW_END } from '../../sys/index.js'
+import { HEAPS_BASE, WINDOW_END } from '../../sys/window-bounds.js'
 import { HEAP_ALIGNMENT } from '../protocol/limits.js'
 import type { Decision, SlotRecord } from './state.js'
 
