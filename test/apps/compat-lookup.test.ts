@@ -96,6 +96,8 @@ test('the comparison measures every way to ask, and says so in one JSON object',
   const ways = ['rpcool_sync', 'rpcool_await', 'rpcool_no_call', 'net_uds', 'thrift_uds', 'grpc_uds']
   assert.deepEqual(Object.keys(result['look_ups'] as object).sort(), ['fact', 'record'].flatMap((kind) => ways.map((way) => `${kind}/${way}`)).sort())
   for (const figure of numbersOf(result)) assert.ok(Number.isFinite(figure) && figure > 0, `${figure} in ${stdout}`)
+  const { rpcool, copies } = result['memory'] as { readonly [way: string]: { readonly sum: number, readonly per_client: number } }
+  assert.ok(rpcool!.sum < copies!.sum && rpcool!.per_client < copies!.per_client, `more memory than copies: ${stdout}`)
   assert.match(stderr, /Look-ups in [\d,]+ features/)
 })
 

@@ -9,11 +9,13 @@ import { type Commanded, Ground } from '../support/ground.js'
 
 test('a server that always polls answers more connections than it polls', async (t) => {
   await using ground = await Ground.open(t)
-  await ground.serve({ waiting: 'spin' })
+  const server = await ground.serve({ waiting: 'spin' })
+  await server.ask('mostPolled')
   for (let i = 0; i < HOT_MAX + 2; i++) {
     const conn = await ground.connect()
     assert.equal(await conn.number(i), i)
   }
+  assert.equal(await server.ask('mostPolled'), HOT_MAX, 'as many as there is room for, and no more')
 })
 
 test('sync calls beside one that is awaited for long are not taken for a flood', async (t) => {

@@ -42,6 +42,21 @@ describe('the packed library', () => {
     assert.deepEqual(named.filter((name) => !features.includes(name)), [])
   })
 
+  test('README says the same as the table of exceptions, of the same versions', () => {
+    const rows = readFileSync(join(root, 'README.md'), 'utf8').split('\n').filter((line) => line.startsWith('|')).map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()))
+    const head = rows.findIndex((cells) => cells[1] === 'Node 20')
+    assert.ok(head >= 0, 'the table of runtimes is in README.md')
+    const called = RUNTIMES.map((runtime) => runtime.name.startsWith('node') ? `Node ${runtime.name.slice(4)}` : `${runtime.name[0]!.toUpperCase()}${runtime.name.slice(1)} ${/\d+\.\d+/.exec(versionOf(runtime))?.[0]}`)
+    assert.deepEqual(rows[head], ['', ...called])
+    const cells = (of: readonly string[]): string[] => RUNTIMES.map(({ name }) => {
+      const whys = of.flatMap((feature) => table.exceptions[name]?.[feature] ?? [])
+      return whys.length === 0 ? 'yes' : `no: ${whys.map((why) => `"${why}"`).join(', ')}`
+    })
+    assert.deepEqual(rows[head + 2]?.slice(1), cells(features.filter((feature) => feature !== 'using syntax')))
+    assert.deepEqual(rows[head + 3]?.slice(1), cells(['using syntax']))
+    assert.match(rows[head + 3]?.[0] ?? '', /^`using`/)
+  })
+
   for (const runtime of RUNTIMES.filter(({ name }) => name.startsWith('node'))) {
     test(`the ES module and the CommonJS form work together in one ${runtime.name} process, or say why not`, async () => {
       const { stdout, stderr, ending } = await runProgram(project, runtime, 'two-copies.mjs', ['esm+cjs'])

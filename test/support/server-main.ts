@@ -1,5 +1,6 @@
 // A server process: serves `Everything` on the channel it is given, and does what the test tells it by messages.
 import { serve, type ServerOptions } from '../../src/index.js'
+import { sharedIsolate } from '../../src/calls/isolate.js'
 import { mappingCount } from '../../src/sys/index.js'
 import { Everything, everyHandler, Gates } from './everything.js'
 import { openCount } from './leaks.js'
@@ -18,6 +19,23 @@ const server = await serve(channel, Everything, everyHandler(gates), {
   },
 })
 
+/** From now on: how many ends the poll loop of this server has had at once, at most. */
+function countPolled(): { most: number } {
+  const { poller } = sharedIsolate()
+  const [polled, count] = [new Set<object>(), { most: 0 }]
+  const { add, remove } = poller
+  poller.add = (end) => {
+    count.most = Math.max(count.most, polled.add(end).size)
+    add.call(poller, end)
+  }
+  poller.remove = (end) => {
+    polled.delete(end)
+    remove.call(poller, end)
+  }
+  return count
+}
+let polled: { readonly most: number } | undefined
+
 const commands: Record<string, (argument: unknown) => unknown> = {
   info: () => ({
     open: openCount(), mappings: mappingCount(), connections: server.connectionCount, inHandlers: server.inHandlers, errors, closes,
@@ -31,6 +49,7 @@ const commands: Record<string, (argument: unknown) => unknown> = {
     const { userCPUTime, systemCPUTime, voluntaryContextSwitches } = process.resourceUsage()
     return { cpuMs: (userCPUTime + systemCPUTime) / 1000, sleeps: voluntaryContextSwitches }
   },
+  mostPolled: () => (polled ??= countPolled()).most,
   free: (key) => gates.free(String(key)),
   close: async (drainMs) => {
     await server.close(typeof drainMs === 'number' ? drainMs : undefined)

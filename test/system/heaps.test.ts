@@ -1,7 +1,10 @@
 // Memory of connections: what calls leave behind, full heaps, further heaps, heaps that a channel shares.
 import assert from 'node:assert/strict'
+import fs, { readFileSync } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { test } from 'node:test'
-import { connect, type HeapStats, method, nothing, plain, serve, service, struct, text, u32 } from '../../src/index.js'
+import { connect, type HeapStats, method, nothing, plain, serve, type ServerConnection, service, struct, text, u32 } from '../../src/index.js'
+import type { Address } from '../../src/base/numbers.js'
 import { Everything, everyHandler, Gates, Point } from '../support/everything.js'
 import { errorOf, Ground, type EverythingConnection } from '../support/ground.js'
 
@@ -68,9 +71,15 @@ test('sync work in a small heap goes on for ever', async (t) => {
 test('a full heap is one clear error on either side; what is freed can be used again, and nothing is lost', async (t) => {
   await using ground = await Ground.open(t)
   await ground.serve()
-  const conn = await ground.connect({ heapBytes: 1 << 20 })
-  const empty = conn.heap.stats().freeBytes
-  for (let round = 0; round < 3; round++) {
+  const conn = await ground.connect({ heapBytes: 1 << 20, slots: 4 })
+  /** The same after each round, once each slot has had the results whose memory the server keeps for its next ones. */
+  const footprint = (): Pick<HeapStats, 'freeBytes' | 'liveBlocks'> => {
+    conn.heap.collect()
+    const { freeBytes, liveBlocks } = conn.heap.stats()
+    return { freeBytes, liveBlocks }
+  }
+  let before: ReturnType<typeof footprint> | undefined
+  for (let round = 0; round < 6; round++) {
     const objects: object[] = []
     const full = await errorOf(() => {
       for (;;) objects.push(conn.heap.new(Point, { x: objects.length, y: 0, label: 'an object that fills the heap, one after another' }))
@@ -84,9 +93,13 @@ test('a full heap is one clear error on either side; what is freed can be used a
       conn.heap.free(one)
     }
     conn.heap.collect()
-    assert.equal(conn.sync.points(1000).items.length, 1000)
+    const points = conn.sync.points(1000)
+    assert.equal(points.items.length, 1000)
+    points[Symbol.dispose]()
+    conn.sync.nothing()
+    if (round >= 2) before ??= footprint()
+    if (before !== undefined) assert.deepEqual(footprint(), before, `round ${round}`)
   }
-  assert.ok(conn.heap.stats().freeBytes > empty / 2)
 })
 
 test('a connection grows by further heaps, which both ends use', async (t) => {
@@ -127,6 +140,40 @@ test('a heap of a channel is shared by its connections: what one makes, another 
 })
 
 const Named = service('named', { name: method(1, text, text) })
+
+/** Of the heap at an address, in this process: what the kernel has noted and what it reports. Source: proc_pid_smaps(5). */
+function smapsOf(address: Address): { readonly asked: boolean, readonly hugeBytes: number } {
+  const [entry = ''] = new RegExp(`^${address.toString(16)}-.*\\n(?:[A-Z].*\\n?)*`, 'm').exec(readFileSync('/proc/self/smaps', 'latin1')) ?? []
+  const [, kilobytes = 'none'] = /^ShmemPmdMapped: *(\d+) kB$/m.exec(entry) ?? []
+  return { asked: /^VmFlags:.* hg\b/m.test(entry), hugeBytes: Number(kilobytes) * 1024 }
+}
+
+for (const hugePages of [false, true]) {
+  test(`huge pages are ${hugePages ? '' : 'not '}asked for where the server ${hugePages ? 'wants' : 'says nothing of'} them, and it learns how many there are`, async (t) => {
+    await using ground = await Ground.open(t)
+    const connections: ServerConnection[] = []
+    ground.owns(await serve(ground.channel, Everything, everyHandler(new Gates()), {
+      ...(hugePages ? { hugePages } : {}), onConnection: (connection) => connections.push(connection),
+    }))
+    const conn = await ground.connect({ heapBytes: 16 << 20 })
+    assert.equal((await conn.text('x'.repeat(6 << 20))).length, 6 << 20)
+    const [connection] = connections
+    const { address } = conn.opened.heap
+    const { asked, hugeBytes } = smapsOf(address)
+    t.diagnostic(`${hugeBytes >> 20} MiB of huge pages`)
+    assert.equal(asked, hugePages)
+    assert.ok(connections.length === 1 && connection !== undefined)
+    assert.equal(connection.hugePageBytes, hugeBytes)
+    assert.equal(conn.hugePageBytes, hugeBytes)
+    if (!hugePages) return
+    // This machine may give none: what the kernel would say then is shown to be read.
+    t.mock.method(fs, 'readFileSync', () => `${address.toString(16)}-${(address + (16 << 20)).toString(16)} rw-s\nShmemPmdMapped:     4096 kB\nVmFlags: rd hg\n`)
+    syncBuiltinESMExports()
+    t.after(syncBuiltinESMExports)
+    assert.deepEqual([connection.hugePageBytes, conn.hugePageBytes], [4 << 20, 4 << 20])
+    t.mock.restoreAll()
+  })
+}
 
 test('heaps of different services and channels live side by side in one process', async (t) => {
   await using ground = await Ground.open(t)

@@ -1,11 +1,13 @@
 // More connections than a server polls at once.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { HOT_MAX } from '../../src/calls/server/hot-set.js'
 import { Ground } from '../support/ground.js'
 
 test('130 connections to one server, all served, by every kind of call', async (t) => {
   await using ground = await Ground.open(t)
   const server = await ground.serve()
+  assert.equal(await server.ask('mostPolled'), 0)
   const connections = await Promise.all(Array.from({ length: 130 }, () => ground.connect({ heapBytes: 1 << 20, slots: 8 })))
   assert.equal((await ground.info(server)).connections, 130)
   for (let round = 0; round < 3; round++) {
@@ -19,6 +21,8 @@ test('130 connections to one server, all served, by every kind of call', async (
     return 20
   }))
   assert.equal(counts.reduce((sum, count) => sum + count), 2600)
+  const polled = await server.ask('mostPolled') as number
+  assert.ok(polled > 1 && polled <= HOT_MAX, `${polled} connections were polled at once`)
   for (const conn of connections.slice(0, 60)) await conn.close()
   await ground.until('the server to let go of 60 connections', async () => (await ground.info(server)).connections === 70)
   assert.equal(await connections[100]!.number(1), 1)
