@@ -23,14 +23,14 @@ const server = await serve(channel, Everything, everyHandler(gates), {
 function countPolled(): { most: number } {
   const { poller } = sharedIsolate()
   const [polled, count] = [new Set<object>(), { most: 0 }]
-  const { add, remove } = poller
+  const [add, remove] = [poller.add.bind(poller), poller.remove.bind(poller)]
   poller.add = (end) => {
     count.most = Math.max(count.most, polled.add(end).size)
-    add.call(poller, end)
+    add(end)
   }
   poller.remove = (end) => {
     polled.delete(end)
-    remove.call(poller, end)
+    remove(end)
   }
   return count
 }
