@@ -165,6 +165,17 @@ test('a pool hands out contiguous scopes until it is exhausted, and takes them b
   assertAllEmpty(set)
 })
 
+test('a batch is 1024 scopes where nobody says otherwise', () => {
+  const { pool, releaser } = poolOf(heapsOf(), { count: 1100 })
+  const taken = Array.from({ length: 1024 }, () => pool.take())
+  for (const [i, scope] of taken.entries()) {
+    assert.equal(releaser.released.length, 0, `${i} wait`)
+    scope.seal = i + 1
+    scope.destroy()
+  }
+  assert.deepEqual(releaser.released.map(({ length }) => length), [1024])
+})
+
 test('seals are released when a batch is full, on demand, and when no other scope is left, sorted by address', () => {
   const { pool, releaser } = poolOf(heapsOf(), { releaseBatch: 4 })
   const taken = Array.from({ length: 8 }, () => pool.take())
