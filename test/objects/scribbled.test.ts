@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads'
 import { RpcError } from '../../src/base/errors.js'
 import { Heap, HeapSet } from '../../src/memory/index.js'
 import {
-  build, bytes, copyGraph, f64, list, locationOf, map, numbers, optional, plain, ref, set, shared, sortedMap, struct, text, textField, u32, union,
+  array, build, bytes, copyGraph, f64, json, jsonPath, list, locationOf, map, numbers, optional, plain, ref, set, shared, sortedMap, struct, text, textField, u32, union,
 } from '../../src/objects/index.js'
 import { createMemoryFile, HEAPS_BASE, Mapping, mappingCount } from '../../src/sys/index.js'
 import { newSeed } from '../support/random.js'
@@ -17,11 +17,17 @@ const BYTES = 4 << 20
 const SECONDS = 3
 const MAX_NODES = 5000
 
+interface Tree {
+  readonly [key: string]: unknown
+  readonly list: readonly unknown[]
+}
 const Item = struct('Item', { id: u32, name: text })
 const All = struct('All', {
   name: text, wide: text, raw: bytes, values: numbers(f64), items: list(Item), byName: map(text, Item), byId: map(u32, text), names: set(text), sorted: sortedMap(text, Item),
-  pairs: sortedMap([u32, text], u32), any: union({ text, items: list(Item) }), maybe: optional(text), both: shared(map(text, u32)), get next() { return ref(All) },
+  pairs: sortedMap([u32, text], u32), any: union({ text, items: list(Item) }), maybe: optional(text), both: shared(map(text, u32)),
+  cells: array(Item, 3), doc: json.of<Tree>(), quick: json.fast, get next() { return ref(All) },
 })
+const name7 = jsonPath('key number 7', 'name')
 const nameField = textField(All, 'wide')
 
 test('containers that a second thread rewrites while they are read', async () => {
@@ -36,7 +42,8 @@ test('containers that a second thread rewrites while they are read', async () =>
     name: 'a name with memory', wide: 'κλειδί και άλλα', raw: new Uint8Array(40).fill(1), values: [1, 2, 3], items: many(20).map(item),
     byName: many(60).map((i) => [`key number ${i}`, item(i)] as const), byId: many(300).map((i) => [i, `text of ${i}`] as const), names: many(20).map((i) => `name number ${i}`),
     sorted: many(200).map((i) => [`key number ${i}`, item(i)] as const), pairs: many(80).map((i) => [[i % 5, `part ${i}`], i] as const),
-    any: { kind: 'items' as const, value: [item(1)] }, maybe: 'a text with memory', both: many(30).map((i) => [`key number ${i}`, i] as const),
+    any: { kind: 'items' as const, value: [item(1)] }, maybe: 'a text with memory', both: many(30).map((i) => [`key number ${i}`, i] as const), cells: many(3).map(item),
+    doc: { name: 'a text with memory', list: [1, 'κλειδί', { deep: [null, 'another text'] }] }, quick: Object.fromEntries(many(20).map((i) => [`key number ${i}`, { name: `text ${i} with memory` }])),
   }
   const all = build(All, heaps, { ...content, next: { ...content } })
   all.both.write((both) => both.set('written', 1))
@@ -62,6 +69,8 @@ test('containers that a second thread rewrites while they are read', async () =>
     () => take(all.byName), () => take(all.byId), () => take(all.names), () => take(all.sorted), () => take(all.sorted.entries({ prefix: 'key number 1', reverse: true })),
     () => take(all.pairs.keys({ from: [2], to: [3] })),
     () => [nameField.compare(all, all), nameField.hash(all), nameField.startsWith('κλ')(all)],
+    () => [...all.cells].map(({ name }) => name), () => plain(all.doc), () => [Object.keys(all.doc), take(all.doc.list)], () => JSON.stringify(all.doc), () => name7.startsWith('text 7')(all.quick as object),
+    () => (all.quick as Record<string, { name: string }>)['key number 3']?.name,
     () => all.both.read((both) => take(both), { timeoutMs: 2 }),
   ]
   const outcomes = { values: 0, errors: 0 }
