@@ -6,6 +6,10 @@
 //   .gnu.version_r  chain of files needed { version u16, count u16, file u32, aux u32, next u32 },
 //                   each with a chain of versions { hash u32, flags u16, index u16, name u32, next u32 }
 
+import assert from 'node:assert/strict'
+
+export const OLDEST_GLIBC = '2.28'
+
 export interface ImportedSymbol {
   readonly name: string
   /** Such as GLIBC_2.2.5; empty for a symbol without a version. */
@@ -45,7 +49,7 @@ export function readElf(file: Buffer): Elf {
 }
 
 /** Whether a dotted version such as 2.34 is above another. */
-export function versionAbove(version: string, limit: string): boolean {
+function versionAbove(version: string, limit: string): boolean {
   const parts = version.split('.').map(Number)
   const limits = limit.split('.').map(Number)
   for (let at = 0; at < Math.max(parts.length, limits.length); at++) {
@@ -116,4 +120,13 @@ function find(sections: readonly Section[], type: number): Section {
 function nameAt(sections: readonly Section[], { link }: Section, offset: number): string {
   const names = sections[link]?.bytes ?? Buffer.alloc(0)
   return names.toString('latin1', offset, names.indexOf(0, offset))
+}
+
+/** That it asks for no newer glibc than {@link OLDEST_GLIBC}, and for nothing but the C library and Node-API. */
+export function assertRunsOnOldSystems(elf: Elf): void {
+  const tooNew = elf.imports.filter(({ version }) => version.startsWith('GLIBC_') && versionAbove(version.slice('GLIBC_'.length), OLDEST_GLIBC))
+  assert.deepEqual(tooNew.map(({ name, version }) => `${name}@${version}`), [], 'symbols newer than the oldest glibc')
+  assert.deepEqual(elf.needed.filter((library) => !/^(libc\.so\.6|libpthread\.so\.0|libdl\.so\.2|librt\.so\.1|libm\.so\.6|ld-linux-.*)$/.test(library)), [])
+  const strangers = elf.imports.filter(({ name, version, weak }) => version === '' && !weak && !/^(napi|node_api)_/.test(name))
+  assert.deepEqual(strangers.map(({ name }) => name), [], 'symbols that neither libc nor Node-API has')
 }

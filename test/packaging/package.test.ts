@@ -5,12 +5,11 @@ import { cpSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSyn
 import { after, before, describe, test } from 'node:test'
 import { join } from 'node:path'
 import { root } from '../tree/sources.js'
-import { readElf, versionAbove } from './elf.js'
+import { assertRunsOnOldSystems, OLDEST_GLIBC, readElf } from './elf.js'
 import { type Project, createProject, succeed } from './project.js'
 import { saysWhy } from './says-why.js'
 import { records, runProgram } from './smoke.js'
 
-const OLDEST_GLIBC = '2.28'
 const MACHINES: Readonly<Record<string, string>> = { 'linux-x64': 'x86-64', 'linux-arm64': 'aarch64' }
 
 interface Manifest {
@@ -52,11 +51,7 @@ describe('the package', () => {
     for (const platform of readdirSync(join(project.library, 'prebuilds'))) {
       const elf = readElf(readFileSync(join(project.library, 'prebuilds', platform, 'rpcool.node')))
       assert.equal(elf.machine, MACHINES[platform])
-      const tooNew = elf.imports.filter(({ version }) => version.startsWith('GLIBC_') && versionAbove(version.slice('GLIBC_'.length), OLDEST_GLIBC))
-      assert.deepEqual(tooNew.map(({ name, version }) => `${name}@${version}`), [], 'symbols newer than the oldest glibc')
-      assert.deepEqual(elf.needed.filter((library) => !/^(libc\.so\.6|libpthread\.so\.0|libdl\.so\.2|librt\.so\.1|libm\.so\.6|ld-linux-.*)$/.test(library)), [])
-      const strangers = elf.imports.filter(({ name, version, weak }) => version === '' && !weak && !/^(napi|node_api)_/.test(name))
-      assert.deepEqual(strangers.map(({ name }) => name), [], 'symbols that neither libc nor Node-API has')
+      assertRunsOnOldSystems(elf)
     }
   })
 
