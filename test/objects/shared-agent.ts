@@ -1,7 +1,7 @@
 // One of several processes that read and change the same things in one heap, until somebody kills it or says stop.
 import assert from 'node:assert/strict'
 import { Heap, HeapSet } from '../../src/memory/index.js'
-import { cellOf, i32, list, map, shared, sortedMap, struct, text, u32, set, type View } from '../../src/objects/index.js'
+import { cellOf, i32, json, list, map, shared, sortedMap, struct, text, u32, set, type View } from '../../src/objects/index.js'
 import { addressHigh, addressLow, type Address } from '../../src/base/numbers.js'
 import { HEAPS_BASE, Mapping } from '../../src/sys/index.js'
 import { Random } from '../support/random.js'
@@ -11,10 +11,17 @@ export const TABLE_BYTES = 1 << 16
 export const TABLE_ADDRESS = 0x4002_0000_0000 as Address
 
 export const Words = struct('Words', {
-  counts: map(text, u32), order: sortedMap(text, u32), seen: set(u32), log: list(text), byMember: map(u32, i32), total: u32,
+  counts: map(text, u32), order: sortedMap(text, u32), seen: set(u32), log: list(text), byMember: map(u32, i32), total: u32, document: json,
 })
 export const Store = struct('Store', { words: shared(Words) })
 export type Store = View<typeof Store>
+
+/** What `document` holds: the same again, as JSON. */
+export interface Document {
+  total: number
+  readonly counts: Record<string, number>
+  readonly last: string[]
+}
 
 /** Words of the table: 0 stop, 1 count of the dead, 2 … members that died; from 1024 two a member: writes begun, writes done. */
 export const STOP = 0
@@ -68,6 +75,10 @@ export function checkStore(words: View<typeof Words>): void {
   assert.equal([...words.byMember.values()].reduce((sum, count) => sum + count, 0), words.total)
   assert.equal(words.log.length, words.total % 100)
   assert.equal(words.seen.size, counts.size)
+  const { total, counts: again, last } = words.document as unknown as Document
+  assert.equal(total, words.total)
+  assert.deepEqual(new Map(Object.entries(again)), counts)
+  assert.ok(last.length <= 20 && last.every((word) => /^the word of number \d+$/.test(word)), last.join())
 }
 
 /** Counts words until told to stop. */
@@ -84,6 +95,7 @@ export function runAgent(heapFd: number, tableFd: number, member: number, addres
     const word = `the word of number ${id}`
     Atomics.store(table, ROWS + member * 2, done + 1)
     store.words.write((words) => {
+      const document = words.document as unknown as Document
       const count = (words.counts.get(word) ?? 0) + 1
       words.counts.set(word, count)
       words.order.set(word, count)
@@ -92,6 +104,10 @@ export function runAgent(heapFd: number, tableFd: number, member: number, addres
       else words.log.push(word)
       words.byMember.set(member, (words.byMember.get(member) ?? 0) + 1)
       words.total++
+      document.total = words.total
+      document.counts[word] = count
+      document.last.push(word)
+      if (document.last.length > 20) document.last.splice(0, 5)
       if (words.log.length > 0 && random.chance(30)) words.log.splice(0, 1, 'the first one, replaced')
       // Some words are taken out again, with all that was counted.
       if (random.chance(8) && count < 5) {
@@ -99,6 +115,8 @@ export function runAgent(heapFd: number, tableFd: number, member: number, addres
         words.order.delete(word)
         words.seen.delete(id)
         words.total -= count
+        document.total -= count
+        delete document.counts[word]
         words.log = Array.from({ length: words.total % 100 }, () => 'a new log') as never
         words.byMember.set(0, words.byMember.get(0)! - count)
       }

@@ -42,7 +42,7 @@ export async function stormShared(seconds: number, seed: number): Promise<{ read
   const tableFd = createMemoryFile('shared-table', TABLE_BYTES)
   const ground = enter(heapFd, tableFd, OWN_MEMBER)
   const { table, heap } = ground
-  const store = build(Store, ground.set, { words: { total: 0, byMember: [[0, 0]] } })
+  const store = build(Store, ground.set, { words: { total: 0, byMember: [[0, 0]], document: { total: 0, counts: {}, last: [] } } })
   const address = addressOf(store)
   const random = new Random(seed)
   let member = 1
