@@ -1,4 +1,4 @@
-import { addon, type NativePoller, type NativeWatch } from './addon.js'
+import { addon, errnoCode, type NativePoller, type NativeWatch } from './addon.js'
 
 /** Tells when a descriptor is ready. The descriptor stays the caller's; close the watch first. */
 export interface Watch {
@@ -128,5 +128,22 @@ export class ThreadWatch implements Watch {
   #count(change: number): void {
     references += change
     addon.pollerReference(this.#poller, references > 0)
+  }
+}
+
+/** Whether a process has ended, also when its parent has not asked for it yet; false where that cannot be told. */
+export function hasEnded(pid: number): boolean {
+  let fd: number
+  try {
+    fd = addon.openPidfd(pid)
+  } catch (error) {
+    if (errnoCode(error) === undefined) throw error
+    return false
+  }
+  if (fd < 0) return true
+  try {
+    return addon.pollReadable(fd, 0)
+  } finally {
+    addon.closeFd(fd)
   }
 }

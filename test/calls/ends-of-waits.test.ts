@@ -1,8 +1,9 @@
-// Closing a server ends what waits for its clients.
+// What ends waiting: a server that closes, a peer that dies.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Rpc } from '../../src/index.js'
-import { errorOf } from '../support/ground.js'
+import { errorOf, Ground } from '../support/ground.js'
+import { isAlive } from '../support/leaks.js'
 
 test('a server that closes ends listen() and accept()', async () => {
   const server = new Rpc().open('test/ends-of-waits')
@@ -16,4 +17,40 @@ test('a server that closes ends listen() and accept()', async () => {
   await listening
   assert.equal((await refused).code, 'CANCELLED')
   await client.close()
+})
+
+test('the death of a peer whose sockets a child of it still holds is noticed all the same', async (t) => {
+  await using ground = await Ground.open(t)
+  const server = await ground.serve()
+  const conn = await ground.connect()
+  assert.equal(await conn.number(1), 1)
+  const heir = await server.ask('leaveHeir') as number
+  try {
+    const held = errorOf(conn.hold('for ever', { timeoutMs: 3000 }))
+    await server.kill()
+    assert.equal((await held).code, 'UNAVAILABLE')
+    assert.equal((await conn.closed)?.code, 'UNAVAILABLE')
+    assert.ok(isAlive(heir), 'it held them until now')
+  } finally {
+    process.kill(heir, 'SIGKILL')
+  }
+})
+
+test('a server, too, hears that a client has died whose child holds its sockets', async (t) => {
+  await using ground = await Ground.open(t)
+  const server = await ground.serve()
+  const caller = await ground.child('./caller-main.js', ground.channel)
+  await ground.until('its call to be in a handler', async () => (await ground.info(server)).inHandlers === 1)
+  const heir = await caller.ask('leaveHeir') as number
+  try {
+    await caller.kill()
+    await ground.until('the server to hear of it', async () => (await ground.info(server)).reasons.length > 0)
+    assert.ok(isAlive(heir), 'it held them until now')
+    await server.ask('free', 'at work')
+    await ground.until('its memory to be given back', async () => (await ground.info(server)).connections === 0)
+    const { reasons, closes } = await ground.info(server)
+    assert.deepEqual([reasons, closes], [['at work CANCELLED'], [true]])
+  } finally {
+    process.kill(heir, 'SIGKILL')
+  }
 })

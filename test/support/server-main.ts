@@ -3,6 +3,7 @@ import { serve, type ServerOptions } from '../../src/index.js'
 import { sharedIsolate } from '../../src/calls/isolate.js'
 import { mappingCount } from '../../src/sys/index.js'
 import { Everything, everyHandler, Gates } from './everything.js'
+import { leaveHeir } from './heir.js'
 import { openCount } from './leaks.js'
 
 const [channel, json] = process.argv.slice(2) as [string, string]
@@ -49,6 +50,7 @@ const commands: Record<string, (argument: unknown) => unknown> = {
     const { userCPUTime, systemCPUTime, voluntaryContextSwitches } = process.resourceUsage()
     return { cpuMs: (userCPUTime + systemCPUTime) / 1000, sleeps: voluntaryContextSwitches }
   },
+  leaveHeir,
   mostPolled: () => (polled ??= countPolled()).most,
   free: (key) => gates.free(String(key)),
   close: async (drainMs) => {

@@ -2,7 +2,7 @@ import { RpcError, statusName, Status, type StatusName } from '../../base/errors
 import { roundUp, PAGE_BYTES } from '../../base/numbers.js'
 import { controlBytes, SLOTS_DEFAULT, SLOTS_MAX, SLOTS_MIN } from '../../layout/control-layout.js'
 import type { OpenedConnection } from '../../control/index.js'
-import { addon, connectUnix, errnoCode, type Mapping, peerCredentials } from '../../sys/index.js'
+import { addon, connectUnix, errnoCode, hasEnded, type Mapping, peerCredentials } from '../../sys/index.js'
 import { AttachedHeaps, attachControl } from '../heaps/attached-memory.js'
 import { ClientEnd } from './client-end.js'
 import { attachSeals, requireSealOptions, type SealOptions } from './attach-seals.js'
@@ -102,6 +102,10 @@ export class ClientConnection implements AsyncDisposable {
       info: sealOptions.backend === 'cooperative' ? { slots, seals: 'cooperative' } : { slots },
       timeoutMs,
     }, {
+      // A new daemon says so too of a peer that it has not heard of yet.
+      peerDied: () => {
+        if (connection !== undefined && hasEnded(connection.server.pid)) connection.end.peerDied()
+      },
       heapAdded: (grant) => heaps?.addFromPeer(grant),
       memberGone: (attachment, gone) => heaps?.memberGone(attachment, gone),
       livingMembers: (attachment, living) => heaps?.livingMembers(attachment, living),

@@ -13,7 +13,7 @@ import { type ConnectionSeals, describeSeals, requireSealDemand, type SealDemand
 import type { ServiceDescription } from '../service/service.js'
 import { ObjectHeap } from '../heaps/object-heap.js'
 import { type Waiting, type WaitingPolicy, waitingPolicy } from '../waiting/waiting.js'
-import { addon, type Mapping } from '../../sys/index.js'
+import { addon, hasEnded, type Mapping } from '../../sys/index.js'
 
 /** Connections of one server; beyond it a client is told that the server is full. */
 export const CONNECTIONS_MAX = 8192
@@ -279,6 +279,7 @@ export class Server implements AsyncDisposable {
       events: {
         peerDied: () => {
           if (arriving.end === undefined) closeMemory()
+          else if (hasEnded(request.client.pid)) arriving.end.peerDied()
         },
         connectionClosed: () => {
           if (arriving.end === undefined) closeMemory()

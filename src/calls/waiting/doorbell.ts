@@ -40,6 +40,11 @@ export class Doorbell {
     return this.#open
   }
 
+  /** The peer has died, which this socket need not tell: a child of it may hold the other end. */
+  peerDied(): void {
+    this.#end()
+  }
+
   setReferenced(referenced: boolean): void {
     this.#watch.setReferenced(referenced)
   }

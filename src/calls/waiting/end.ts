@@ -51,6 +51,11 @@ export abstract class End implements Pollable {
   protected abstract rung(): boolean
   protected abstract peerGone(): void
 
+  /** The daemon says that the peer's process has ended. The doorbell tells first, unless a child of it still holds its descriptors. */
+  peerDied(): void {
+    this.doorbell.peerDied()
+  }
+
   stayHot(now: number): void {
     this.#hotUntil = now + this.timeToStayHot()
   }
