@@ -4,8 +4,12 @@ import { once } from 'node:events'
 import { test } from 'node:test'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { parseOptions } from '../../bench/support/options.js'
+import { Output } from '../../bench/support/output.js'
 import { TRIALS } from '../../bench/trials/registry.js'
+import { root } from '../tree/sources.js'
 
+const TABLE = /\n[^\n]+\n┌─[^]*│[^]*└─/
 const main = fileURLToPath(new URL('../../bench/main.js', import.meta.url))
 
 /** What the issue asks each trial to print, as paths into its JSON object. */
@@ -42,17 +46,42 @@ function valueAt(result: unknown, path: string): unknown {
     (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined), result)
 }
 
+/** Through npm itself, as a person starts it, and not as a script of npm's, which hands its own settings on. */
+const NPM = 'memory'
+const environment = Object.fromEntries(Object.entries(process.env).filter(([key]) => !key.startsWith('npm_')))
+
 for (const { name } of TRIALS) {
-  test(`bench ${name} --quick --json prints one JSON object with its figures`, async () => {
-    const child = spawn(process.execPath, [main, name, '--quick', '--json'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  test(`bench ${name} --quick --json prints one JSON object with its figures${name === NPM ? ', through npm' : ''}`, async () => {
+    const command = name === NPM ? ['npm', 'run', 'bench', '--'] : [process.execPath, main]
+    const child = spawn(command[0]!, [...command.slice(1), name, '--quick', '--json'], { stdio: ['ignore', 'pipe', 'pipe'], cwd: root, env: environment })
     const [stdout, stderr, [code]] = await Promise.all([
       text(child.stdout), text(child.stderr), once(child, 'exit') as Promise<[number | null]>,
     ])
     assert.equal(code, 0, stderr)
+    assert.match(stdout, /^\{.*\}\n$/)
+    if (name === NPM) assert.match(stderr, TABLE)
     const result: unknown = JSON.parse(stdout)
     for (const key of KEYS[name] ?? []) {
       const value = valueAt(result, key)
       assert(typeof value === 'number' && Number.isFinite(value), `${key} is ${String(value)}`)
     }
+  })
+}
+
+for (const json of [false, true]) {
+  test(`what a trial prints ${json ? 'with' : 'without'} --json is ${json ? 'the object alone' : 'its tables'}`, (t) => {
+    const printed = { stdout: '', stderr: '' }
+    for (const name of ['stdout', 'stderr'] as const) {
+      t.mock.method(process[name], 'write', (what: string) => {
+        printed[name] += what
+        return true
+      })
+    }
+    const output = new Output(parseOptions(['memory', ...(json ? ['--json'] : [])]).json)
+    output.table('Walk', ['', 'mean'], [['plain objects', '88 ns']])
+    output.finish({ walk_over_objects: 1.5 })
+    t.mock.restoreAll()
+    assert.match(json ? printed.stderr : printed.stdout, TABLE)
+    assert.equal(json ? printed.stdout : printed.stderr, json ? '{"walk_over_objects":1.5}\n' : '')
   })
 }
