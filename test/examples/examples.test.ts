@@ -7,13 +7,13 @@ import { type Ended, run, Running } from './programs.js'
 
 const printed = (...lines: readonly string[]): Ended => ({ stdout: lines.map((line) => `${line}\n`).join(''), stderr: '', code: 0 })
 
-test('ping-pong: the paper\'s own interface between two processes', async () => {
-  await using server = new Running('ping-pong/server.ts')
-  assert.deepEqual(await onceServed('ping-pong/client.ts'), printed('sent ping, received pong'))
-  assert.deepEqual(await server.ended(), printed('received ping', 'the client has gone'))
-})
-
 for (const variant of ['', '-without-using']) {
+  test(`ping-pong${variant}: the paper's own interface between two processes`, async () => {
+    await using server = new Running(`ping-pong/server${variant}.ts`)
+    assert.deepEqual(await onceServed(`ping-pong/client${variant}.ts`), printed('sent ping, received pong'))
+    assert.deepEqual(await server.ended(), printed('received ping', 'the client has gone'))
+  })
+
   test(`timeline${variant}: a typed service between two processes`, async () => {
     await using server = new Running(`timeline/server${variant}.ts`)
     await server.spoken()
