@@ -18,11 +18,21 @@ export function environmentFor(user: number, environment: Environment, named: re
   return { ...Object.fromEntries(kept), ...identityOf(user, accounts), ...Object.fromEntries(named.map((name) => [name, environment[name]])) }
 }
 
+/** That user's own group, or undefined for who has no account. */
+export function groupOf(user: number, accounts = readAccounts()): number | undefined {
+  const [, , , group] = accountOf(user, accounts)
+  return group !== undefined && /^\d+$/.test(group) ? Number(group) : undefined
+}
+
 /** As login sets it. Source: passwd(5). Who has no account there has the root folder for a home. */
 function identityOf(user: number, accounts: string): Environment {
-  const account = accounts.split('\n').map((line) => line.split(':')).find(([, , uid]) => uid === String(user))
-  const [name, , , , , home, shell] = account ?? []
+  const [name, , , , , home, shell] = accountOf(user, accounts)
   return { HOME: home === undefined || home === '' ? '/' : home, USER: name, LOGNAME: name, SHELL: shell === '' ? undefined : shell }
+}
+
+/** Name, password, user, group, comment, home, shell; nothing for who has no account. */
+function accountOf(user: number, accounts: string): readonly string[] {
+  return accounts.split('\n').map((line) => line.split(':')).find(([, , uid]) => uid === String(user)) ?? []
 }
 
 function readAccounts(): string {

@@ -1,4 +1,4 @@
-import { addon } from './addon.js'
+import { addon, errnoCode } from './addon.js'
 import { acceptUnix } from './sockets.js'
 import { watch, type Watch } from './watch.js'
 
@@ -18,7 +18,7 @@ export class Acceptor {
 
   /**
    * Takes over the listening descriptor, also when it throws.
-   * @param welcome takes over a connected descriptor.
+   * @param welcome takes over a connected descriptor, also when it throws.
    * @param failed hears of the kernel's refusals, after which nobody is let in for a moment.
    */
   constructor(fd: number, welcome: (fd: number) => void, failed: (error: unknown) => void = () => undefined) {
@@ -35,10 +35,17 @@ export class Acceptor {
 
   /** Lets in who waits, a bounded number. */
   acceptWaiting(): void {
-    for (let i = 0; i < ACCEPTS_A_TURN && this.#open; i++) {
-      const fd = this.#accept()
-      if (fd === undefined) return
-      this.#welcome(fd)
+    try {
+      for (let i = 0; i < ACCEPTS_A_TURN && this.#open; i++) {
+        const fd = acceptUnix(this.#fd)
+        if (fd === undefined) return
+        this.#welcome(fd)
+      }
+    } catch (error) {
+      // Of the welcome, too: the kernel may have no room to watch one more descriptor.
+      if (errnoCode(error) === undefined) throw error
+      this.#failed(error)
+      if (this.#open) this.#rest()
     }
   }
 
@@ -49,16 +56,6 @@ export class Acceptor {
     clearTimeout(this.#pause)
     this.#watch.close()
     addon.closeFd(this.#fd)
-  }
-
-  #accept(): number | undefined {
-    try {
-      return acceptUnix(this.#fd)
-    } catch (error) {
-      this.#failed(error)
-      if (this.#open) this.#rest()
-      return undefined
-    }
   }
 
   #rest(): void {

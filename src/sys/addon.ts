@@ -39,7 +39,7 @@ export interface Addon {
   peerPidfd(fd: number): number
   ringDoorbell(fd: number): number
   drainDoorbell(fd: number): number
-  shutdownSocket(fd: number): void
+  shutdownSocket(fd: number): number
   pollReadable(fd: number, timeoutMs: number): boolean
 
   watchPoll(fd: number, callback: (events: number) => void): NativeWatch

@@ -68,6 +68,24 @@ test('each word of a claim is proven: another address, length, kind, member, hea
   done(world.ask(client, claim))
 })
 
+test('a connection cannot be claimed with what another one has, nor with anything twice', () => {
+  const { world, server, client } = connected()
+  world.ask(client, { ...OPEN, channel: 'a' })
+  const first = client.ends[0]!
+  const pending = server.undecided.pop()!
+  for (const end of ['client', 'server'] as const) world.post(end === 'client' ? client : server, { type: 'close', connection: first.id, end })
+  // Its token is still known to who had it; what the connection that is not accepted yet holds would go when it is closed again.
+  refused(world.ask(client, { ...claimOf(first), control: { heap: pending.control.heap, member: 1 } }), 'ABORTED', /is not this isolate's to claim a connection with/)
+  world.post(server, { type: 'accept', connection: pending.id, answer: 'null' })
+  world.checkInvariants()
+  world.restart(1_000_000, 5)
+  const second = client.ends.at(-1)!
+  for (const memory of client.memory) world.claim(client, memory)
+  const claim = claimOf(second)
+  refused(world.ask(client, { ...claim, heaps: [claim.control] }), 'ABORTED', /is not this isolate's to claim a connection with/)
+  done(world.ask(client, claim))
+})
+
 test('a client of a shared heap cannot hand out another file in its place, and its name is its server\'s', () => {
   const { world, server, client } = connected(8192)
   world.restart(1_000_000, 5)

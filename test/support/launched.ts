@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-const cli = fileURLToPath(new URL('../../../dist/esm/cli/rpcool.js', import.meta.url))
+export const RPCOOL = fileURLToPath(new URL('../../../dist/esm/cli/rpcool.js', import.meta.url))
 export const LAUNCHED_MAIN = fileURLToPath(new URL('./launched-main.js', import.meta.url))
 
 export class Launched {
@@ -27,7 +27,7 @@ export class Launched {
 
   /** Starts the program, with options of "rpcool run" and arguments, and waits for its first line. */
   static start(options: readonly string[], command: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Launched> {
-    return Launched.startPlain([process.execPath, cli, 'run', ...options, '--', ...command], environment)
+    return Launched.startPlain([process.execPath, RPCOOL, 'run', ...options, '--', ...command], environment)
   }
 
   /** The same program by itself. */

@@ -99,6 +99,19 @@ test('descriptors in packets that nobody reads go with the socket', () => {
   })
 })
 
+test('closing takes what is there, and no more: a stream ends once, and packets end where one is not empty of a sender', () => {
+  using _leaks = new LeakCheck()
+  using stream = new Pair('stream')
+  assert.equal(addon.shutdownSocket(stream.left), 0)
+  using ringing = new Pair('stream')
+  for (let i = 0; i < 100; i++) addon.ringDoorbell(ringing.left)
+  assert.equal(addon.shutdownSocket(ringing.right), 2, 'a hundred bytes in pieces of 64')
+  using packets = new Pair('packets')
+  for (let i = 0; i < 3; i++) assert.ok(sendPacket(packets.left, Uint8Array.of(i), []))
+  assert.equal(addon.shutdownSocket(packets.right), 3)
+  assert.equal(addon.shutdownSocket(packets.left), 0)
+})
+
 test('a full buffer is an answer, and the end of the peer is one too', () => {
   using _leaks = new LeakCheck()
   using pair = new Pair('packets')

@@ -60,8 +60,13 @@ export function claimChannel(decision: Decision, participant: ParticipantId, mes
 export function claimConnection(decision: Decision, participant: ParticipantId, message: Requests['claimConnection']): void {
   const { end, connection: id } = message
   requireProof(message.token, tokenOf(decision, id, message.channel), `connection ${id}`)
-  for (const attachment of [message.control, ...message.heaps]) {
-    if (!isHolder(decision, participant, attachment, end)) throw new RpcError('ABORTED', `heap ${attachment.heap} is not this isolate's`)
+  const attachments = [message.control, ...message.heaps]
+  for (const [at, attachment] of attachments.entries()) {
+    // Each once, and none that another connection has: it would go with either.
+    const isTwice = attachments.slice(0, at).some(({ heap, member }) => heap === attachment.heap && member === attachment.member)
+    if (isTwice || !isHolder(decision, participant, attachment, end) || isLinked(decision, attachment)) {
+      throw new RpcError('ABORTED', `heap ${attachment.heap} is not this isolate's to claim a connection with`)
+    }
   }
   const own: EndRecord = { participant, control: message.control, heaps: message.heaps }
   const known = decision.connections.get(id)
@@ -79,9 +84,13 @@ export function claimConnection(decision: Decision, participant: ParticipantId, 
     decision.connections.set(id, { ...known, stage: 'open', [end]: own })
     decision.timers.delete(`awaited:${id}`)
   }
-  for (const attachment of [message.control, ...message.heaps]) linkHolder(decision, attachment, { id, end })
+  for (const attachment of attachments) linkHolder(decision, attachment, { id, end })
   addEnd(decision, participant, { id, end })
   decision.send(participant, { type: 'done', id: message.id })
+}
+
+function isLinked(decision: Decision, attachment: Attachment): boolean {
+  return decision.heaps.get(attachment.heap)?.holders.find(({ member }) => member === attachment.member)?.via !== undefined
 }
 
 function linkHolder(decision: Decision, attachment: Attachment, via: ConnectionEnd): void {

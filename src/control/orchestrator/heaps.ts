@@ -130,7 +130,7 @@ export function describe(decision: Decision, attachment: Attachment, peerMember:
   const heap = heapOf(decision, attachment.heap)
   const { id, kind, address, byteLength } = heap
   const holder = heap.holders.find(({ member }) => member === attachment.member)
-  assert(holder !== undefined, 'an attachment is described to who holds it')
+  if (holder === undefined) throw new RpcError('ABORTED', `heap ${id} is not attached any more`)
   const proof = proofOfAttachment(decision, userOf(decision, holder.participant), holder.role, holder.member, heap)
   return { heap: id, member: attachment.member, kind, address, byteLength, peerMember, proof }
 }

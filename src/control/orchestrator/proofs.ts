@@ -3,8 +3,8 @@ import type { Decision, HeapRecord, Role } from './state.js'
 import type { ConnectionId, ParticipantId } from '../protocol/types.js'
 
 // A daemon that starts after another one's death knows nothing: its participants tell it what they hold. What each of them was given came with
-// a proof that only a daemon of the same runtime directory can make, and that its successor makes again to compare. A proof that was given
-// back with its attachment still counts once: it costs an address that was its holder's.
+// a proof that only a daemon of the same runtime directory can make, and that its successor makes again to compare. A proof does not
+// end with its attachment: who kept an old one may claim an address that was given to somebody else since, before that one does.
 
 /** What goes with an attachment, for the day when its holder claims it. */
 export function proofOfAttachment(decision: Decision, uid: number, role: Role, member: number, heap: Pick<HeapRecord, 'id' | 'kind' | 'address' | 'byteLength'>): string {

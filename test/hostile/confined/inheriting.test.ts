@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { environmentFor } from '../../../src/cli/environment.js'
+import { environmentFor, groupOf } from '../../../src/cli/environment.js'
 import { DaemonClient, runtimeDirectory } from '../../../src/control/index.js'
 import { packageRoot } from '../../../src/sys/index.js'
 import { ATTACKER_UID, isRoot } from '../seals/attack.js'
@@ -76,7 +76,7 @@ test('another user\'s program gets no secret of its launcher\'s user, but what i
 })
 
 test('what is kept of an environment, and whose name and home come in its place', () => {
-  const accounts = 'root:x:0:0:root:/root:/bin/sh\nada:x:1000:1000:Ada:/srv/ada:/bin/zsh\nbare:x:12:12:::\n'
+  const accounts = 'root:x:0:0:root:/root:/bin/sh\nada:x:1000:1000:Ada:/srv/ada:/bin/zsh\nbare:x:12:34:::\n'
   const environment = {
     PATH: '/bin', LANG: 'C', LC_ALL: 'C', NODE_OPTIONS: '--no-warnings', RPCOOL_DEBUG: 'heap', NODE_AUTH_TOKEN: 'secret', AWS_SECRET: 'secret', SSH_AUTH_SOCK: '/run/agent',
     XDG_RUNTIME_DIR: '/run/user/0', HOME: '/root', USER: 'root', LOGNAME: 'root', SHELL: '/bin/sh', MAIL: '/var/mail/root',
@@ -85,4 +85,5 @@ test('what is kept of an environment, and whose name and home come in its place'
   assert.deepEqual(environmentFor(1000, environment, [], accounts), { ...kept, HOME: '/srv/ada', USER: 'ada', LOGNAME: 'ada', SHELL: '/bin/zsh' })
   assert.deepEqual(environmentFor(12, environment, ['MAIL'], accounts), { ...kept, HOME: '/', USER: 'bare', LOGNAME: 'bare', SHELL: undefined, MAIL: '/var/mail/root' })
   assert.deepEqual(environmentFor(4711, environment, [], accounts), { ...kept, HOME: '/', USER: undefined, LOGNAME: undefined, SHELL: undefined })
+  assert.deepEqual([1000, 12, 4711].map((user) => groupOf(user, accounts)), [1000, 34, undefined])
 })

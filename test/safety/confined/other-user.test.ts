@@ -1,13 +1,13 @@
 // Programs under "rpcool run --user": of another user than server, sealer and daemon, so that their seals are enforced without exceptions.
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { chmodSync } from 'node:fs'
+import { chmodSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { before, suite, test } from 'node:test'
 import { DaemonClient, runtimeDirectory } from '../../../src/control/index.js'
 import { connect, serve } from '../../../src/index.js'
 import { Commanded } from '../../support/ground.js'
-import { Launched, LAUNCHED_MAIN } from '../../support/launched.js'
+import { Launched, LAUNCHED_MAIN, RPCOOL } from '../../support/launched.js'
 import { SealedService } from '../../support/sealed-service.js'
 import { serviceProcess } from '../seals/services.js'
 import { connectAgain, launch, local, until } from './ground.js'
@@ -27,6 +27,19 @@ suite('another user\'s programs', { skip: process.geteuid?.() === 0 ? false : 'o
     await DaemonClient.shared().connect()
     // The folder above it is this test's, and closed.
     chmodSync(dirname(runtimeDirectory()), 0o711)
+  })
+
+  test('the program has its user\'s own group and no other; who has no account, and none of the group of that number, has nobody\'s', () => {
+    const accounts = readFileSync('/etc/passwd', 'utf8').split('\n').map((line) => line.split(':'))
+    // On Debian, group 42 may read /etc/shadow, and user 42 is another one's.
+    const [, , user = '', group = ''] = accounts.find(([, , uid, gid]) => Number(uid) > 0 && gid !== undefined && gid !== uid) ?? []
+    const groups = (of: string): string => {
+      const { stdout, stderr } = spawnSync(process.execPath, [RPCOOL, 'run', '--user', of, '--heap', '65536', '--heaps', '1', '--', 'id', '-G'], { encoding: 'utf8' })
+      return stdout.trim() || stderr
+    }
+    assert.equal(groups(user), group)
+    assert.ok(!accounts.some(([, , uid]) => uid === '54321'))
+    assert.equal(groups('54321'), '65534')
   })
 
   test('a server that demands seals without exceptions gets them: awaited, sync, many at once', async (t) => {

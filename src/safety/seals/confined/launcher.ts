@@ -26,6 +26,9 @@ const SCRATCH_BYTES = 8192
 const FILTER_OFFSET = 64
 
 /** Memory for sealed arguments that the program is to have. */
+/** Of the kernel, for whom it knows no other: overflowgid, proc(5). */
+const NOBODYS_GROUP = 65_534
+
 export interface LaunchHeap {
   readonly address: Address
   readonly byteLength: number
@@ -38,8 +41,10 @@ export interface Launch {
   readonly program: string
   readonly args: readonly string[]
   readonly environment: Readonly<Record<string, string | undefined>>
-  /** The user, and group of the same number, that the program becomes; undefined leaves it as it is. */
+  /** The user that the program becomes; undefined leaves it as it is. */
   readonly user?: number
+  /** The only group that it has then; nobody's unless told otherwise: the one of the user's number may be a privileged one. */
+  readonly group?: number
   readonly heaps: readonly LaunchHeap[]
   /** Called with the program's pid before it begins: what it needs from others is arranged. When it fails the program never begins. */
   readonly arranged?: (pid: number) => Promise<void>
@@ -57,8 +62,10 @@ export interface Launch {
 export async function launchConfined(client: SealClient, launch: Launch): Promise<number> {
   const filter = confinementFilter()
   if (filter === undefined) throw new RpcError('FAILED_PRECONDITION', `there is no filter of system calls for ${process.arch}: programs can be confined on x64 only`)
-  const { program, args, heaps, user } = launch
-  if (user !== undefined && !isUser(user)) throw new RpcError('INVALID_ARGUMENT', `${user} is not the number of a user`)
+  const { program, args, heaps, user, group } = launch
+  for (const number of [user ?? 0, group ?? 0]) {
+    if (!isUser(number)) throw new RpcError('INVALID_ARGUMENT', `${number} is not the number of a user or group`)
+  }
   await client.connected()
   const userfaults: number[] = []
   let device = -1
@@ -68,7 +75,7 @@ export async function launchConfined(client: SealClient, launch: Launch): Promis
     const inherited = new Int32Array([device, ...heaps.map(({ file }) => file)])
     pid = addon.traceProgram(block([program, ...args]), block(environmentOf(launch)), new Uint8Array(inherited.buffer))
     const call = callIn(pid)
-    becomeUser(pid, call, user)
+    becomeUser(pid, call, user, group)
     for (const heap of heaps) userfaults.push(mapHeap(pid, call, heap, device))
     for (const fd of inherited) call('close', fd)
     confine(pid, call, filter)
@@ -107,10 +114,10 @@ function callIn(pid: number): CallIn {
  * as the program lives: only `suid_dumpable` of 1 would let it stay, hence the explicit call. Without a user of its own other
  * processes of its user can write to it by ptrace, which the strength says.
  */
-function becomeUser(pid: number, call: CallIn, user: number | undefined): void {
+function becomeUser(pid: number, call: CallIn, user: number | undefined, group = NOBODYS_GROUP): void {
   if (user !== undefined) {
     call('setgroups', 0, 0)
-    call('setresgid', user, user, user)
+    call('setresgid', group, group, group)
     call('setresuid', user, user, user)
     leaveKeyring(pid)
   }
