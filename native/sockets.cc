@@ -235,14 +235,14 @@ napi_value ringDoorbell(napi_env env, napi_callback_info info) {
   return makeNumber(env, sent == 1 ? 0 : errno);
 }
 
-// Receives up to 64 bytes and what comes with them, which nobody wants. `wasMessage` tells an empty message from the end, once the socket
+// Receives up to 64 bytes and what comes with them, which nobody wants. `cameWithName` tells an empty packet from the end, once the socket
 // brings its sender's name along (SO_PASSCRED).
-ssize_t discard(int fd, bool* wasMessage = nullptr) {
+ssize_t discard(int fd, bool* cameWithName = nullptr) {
   uint8_t bytes[64];
   alignas(cmsghdr) Control control;
   msghdr message;
   ssize_t got = receive(fd, bytes, sizeof bytes, control, &message);
-  if (wasMessage != nullptr) *wasMessage = got > 0 || (got == 0 && message.msg_controllen > 0);
+  if (cameWithName != nullptr) *cameWithName = got >= 0 && message.msg_controllen > 0;
   if (got >= 0) eachDescriptor(message, closeAtOnce);
   return got;
 }
@@ -271,7 +271,7 @@ napi_value shutdownSocket(napi_env env, napi_callback_info info) {
   // A stream knows no empty messages, and would bring a name with its end, too.
   bool packets = type == SOCK_SEQPACKET;
   if (packets) setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
-  bool isNamed = true;
+  bool isNamed = false;
   int taken = 0;
   while (taken < kDiscardMax && (discard(fd, &isNamed) > 0 || (packets && isNamed))) taken++;
   return makeNumber(env, taken);

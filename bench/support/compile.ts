@@ -11,7 +11,7 @@ const FLAGS = ['-x', 'c', '-std=c11', '-O2', '-Wall', '-Wextra']
 const COMPILERS = ['gcc', 'g++', 'cc']
 
 /** The repository: the nearest folder above this file that holds bench/limits, built or not. */
-export function repository(): string {
+function repository(): string {
   let directory = dirname(fileURLToPath(import.meta.url))
   while (!existsSync(join(directory, 'bench', 'limits'))) {
     const parent = dirname(directory)

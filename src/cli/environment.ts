@@ -11,28 +11,28 @@ const KEPT = new Set([
 ])
 const KEPT_PREFIXES = ['LC_', 'RPCOOL_']
 
+/** Of a line of passwd(5): name, password, user, group, comment, home, shell. Nothing for who has no account. */
+export type Account = readonly string[]
+
+export function accountOf(user: number, accounts = readAccounts()): Account {
+  return accounts.split('\n').map((line) => line.split(':')).find(([, , uid]) => uid === String(user)) ?? []
+}
+
 /** The environment for a program that becomes another user: what is kept, what is named, and that user's own name and home. */
-export function environmentFor(user: number, environment: Environment, named: readonly string[], accounts = readAccounts()): Environment {
+export function environmentFor(account: Account, environment: Environment, named: readonly string[]): Environment {
   const isKept = (name: string): boolean => KEPT.has(name) || KEPT_PREFIXES.some((prefix) => name.startsWith(prefix))
   const kept = Object.entries(environment).filter(([name]) => isKept(name))
-  return { ...Object.fromEntries(kept), ...identityOf(user, accounts), ...Object.fromEntries(named.map((name) => [name, environment[name]])) }
+  return { ...Object.fromEntries(kept), ...identityOf(account), ...Object.fromEntries(named.map((name) => [name, environment[name]])) }
 }
 
 /** That user's own group, or undefined for who has no account. */
-export function groupOf(user: number, accounts = readAccounts()): number | undefined {
-  const [, , , group] = accountOf(user, accounts)
+export function groupOf([, , , group]: Account): number | undefined {
   return group !== undefined && /^\d+$/.test(group) ? Number(group) : undefined
 }
 
-/** As login sets it. Source: passwd(5). Who has no account there has the root folder for a home. */
-function identityOf(user: number, accounts: string): Environment {
-  const [name, , , , , home, shell] = accountOf(user, accounts)
+/** As login sets it. Who has no account has the root folder for a home. */
+function identityOf([name, , , , , home, shell]: Account): Environment {
   return { HOME: home === undefined || home === '' ? '/' : home, USER: name, LOGNAME: name, SHELL: shell === '' ? undefined : shell }
-}
-
-/** Name, password, user, group, comment, home, shell; nothing for who has no account. */
-function accountOf(user: number, accounts: string): readonly string[] {
-  return accounts.split('\n').map((line) => line.split(':')).find(([, , uid]) => uid === String(user)) ?? []
 }
 
 function readAccounts(): string {

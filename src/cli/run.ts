@@ -5,7 +5,7 @@ import { RpcError } from '../base/errors.js'
 import { DaemonClient } from '../control/index.js'
 import { daemonSocket, sealerSocket } from '../control/place/runtime-directory.js'
 import { isUser, openToOthers, OWNER_VARIABLE, requireReachable, trustedOwner, userId } from '../control/place/users.js'
-import { environmentFor, groupOf } from './environment.js'
+import { accountOf, environmentFor, groupOf } from './environment.js'
 import { launchConfined } from '../safety/seals/confined/launcher.js'
 import { SealClient } from '../safety/seals/seal-client.js'
 import { addon, PREPARED_HEAPS_MAX, watch } from '../sys/index.js'
@@ -85,16 +85,15 @@ export async function run({ user, keptVariables, heapBytes, heapCount, command }
   const daemon = DaemonClient.shared()
   const heaps = await Promise.all(Array.from({ length: heapCount }, () => daemon.prepareHeap(heapBytes)))
   if (isOther) letIn(daemon.directory, uid)
-  const group = user === undefined ? undefined : groupOf(user)
-  const environment = isOther ? environmentFor(uid, process.env, keptVariables) : process.env
+  const account = user === undefined ? [] : accountOf(user)
+  const environment = isOther ? environmentFor(account, process.env, keptVariables) : process.env
   const pid = await launchConfined(client, {
     program, args, environment: { ...environment, RPCOOL_RUNTIME_DIR: daemon.directory, [OWNER_VARIABLE]: String(trustedOwner()) },
     heaps: heaps.map(({ address, byteLength, fd }) => ({ address, byteLength, file: fd })),
     arranged: async (started) => {
       await Promise.all(heaps.map((heap) => daemon.assignHeap(heap, { pid: started, uid })))
     },
-    ...(user === undefined ? {} : { user }),
-    ...(group === undefined ? {} : { group }),
+    ...(user === undefined ? {} : { user, group: groupOf(account) }),
   })
   for (const heap of heaps) heap.close()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.kill(pid, signal))

@@ -2,11 +2,11 @@ import { RpcError } from '../../base/errors.js'
 import { claimAddress } from './addresses.js'
 import { addChannel } from './channels.js'
 import { addEnd } from './connections.js'
-import { checkRoom, countHeap, isHolder, isOfChannel } from './heaps.js'
+import { checkRoom, countHeap, holderOf, isOfChannel } from './heaps.js'
 import { CLAIM_GRACE_MS, MEMBER_MAX } from '../protocol/limits.js'
 import type { Requests } from '../protocol/messages.js'
 import { proofOfAttachment, requireProof, tokenOf, userOf } from './proofs.js'
-import type { ConnectionRecord, Decision, EndRecord, HeapRecord } from './state.js'
+import { sameAttachment, type ConnectionRecord, type Decision, type EndRecord, type HeapRecord } from './state.js'
 import type { Attachment, ConnectionEnd, ConnectionId, HeapId, ParticipantId } from '../protocol/types.js'
 
 // After the daemon's death a new one starts empty, while its participants still hold heaps, connections and names. Each
@@ -46,7 +46,7 @@ export function claimChannel(decision: Decision, participant: ParticipantId, mes
   const heaps = message.heaps.map(({ heap, member }) => ({ heap, member }))
   for (const [index, { heap, byteLength }] of message.heaps.entries()) {
     const record = decision.heaps.get(heap)
-    if (record === undefined || !isOfChannel(record.kind) || record.held || record.byteLength !== byteLength || !isHolder(decision, participant, heaps[index]!, 'own')) {
+    if (record === undefined || !isOfChannel(record.kind) || record.held || record.byteLength !== byteLength || holderOf(decision, participant, heaps[index]!, 'own') === undefined) {
       throw new RpcError('ABORTED', `heap ${heap} is not this server's to share`)
     }
     decision.heaps.set(heap, { ...record, held: true })
@@ -63,8 +63,9 @@ export function claimConnection(decision: Decision, participant: ParticipantId, 
   const attachments = [message.control, ...message.heaps]
   for (const [at, attachment] of attachments.entries()) {
     // Each once, and none that another connection has: it would go with either.
-    const isTwice = attachments.slice(0, at).some(({ heap, member }) => heap === attachment.heap && member === attachment.member)
-    if (isTwice || !isHolder(decision, participant, attachment, end) || isLinked(decision, attachment)) {
+    const isTwice = attachments.slice(0, at).some((one) => sameAttachment(one, attachment))
+    const holder = holderOf(decision, participant, attachment, end)
+    if (isTwice || holder === undefined || holder.via !== undefined) {
       throw new RpcError('ABORTED', `heap ${attachment.heap} is not this isolate's to claim a connection with`)
     }
   }
@@ -87,10 +88,6 @@ export function claimConnection(decision: Decision, participant: ParticipantId, 
   for (const attachment of attachments) linkHolder(decision, attachment, { id, end })
   addEnd(decision, participant, { id, end })
   decision.send(participant, { type: 'done', id: message.id })
-}
-
-function isLinked(decision: Decision, attachment: Attachment): boolean {
-  return decision.heaps.get(attachment.heap)?.holders.find(({ member }) => member === attachment.member)?.via !== undefined
 }
 
 function linkHolder(decision: Decision, attachment: Attachment, via: ConnectionEnd): void {

@@ -4,7 +4,7 @@ import { assignAddress, freeAddress } from './addresses.js'
 import { HEAPS_MAX, MEMBER_MAX, TOTAL_BYTES_MAX } from '../protocol/limits.js'
 import type { MemoryMessage } from '../protocol/messages.js'
 import { proofOfAttachment, userOf } from './proofs.js'
-import { sameAttachment, type Decision, type HeapRecord, type Role, type Undo } from './state.js'
+import { sameAttachment, type Decision, type HeapRecord, type HolderRecord, type Role, type Undo } from './state.js'
 import type { Attachment, ConnectionEnd, HeapId, HeapKind, ParticipantId } from '../protocol/types.js'
 
 // A heap lives while somebody is attached to it, or the daemon holds its file for those to come.
@@ -119,10 +119,10 @@ export function release(decision: Decision, participant: ParticipantId, attachme
   detach(decision, participant, attachment)
 }
 
-/** Whether it is this participant's attachment, and for that. */
-export function isHolder(decision: Decision, participant: ParticipantId, attachment: Attachment, role: Role): boolean {
+/** This participant's attachment for that purpose, if it is. */
+export function holderOf(decision: Decision, participant: ParticipantId, attachment: Attachment, role: Role): HolderRecord | undefined {
   const heap = decision.heaps.get(attachment.heap)
-  return heap?.holders.some((one) => one.participant === participant && one.member === attachment.member && one.role === role) ?? false
+  return heap?.holders.find((one) => one.participant === participant && one.member === attachment.member && one.role === role)
 }
 
 /** A heap as its holder is told of it. */

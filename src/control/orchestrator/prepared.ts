@@ -1,10 +1,10 @@
 import { RpcError } from '../../base/errors.js'
 import { claimHeap } from './claims.js'
 import { growing, handOver } from './connections.js'
-import { attach, createHeap, describe, isHolder, stopHolding } from './heaps.js'
+import { attach, createHeap, describe, holderOf, stopHolding } from './heaps.js'
 import { PREPARED_PER_PROGRAM_MAX } from '../protocol/limits.js'
 import type { Requests } from '../protocol/messages.js'
-import type { Decision, HeapRecord, PreparedRecord } from './state.js'
+import type { Decision, HeapRecord, HolderRecord, PreparedRecord } from './state.js'
 import type { Attachment, HeapId, ParticipantId } from '../protocol/types.js'
 
 // Heaps that a trusted launcher maps into a program before it begins. The program never gets the file of one: it is told that
@@ -65,7 +65,7 @@ export function growPrepared(decision: Decision, participant: ParticipantId, mes
 /** The launcher leaves, or gives the heap back: no further connection gets it. Nothing for heaps of another kind. */
 export function endPrepared(decision: Decision, participant: ParticipantId, id: HeapId): void {
   const heap = decision.heaps.get(id)
-  if (heap?.kind !== 'prepared' || !isLauncher(heap, participant)) return
+  if (heap?.kind !== 'prepared' || launchersHold(heap, participant) === undefined) return
   const record = assignedTo(decision, participant).find(({ heaps }) => heaps.some((one) => one.heap === id))
   // Another process's, which this one claimed as a client's or server's.
   if (record === undefined && isAssigned(decision, id)) return
@@ -86,13 +86,13 @@ function addTo(decision: Decision, participant: ParticipantId, { pid, uid }: { r
 
 /** Before the server gets the file: should this daemon die, the launcher tells the next one who may read the heap. */
 function tellLauncher(decision: Decision, launcher: ParticipantId, heap: HeapId, reader: number): void {
-  const own = decision.heaps.get(heap)?.holders.find(({ participant, role }) => participant === launcher && role === 'own')
+  const own = launchersHold(decision.heaps.get(heap), launcher)
   if (own !== undefined) decision.send(launcher, { type: 'preparedRead', heap, member: own.member, reader })
 }
 
 function ownPrepared(decision: Decision, participant: ParticipantId, attachment: Attachment): HeapRecord {
   const heap = decision.heaps.get(attachment.heap)
-  if (heap?.kind === 'prepared' && isHolder(decision, participant, attachment, 'own')) return heap
+  if (heap?.kind === 'prepared' && holderOf(decision, participant, attachment, 'own') !== undefined) return heap
   throw new RpcError('NOT_FOUND', `heap ${attachment.heap} was not prepared by this process`)
 }
 
@@ -102,8 +102,8 @@ function requireLauncher(decision: Decision, participant: ParticipantId): void {
   throw new RpcError('PERMISSION_DENIED', 'only a process of the daemon\'s own user can prepare heaps for programs')
 }
 
-function isLauncher(heap: HeapRecord, participant: ParticipantId): boolean {
-  return heap.holders.some((one) => one.participant === participant && one.role === 'own')
+function launchersHold(heap: HeapRecord | undefined, participant: ParticipantId): HolderRecord | undefined {
+  return heap?.holders.find((one) => one.participant === participant && one.role === 'own')
 }
 
 function assignedTo(decision: Decision, launcher: ParticipantId): PreparedRecord[] {

@@ -12,7 +12,7 @@ import type { Built } from './builder.js'
 import { copyContainer, pushCopy } from './copy.js'
 import { emitNearObject, fastForm } from './fast.js'
 import { withBuilder, writeValue } from './from-value.js'
-import { gatherCell, gatherDocument } from './gather.js'
+import { gatherCell } from './gather.js'
 import { proxies } from './proxies.js'
 import { type Form, valueOf } from './read.js'
 import { json, provideCodecs } from './type.js'
@@ -57,7 +57,8 @@ class JsonCodec extends Codec {
 
   override release(allocator: Allocator, view: Located): void {
     const blocks = new Blocks()
-    gatherDocument(blocks, view[REGION], view[WORD], tagOf(view))
+    const region = view[REGION]
+    gatherCell(blocks, region, region.lowOf(view[WORD]) | OWNED, tagOf(view) << 16 | region.high)
     blocks.free(allocator)
   }
 

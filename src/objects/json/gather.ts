@@ -18,24 +18,10 @@ const deep: Array<{ readonly region: Region, readonly word: number, readonly tag
 export function gatherCell(gather: BlockSink, region: Region, lo: number, hi: number): void {
   try {
     gatherFrom(gather, region, lo, hi, 0)
-    gatherDeep(gather)
+    for (let next = deep.pop(); next !== undefined; next = deep.pop()) gatherContents(gather, next.region, next.word, next.tag, 0)
   } finally {
     deep.length = 0
   }
-}
-
-/** Collects the document whose root lies at a word. @throws RpcError INVALID_ARGUMENT when none does. */
-export function gatherDocument(gather: BlockSink, region: Region, word: number, tag: number): void {
-  try {
-    gatherRoot(gather, region, word, tag, 0)
-    gatherDeep(gather)
-  } finally {
-    deep.length = 0
-  }
-}
-
-function gatherDeep(gather: BlockSink): void {
-  for (let next = deep.pop(); next !== undefined; next = deep.pop()) gatherContents(gather, next.region, next.word, next.tag, 0)
 }
 
 function gatherFrom(gather: BlockSink, region: Region, lo: number, hi: number, depth: number): void {

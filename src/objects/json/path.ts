@@ -3,6 +3,7 @@ import { ARRAY, CONSTANT, FALSE, INLINE_TEXT, INT, NEAR_TEXT, NULL, RECORD_WORDS
 import { RpcError } from '../../base/errors.js'
 import type { Region } from '../../memory/region.js'
 import { Emitter } from '../emit.js'
+import { comparePrefix, compareUnits, Units } from '../text/compare.js'
 import { BEHIND, REGION, WORD } from '../view.js'
 import { fastForm } from './fast.js'
 import { emitEnter, emitFind, emitWalk, type Finish, Walk } from './key-code.js'
@@ -10,7 +11,7 @@ import { Needle } from './needle.js'
 import { doubleOf, valueOf } from './read.js'
 import { follow, openArray, opened } from './record.js'
 import { FIRST_SLOT, slotTable } from './shapes.js'
-import { compareUnits, openUnits, startsWithUnits, unitsOf } from './units.js'
+import { openUnits } from './units.js'
 import { IS_ARRAY, jsonView } from './whole.js'
 
 /** A value that a path's predicates compare with. */
@@ -127,6 +128,15 @@ function numberOf(lo: number, hi: number): number {
   return tag > INT && tag <= INLINE_TEXT || (lo === 0 && hi === 0) ? NaN : doubleOf(lo, hi)
 }
 
+/** The text that is being compared. */
+const value = new Units()
+
+function unitsOf(text: string): Units {
+  const units = new Units()
+  units.set(text)
+  return units
+}
+
 function betweenJudge(low: number | string, high: number | string): Judge {
   if (typeof low === 'number' && typeof high === 'number') {
     return (_region, lo, hi) => {
@@ -136,13 +146,13 @@ function betweenJudge(low: number | string, high: number | string): Judge {
   }
   if (typeof low !== 'string' || typeof high !== 'string') throw new RpcError('INVALID_ARGUMENT', 'between takes two numbers or two strings')
   const [first, last] = [unitsOf(low), unitsOf(high)]
-  return (region, lo, hi) => openUnits(region, lo, hi) && compareUnits(first) >= 0 && compareUnits(last) <= 0
+  return (region, lo, hi) => openUnits(value, region, lo, hi) && compareUnits(value, first) >= 0 && compareUnits(value, last) <= 0
 }
 
 function prefixJudge(prefix: string): Judge {
   if (typeof prefix !== 'string') throw new RpcError('INVALID_ARGUMENT', 'startsWith takes a string')
   const units = unitsOf(prefix)
-  return (region, lo, hi) => openUnits(region, lo, hi) && startsWithUnits(units)
+  return (region, lo, hi) => openUnits(value, region, lo, hi) && comparePrefix(value, units) === 0
 }
 
 function includesJudge(judge: Judge): Judge {

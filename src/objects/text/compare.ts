@@ -50,9 +50,14 @@ export class Units {
     if (wordsOf(head) > home.words - TEXT_HEADER_WORDS - k || length > MAX_TEXT_UNITS) {
       damaged(`a text of ${length} code units does not fit its region: the pointer is wild or the text damaged`)
     }
-    this.words = home.i32
-    this.start = k + home.shift + TEXT_HEADER_WORDS
-    this.length = length
+    this.lie(home.i32, k + home.shift + TEXT_HEADER_WORDS, head)
+  }
+
+  /** Of a record whose place and length were checked: its units lie in these words from `start` on, as many and as wide as its `head` says. */
+  lie(words: Int32Array, start: number, head: number): void {
+    this.words = words
+    this.start = start
+    this.length = head & 0x7fff_ffff
     this.wide = head < 0
     this.head = head
     this.isInline = false
@@ -82,12 +87,7 @@ export class Units {
     if (this.#own.length < words || this.#own.length > KEPT_WORDS) this.#own = new Int32Array(Math.max(words, FIRST_WORDS))
     const own = this.#own
     for (let i = 0; i < words; i++) own[i] = data[i]!
-    this.words = own
-    this.start = 0
-    this.length = head & 0x7fff_ffff
-    this.wide = head < 0
-    this.head = head
-    this.isInline = false
+    this.lie(own, 0, head)
   }
 
   /** The unit at an index that exists. */

@@ -7,7 +7,7 @@ import { dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { environmentFor, groupOf } from '../../../src/cli/environment.js'
+import { accountOf, environmentFor, groupOf } from '../../../src/cli/environment.js'
 import { DaemonClient, runtimeDirectory } from '../../../src/control/index.js'
 import { packageRoot } from '../../../src/sys/index.js'
 import { ATTACKER_UID, isRoot } from '../seals/attack.js'
@@ -82,8 +82,8 @@ test('what is kept of an environment, and whose name and home come in its place'
     XDG_RUNTIME_DIR: '/run/user/0', HOME: '/root', USER: 'root', LOGNAME: 'root', SHELL: '/bin/sh', MAIL: '/var/mail/root',
   }
   const kept = { PATH: '/bin', LANG: 'C', LC_ALL: 'C', NODE_OPTIONS: '--no-warnings', RPCOOL_DEBUG: 'heap' }
-  assert.deepEqual(environmentFor(1000, environment, [], accounts), { ...kept, HOME: '/srv/ada', USER: 'ada', LOGNAME: 'ada', SHELL: '/bin/zsh' })
-  assert.deepEqual(environmentFor(12, environment, ['MAIL'], accounts), { ...kept, HOME: '/', USER: 'bare', LOGNAME: 'bare', SHELL: undefined, MAIL: '/var/mail/root' })
-  assert.deepEqual(environmentFor(4711, environment, [], accounts), { ...kept, HOME: '/', USER: undefined, LOGNAME: undefined, SHELL: undefined })
-  assert.deepEqual([1000, 12, 4711].map((user) => groupOf(user, accounts)), [1000, 34, undefined])
+  assert.deepEqual(environmentFor(accountOf(1000, accounts), environment, []), { ...kept, HOME: '/srv/ada', USER: 'ada', LOGNAME: 'ada', SHELL: '/bin/zsh' })
+  assert.deepEqual(environmentFor(accountOf(12, accounts), environment, ['MAIL']), { ...kept, HOME: '/', USER: 'bare', LOGNAME: 'bare', SHELL: undefined, MAIL: '/var/mail/root' })
+  assert.deepEqual(environmentFor(accountOf(4711, accounts), environment, []), { ...kept, HOME: '/', USER: undefined, LOGNAME: undefined, SHELL: undefined })
+  assert.deepEqual([1000, 12, 4711].map((user) => groupOf(accountOf(user, accounts))), [1000, 34, undefined])
 })

@@ -9,8 +9,8 @@ import { promisify } from 'node:util'
 import { WildPointerError } from '../../../src/base/errors.js'
 import { addressOf } from '../../../src/objects/index.js'
 import { prepareWasm, WasmHandlers } from '../../../src/safety/index.js'
-import { repository } from '../../../bench/support/compile.js'
 import { hasCode } from '../../memory/model.js'
+import { root } from '../../tree/sources.js'
 import { ground, setNext } from './ground.js'
 
 const run = promisify(execFile)
@@ -20,7 +20,6 @@ const RUSTC = ['--target', 'wasm32-unknown-unknown', '-O', '-C', 'panic=abort', 
 
 /** By a compiler of Debian's, which is installed when it is missing and this is root. */
 async function compileBy(packages: readonly string[], program: string, args: readonly string[], source: string): Promise<Uint8Array> {
-  const root = repository()
   await run(process.execPath, [join(root, 'scripts', 'debian.mjs'), ...packages])
   const folder = await mkdtemp(join(tmpdir(), 'rpcool-wasm'))
   try {

@@ -21,14 +21,13 @@ const SECCOMP_MODE_FILTER = 2
 const KEYCTL_JOIN_SESSION_KEYRING = 1
 const EPERM = 1
 const ENOSYS = 38
+/** Of the kernel, for whom it knows no other: overflowgid, proc(5). */
+const NOBODYS_GROUP = 65_534
 const SCRATCH_BYTES = 8192
 /** struct sock_fprog lies at the start of the scratch page, the filter behind it. */
 const FILTER_OFFSET = 64
 
 /** Memory for sealed arguments that the program is to have. */
-/** Of the kernel, for whom it knows no other: overflowgid, proc(5). */
-const NOBODYS_GROUP = 65_534
-
 export interface LaunchHeap {
   readonly address: Address
   readonly byteLength: number
@@ -44,7 +43,7 @@ export interface Launch {
   /** The user that the program becomes; undefined leaves it as it is. */
   readonly user?: number
   /** The only group that it has then; nobody's unless told otherwise: the one of the user's number may be a privileged one. */
-  readonly group?: number
+  readonly group?: number | undefined
   readonly heaps: readonly LaunchHeap[]
   /** Called with the program's pid before it begins: what it needs from others is arranged. When it fails the program never begins. */
   readonly arranged?: (pid: number) => Promise<void>
