@@ -67,6 +67,11 @@ export class CallScope implements Allocator, ArgumentScope {
     return this.#filled.length === 0 ? this.#used : this.#filled[0]!.used
   }
 
+  /** Bytes of the chunk that is filled now, or kept for the next use. */
+  get capacity(): number {
+    return this.#capacity
+  }
+
   get isEmpty(): boolean {
     return this.#used === 0 && this.#filled.length === 0
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { connect, list, method, serve, service, struct, text, u32 } from '../../src/index.js'
+import { Ground } from '../support/ground.js'
 
 const Item = struct('ResultItem', { id: u32, name: text })
 const Items = service('results', { make: method(1, u32, Item), many: method(2, u32, list(u32)) })
@@ -36,3 +37,46 @@ test('results kept, given back late or while their slot is busy stay what they w
   await connection.close()
   await server.close()
 })
+
+const HEAP_BYTES = 1024 * 1024
+
+test('results that are given back never use up a heap that holds a few of them', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect({ heapBytes: HEAP_BYTES })
+  // Some 40 KB, which a call scope keeps for its next use, and 200 KB, which it does not; calls without results between them.
+  for (const count of [1000, 4000]) {
+    for (let i = 0; i < 30; i++) {
+      using points = conn.sync.points(count)
+      assert.equal(points.items.length, count)
+      if (i % 3 === 0) conn.sync.nothing()
+      using awaited = await conn.points(count)
+      assert.equal(awaited.items.at(-1)!.x, count - 1)
+      assert.equal(conn.sync.blob(count * 40).length, count * 40)
+      assert.throws(() => conn.sync.failOrdinary('x'.repeat(2000)), /xxx/)
+    }
+  }
+})
+
+for (const slots of [4, 64]) {
+  test(`what many results took is free for others once they are given back, with ${slots} slots`, async (t) => {
+    await using ground = await Ground.open(t)
+    await ground.serve()
+    const conn = await ground.connect({ heapBytes: HEAP_BYTES, slots })
+    for (let round = 0; round < 4; round++) {
+      const held: Disposable[] = []
+      assert.throws(() => {
+        for (;;) held.push(conn.sync.points(1000))
+      }, { code: 'RESOURCE_EXHAUSTED' })
+      assert.ok(held.length > 12, `only ${held.length} results of 40 KB fit into 1 MB`)
+      for (const result of held) result[Symbol.dispose]()
+      conn.sync.nothing()
+      assert.equal(conn.sync.blobLength(new Uint8Array(HEAP_BYTES / 2)), HEAP_BYTES / 2)
+      // Bytes are copied: their memory is given back as soon as they are read.
+      const blobs = await Promise.all(Array.from({ length: 12 }, () => conn.blob(45_000)))
+      assert.equal(blobs.reduce((sum, blob) => sum + blob.length, 0), 12 * 45_000)
+      conn.sync.nothing()
+      assert.equal(conn.sync.blobLength(new Uint8Array(HEAP_BYTES / 2)), HEAP_BYTES / 2)
+    }
+  })
+}

@@ -1,12 +1,11 @@
 import { RpcError, SealedError, statusName, WildPointerError } from '../../base/errors.js'
 import { loadPublished, publishWord } from '../../base/ordering.js'
 import { Answer, ControlWord, Line, Request, Slot, slotWord } from '../../layout/control-layout.js'
-import { type ArgumentScope, CallScope, type HeapSet, type Region } from '../../memory/index.js'
+import { type ArgumentScope, CallScope, CallScopePool, type HeapSet, ignoringSpoils, keptMaxOf, type Region } from '../../memory/index.js'
 import { isView, locationOf } from '../../objects/index.js'
 import { IsolatedResults } from '../../safety/index.js'
 import { BlockingEnd } from './blocking-end.js'
-import { closeScope } from '../waiting/end.js'
-import type { ClientMethod } from '../service/method.js'
+import { type ClientMethod, GIVING_BACK } from '../service/method.js'
 import type { Poller } from '../waiting/poller.js'
 import { readError, ResultHold, type ResultOwner } from '../service/results.js'
 import { FreeSlots } from './slots.js'
@@ -40,7 +39,7 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
   /** For each slot: Request.RETURNS_RESULT when the next request gives back the result of the last one, else 0. */
   protected readonly returned: Int32Array
 
-  readonly #scopePool: CallScope[] = []
+  readonly #scopes: CallScopePool
 
   protected readonly quarantine = new Map<number, ArgumentScope | null>()
 
@@ -72,9 +71,10 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
   ) {
     super(words, ControlWord.CLIENT_LINE, ControlWord.SERVER_LINE, doorbellFd, poller, options.policy, options.policy.clientHotMs)
     const { slots } = options
-    this.free = new FreeSlots(slots)
+    this.free = new FreeSlots(slots, keptMaxOf(heaps))
     this.sequence = new Int32Array(slots).fill(1)
     this.returned = new Int32Array(slots)
+    this.#scopes = new CallScopePool(heaps)
     this.#pipelined = Array.from({ length: slots }, () => null)
     this.#reading = heaps.heaps[0]!.region
     this.#results = options.isolateResults ? new IsolatedResults(heaps) : null
@@ -101,17 +101,16 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
   release(hold: ResultHold): void {
     if (this.gone !== undefined) return
     if (this.sequence[hold.slot] === hold.sequence) {
-      this.returned[hold.slot] = Request.RETURNS_RESULT
+      this.#giveBack(hold.slot)
+      this.#returnResults()
       return
     }
     // The slot is in use again, or was: the server lets, or has let, go of the chunk, it is an ordinary block now.
     const region = this.heaps.locate(hold.chunkHigh, hold.chunkLow, 8)
     if (region === undefined) return
-    try {
-      this.heaps.freeChunk(region, region.resolve(hold.chunkHigh, hold.chunkLow, 2))
-    } catch (error) {
-      if (!RpcError.is(error)) throw error
-    }
+    ignoringSpoils(() => this.heaps.freeChunk(region, region.resolve(hold.chunkHigh, hold.chunkLow, 2)))
+    this.free.freedLate(hold.usedBytes)
+    this.#returnResults()
   }
 
   /** @internal For pipelines: sends a call, whose answer {@link finish} takes. -1 when every slot is in flight. */
@@ -166,15 +165,15 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
 
   /** Writes the argument to a scope and its cell to {@link cell}. Returns the scope when it holds anything, else null. */
   protected encode(method: ClientMethod, value: unknown): ArgumentScope | null {
-    const scope = method.argument.isImmediate ? null : this.#scopePool.pop() ?? new CallScope(this.heaps)
+    const scope = method.argument.isImmediate ? null : this.#scopes.take()
     try {
       this.encodeInto(scope, method, value)
     } catch (error) {
-      this.recycle(scope)
-      throw error
+      if (scope === null || !this.#scopes.giveFailed(scope, error)) throw error
+      return this.encode(method, value)
     }
     if (scope === null || !scope.isEmpty) return scope
-    this.#scopePool.push(scope)
+    this.#scopes.give(scope)
     return scopeOf(value)
   }
 
@@ -205,19 +204,12 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
 
   protected recycle(scope: ArgumentScope | null): void {
     // A scope of the user's own is the user's to reset.
-    if (!(scope instanceof CallScope)) return
-    try {
-      scope.reset()
-      this.#scopePool.push(scope)
-    } catch (error) {
-      // The peer has spoiled the tables of the heap: the chunks are lost, to this connection alone.
-      if (!RpcError.is(error)) throw error
-    }
+    if (scope instanceof CallScope) this.#scopes.give(scope)
   }
 
   /** Gives back the chunks that wait for the next call: in a heap that outlives the connection they would stay. */
   protected closeScopes(): void {
-    for (const scope of this.#scopePool.splice(0)) closeScope(scope)
+    this.#scopes.empty()
   }
 
   /** The announced slot, when one in quarantine can take its place; else -1: every request must announce the next. */
@@ -233,8 +225,12 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
     this.calledSinceRung = true
     const next = this.free.take()
     this.next = next
-    let request = this.returned[slot]! | (next << Request.NEXT_SHIFT)
-    this.returned[slot] = 0
+    const returned = this.returned[slot]!
+    let request = returned | (next << Request.NEXT_SHIFT)
+    if (returned !== 0) {
+      this.returned[slot] = 0
+      if ((returned & Request.RETURNS_RESULT) !== 0) this.free.returned(slot)
+    }
     const sequence = this.sequence[slot]!
     this.sequence[slot] = (sequence + 1) | 0
     if (timeoutMs > 0) request |= Request.HAS_TIMEOUT
@@ -291,36 +287,67 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
     }
     const chunkLow = words[at + Slot.CHUNK]!
     const chunkHigh = words[at + Slot.CHUNK + 1]!
-    this.freeSlot(slot, scope)
+    const used = words[at + Slot.USED]! >>> 0
+    const owned = (answer & Answer.OWNED) !== 0
+    if (owned) this.#freeHeld(slot, scope, used)
+    else this.freeSlot(slot, scope)
     this.heaps.refill()
     if ((answer & Answer.STATUS) !== 0) {
-      this.returned[slot] = Request.RETURNS_RESULT
-      throw this.located(readError(this.#reading, statusName(answer & Answer.STATUS), low, high), method)
-    }
-    if (result.isCopy) this.returned[slot] = Request.RETURNS_RESULT
-    try {
-      if (this.#results !== null && !result.isCopy) {
-        // Its own memory is done with.
-        this.returned[slot] = Request.RETURNS_RESULT
-        const used = (answer & Answer.OWNED) === 0 ? 0 : words[at + Slot.USED]! >>> 0
-        return this.#results.read(result.cell, low, high, chunkLow, chunkHigh, used)
-      }
-      const value = result.cell.read(this.#reading, low, high)
-      if (!result.isCopy && (answer & Answer.OWNED) !== 0) {
-        const hold = new ResultHold(this, slot, this.sequence[slot]!, chunkLow, chunkHigh)
-        if (collected) ResultHold.putCollected(value, hold)
-        else ResultHold.put(value, hold)
-      }
-      return value
-    } catch (error) {
+      const error = readError(this.#reading, statusName(answer & Answer.STATUS), low, high)
+      if (owned) this.#giveBack(slot)
       throw this.located(error, method)
     }
+    const isolated = this.#results !== null && !result.isCopy
+    let value: unknown
+    try {
+      value = isolated ? this.#results.read(result.cell, low, high, chunkLow, chunkHigh, owned ? used : 0) : result.cell.read(this.#reading, low, high)
+    } catch (error) {
+      if (owned) this.#giveBack(slot)
+      throw this.located(error, method)
+    }
+    if (!owned) return value
+    if (isolated || result.isCopy) {
+      this.#giveBack(slot)
+      this.#returnResults()
+      return value
+    }
+    const hold = new ResultHold(this, slot, this.sequence[slot]!, chunkLow, chunkHigh, used)
+    if (collected) ResultHold.putCollected(value, hold)
+    else ResultHold.put(value, hold)
+    return value
   }
 
   protected freeSlot(slot: number, scope: ArgumentScope | null): void {
     if (scope !== null) this.recycle(scope)
     this.sequence[slot] = (this.sequence[slot]! + 1) | 0
     this.free.give(slot)
+  }
+
+  /** Frees a slot whose result is the client's until it is given back. */
+  #freeHeld(slot: number, scope: ArgumentScope | null, usedBytes: number): void {
+    if (scope !== null) this.recycle(scope)
+    this.sequence[slot] = (this.sequence[slot]! + 1) | 0
+    this.free.giveHeld(slot, usedBytes)
+  }
+
+  /** The result that a free slot left is done with: the slot's next request tells the server. */
+  #giveBack(slot: number): void {
+    this.returned[slot]! |= Request.RETURNS_RESULT
+    // The slot that is announced is the next one in any case.
+    this.free.giveBack(slot, slot === this.next)
+  }
+
+  /** So much was given back that it must not wait for further calls: requests that do nothing else return it, in up to half the slots. */
+  #returnResults(): void {
+    if (!this.free.returnsTooLate) return
+    if (this.quarantine.size > 0) this.reclaim()
+    while (this.free.unreturned > 0 && this.free.count > this.options.slots / 2) {
+      const slot = this.next
+      this.publish(slot, GIVING_BACK, null, 0)
+      this.quarantine.set(slot, null)
+      this.free.lateTold()
+    }
+    this.wakePeer()
   }
 
   /** Nobody waits for the slot any more. It is used again when the server has answered. */
@@ -336,8 +363,13 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
     for (const [slot, scope] of this.quarantine) {
       if (!this.isAnswered(slot)) continue
       this.quarantine.delete(slot)
-      this.returned[slot] = Request.RETURNS_RESULT
-      this.freeSlot(slot, scope)
+      const at = slotWord(slot)
+      if ((this.words[at + Slot.ANSWER]! & Answer.OWNED) === 0) {
+        this.freeSlot(slot, scope)
+        continue
+      }
+      this.#freeHeld(slot, scope, this.words[at + Slot.USED]! >>> 0)
+      this.#giveBack(slot)
     }
   }
 

@@ -1,13 +1,9 @@
 import { RpcError } from '../../base/errors.js'
-import { Line, NO_METHOD, Request, Slot, slotWord } from '../../layout/control-layout.js'
+import { Line, Request, Slot, slotWord } from '../../layout/control-layout.js'
 import { type ArgumentScope, Scope } from '../../memory/index.js'
-import { nothing } from '../../objects/index.js'
 import { type ArgumentSeals, SealedArgument, type SealTicket } from '../../safety/index.js'
-import { type ClientMethod, clientMethod } from '../service/method.js'
+import { type ClientMethod, GIVING_BACK } from '../service/method.js'
 import { ClientRing, scopeOf } from './client-ring.js'
-
-/** Names no method: the server refuses it, and is done with its seal. */
-const GIVING_BACK = clientMethod({ id: NO_METHOD, argument: nothing, result: nothing, isolation: 'none' }, '(no method)')
 
 /** The client's ring where arguments are sealed before they are sent. */
 export abstract class SealedRing extends ClientRing {

@@ -1,36 +1,120 @@
 /**
- * The client's book-keeping of slots: which are free, in the order in which they became free, and which is announced as
- * the next one. Private memory: a server that scribbles in the ring cannot confuse it.
+ * The client's book-keeping of slots: which are free, and which of them is used next. First those whose last result was given back,
+ * the latest first: their next request gives its memory to the server, which builds the next result there. Then those without a
+ * result, the one that has been free for the longest first; then those whose result is still held, in the same order.
+ *
+ * Private memory: a server that scribbles in the ring cannot confuse it.
  */
 export class FreeSlots {
   readonly #queue: Uint16Array
   readonly #mask: number
   #head = 0
+  #queued: number
+  readonly #spare: Uint16Array
+  #spares = 0
+  /** Slots with held results, as a ring of links through one more place at the end: to the next, and to the one before. */
+  readonly #after: Uint16Array
+  readonly #before: Uint16Array
+  readonly #ends: number
   #count: number
+  /** For each slot: bytes of its last result. */
+  readonly #resultBytes: Uint32Array
+  #unreturned = 0
+  #freedLate = 0
 
-  constructor(slots: number) {
+  /** @param unreturnedMax bytes of results that may have been given back before the server should hear of it. */
+  constructor(slots: number, readonly unreturnedMax = Infinity) {
+    this.#resultBytes = new Uint32Array(slots)
     this.#queue = new Uint16Array(slots)
     this.#mask = slots - 1
-    this.#count = slots
+    this.#queued = this.#count = slots
     for (let i = 0; i < slots; i++) this.#queue[i] = i
+    this.#spare = new Uint16Array(slots)
+    this.#after = new Uint16Array(slots + 1).fill(slots)
+    this.#before = new Uint16Array(slots + 1).fill(slots)
+    this.#ends = slots
   }
 
   get count(): number {
     return this.#count
   }
 
-  /** The slot that has been free for the longest, or -1. */
+  /** Bytes of results that were given back without the server's knowing. */
+  get unreturned(): number {
+    return this.#unreturned
+  }
+
+  /** Whether too much was given back to wait for further calls. */
+  get returnsTooLate(): boolean {
+    return this.#unreturned > this.unreturnedMax
+  }
+
+  /** The slot to be used next, or -1. */
   take(): number {
     if (this.#count === 0) return -1
+    this.#count--
+    if (this.#spares > 0) return this.#spare[--this.#spares]!
+    if (this.#queued === 0) return this.#takeHeld()
     const slot = this.#queue[this.#head]!
     this.#head = (this.#head + 1) & this.#mask
-    this.#count--
+    this.#queued--
     return slot
   }
 
+  /** A slot that leaves no result. */
   give(slot: number): void {
-    this.#queue[(this.#head + this.#count) & this.#mask] = slot
+    this.#queue[(this.#head + this.#queued) & this.#mask] = slot
+    this.#queued++
     this.#count++
+  }
+
+  /** A slot whose result, of so many bytes, is held. */
+  giveHeld(slot: number, bytes: number): void {
+    const last = this.#before[this.#ends]!
+    this.#before[slot] = last
+    this.#after[slot] = this.#ends
+    this.#after[last] = slot
+    this.#before[this.#ends] = slot
+    this.#resultBytes[slot] = bytes
+    this.#count++
+  }
+
+  /** The result of a slot that was given as held is held no longer. `isTaken`: it was taken meanwhile, for the next request. */
+  giveBack(slot: number, isTaken: boolean): void {
+    this.#unreturned += this.#resultBytes[slot]!
+    if (isTaken) return
+    this.#unlink(slot)
+    this.#spare[this.#spares++] = slot
+  }
+
+  /** The memory of a result was freed after its slot had been used again: the server takes it back when it hears of it. */
+  freedLate(bytes: number): void {
+    this.#unreturned += bytes
+    this.#freedLate += bytes
+  }
+
+  /** A request tells the server to take back what was freed late. */
+  lateTold(): void {
+    this.#unreturned -= this.#freedLate
+    this.#freedLate = 0
+  }
+
+  /** A request tells the server that the slot's result was given back. */
+  returned(slot: number): void {
+    this.#unreturned -= this.#resultBytes[slot]!
+  }
+
+  #takeHeld(): number {
+    const slot = this.#after[this.#ends]!
+    this.#unlink(slot)
+    return slot
+  }
+
+  #unlink(slot: number): void {
+    const before = this.#before[slot]!
+    const after = this.#after[slot]!
+    this.#after[before] = after
+    this.#before[after] = before
   }
 }
 

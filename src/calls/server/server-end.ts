@@ -1,6 +1,6 @@
 import { RpcError, Status, WildPointerError } from '../../base/errors.js'
 import { loadPublished, publishWord } from '../../base/ordering.js'
-import { Answer, ControlWord, Line, Request, Slot, slotWord } from '../../layout/control-layout.js'
+import { Answer, ControlWord, Line, NO_METHOD, Request, Slot, slotWord } from '../../layout/control-layout.js'
 import type { HeapSet, Region } from '../../memory/index.js'
 import { ArgumentGuard, SEAL_BROKE } from './argument-guard.js'
 import { Cancellations } from './cancellations.js'
@@ -239,6 +239,11 @@ export class ServerEnd extends End {
     const method = this.#methods.get(id)
     if (method === undefined || this.#closing) {
       if ((request & Request.HAS_SEAL) !== 0) this.#guard?.dismiss(words, at)
+      if (id === NO_METHOD) {
+        this.#replies.collect()
+        this.#publish(slot, Status.UNIMPLEMENTED, undefined)
+        return
+      }
       this.#refuse(slot, method === undefined
         ? new RpcError('UNIMPLEMENTED', `the server has no method with number ${id}`)
         : new RpcError('UNAVAILABLE', 'the server is shutting down; connect again'))

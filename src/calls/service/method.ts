@@ -1,4 +1,5 @@
-import { cellOf, type AnyType, type Cell } from '../../objects/index.js'
+import { NO_METHOD } from '../../layout/control-layout.js'
+import { cellOf, type AnyType, type Cell, nothing } from '../../objects/index.js'
 import type { Isolation } from '../../safety/index.js'
 import type { ServerCall } from '../server/server-call.js'
 
@@ -60,3 +61,6 @@ export interface CallOptions {
   /** Cancels the call: it rejects with CANCELLED, and the handler's own signal fires. */
   readonly signal?: AbortSignal
 }
+
+/** Names no method: the server refuses it, and is done with the seal or the result that it gives back. */
+export const GIVING_BACK = clientMethod({ id: NO_METHOD, argument: nothing, result: nothing, isolation: 'none' }, '(no method)')

@@ -1,19 +1,8 @@
-import { RpcError } from '../../base/errors.js'
 import { fence, loadPublished } from '../../base/ordering.js'
 import { Line, WaitingFlag } from '../../layout/control-layout.js'
-import type { CallScope } from '../../memory/index.js'
 import { Doorbell } from './doorbell.js'
 import { type Pollable, type Poller } from './poller.js'
 import type { WaitingPolicy } from './waiting.js'
-
-/** Frees a scope's chunks. A peer that has spoiled the tables of the heap makes that fail, at its own cost. */
-export function closeScope(scope: CallScope): void {
-  try {
-    scope.close()
-  } catch (error) {
-    if (!RpcError.is(error)) throw error
-  }
-}
 
 /**
  * What both ends of a connection have in common: the two lines of flags, sleeping and waking.
