@@ -1,5 +1,7 @@
 // What ends waiting: a server that closes, a peer that dies.
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { test } from 'node:test'
 import { Rpc } from '../../src/index.js'
 import { errorOf, Ground } from '../support/ground.js'
@@ -35,6 +37,25 @@ test('the death of a peer whose sockets a child of it still holds is noticed all
     process.kill(heir, 'SIGKILL')
   }
 })
+
+for (const waiting of ['adaptive', 'event', 'spin'] as const) {
+  test(`a thread blocked in a call hears of it, too, under the policy "${waiting}"`, async (t) => {
+    await using ground = await Ground.open(t)
+    const server = await ground.serve()
+    const conn = await ground.connect({ waiting })
+    assert.equal(conn.sync.number(1), 1)
+    const heir = await server.ask('leaveHeir') as number
+    const killer = spawn('sh', ['-c', `sleep 0.3; kill -9 ${server.pid}`])
+    try {
+      assert.throws(() => conn.sync.hold('for ever', { timeoutMs: 30_000 }), { code: 'UNAVAILABLE' })
+      assert.equal((await conn.closed)?.code, 'UNAVAILABLE')
+      assert.ok(isAlive(heir), 'it held them until now')
+    } finally {
+      process.kill(heir, 'SIGKILL')
+    }
+    await once(killer, 'close')
+  })
+}
 
 test('a server, too, hears that a client has died whose child holds its sockets', async (t) => {
   await using ground = await Ground.open(t)

@@ -7,7 +7,7 @@ import { End } from '../waiting/end.js'
 
 /** Loads of the answer's word between looks at the CPU, the clock and the doorbell. */
 const SYNC_STEP = 64
-/** How long a blocked thread sleeps at once: an upper bound on how long a fault in waking could go unnoticed. */
+/** How long a blocked thread sleeps at once: an upper bound on how long a fault in waking, or a death that the doorbell does not tell, goes unnoticed. */
 const BLOCK_MS = 100
 const YIELDS_MAX = 8
 
@@ -21,11 +21,16 @@ export abstract class BlockingEnd extends End {
 
   readonly #guard = new YieldGuard()
 
+  /** Looks for news of others' deaths: the event loop, which brings them else, has no turn while this thread waits. */
+  protected abstract attend(): void
+
   #cpu = -1
 
   /** Spins, yields and sleeps until the word is there. False when the time (milliseconds) is over or the peer is gone. */
   protected blockUntil(at: number, expected: number, timeoutMs: number): boolean {
-    const deadline = performance.now() + timeoutMs
+    const start = performance.now()
+    const deadline = start + timeoutMs
+    let attendAt = start + BLOCK_MS
     const { words } = this
     if (this.policy.syncSpins > 0 && this.#yieldToPeer(at, expected)) return true
     for (let spins = this.policy.syncSpins; spins > 0; spins -= SYNC_STEP) {
@@ -33,14 +38,24 @@ export abstract class BlockingEnd extends End {
         if (loadPublished(words, at) === expected) return true
         pause()
       }
-      if (spins === Infinity && (performance.now() > deadline || !this.doorbell.block(0))) break
+      if (spins !== Infinity) continue
+      const now = performance.now()
+      if (now > deadline || !this.doorbell.block(0)) break
+      if (now >= attendAt) attendAt = this.#attend(now)
     }
     while (Atomics.load(words, at) !== expected) {
-      const left = deadline - performance.now()
-      if (left <= 0 || this.gone !== undefined) return false
-      this.#sleepUntilRung(at, expected, Math.min(left, BLOCK_MS))
+      const now = performance.now()
+      if (now >= deadline || this.gone !== undefined) return false
+      if (now >= attendAt) attendAt = this.#attend(now)
+      this.#sleepUntilRung(at, expected, Math.min(deadline - now, BLOCK_MS))
     }
     return true
+  }
+
+  /** @returns when it is time for it again. */
+  #attend(now: number): number {
+    this.attend()
+    return now + BLOCK_MS
   }
 
   #sleepUntilRung(at: number, expected: number, timeoutMs: number): void {

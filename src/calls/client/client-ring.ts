@@ -20,6 +20,8 @@ export interface ClientEndOptions {
   readonly sameThread: boolean
   /** Results are copied to private memory before anybody reads them. */
   readonly isolateResults: boolean
+  /** Hears of deaths while the event loop has no turn. */
+  attend(): void
   /** The doorbell has ended: once. */
   onGone(crashed: boolean): void
 }

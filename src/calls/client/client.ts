@@ -125,6 +125,7 @@ export class ClientConnection implements AsyncDisposable {
         policy,
         isolateResults: options.isolateResults === true,
         sameThread: opened.server.participant === identity.participant,
+        attend: () => daemon.attend(),
         onGone: (crashed) => connection?.gone(crashed),
       })
       connection = new ClientConnection(channel, opened, end, heaps, control)

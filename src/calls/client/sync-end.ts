@@ -50,6 +50,10 @@ export abstract class SyncEnd extends SealedRing {
 
   // ---- waiting on this thread ----
 
+  protected override attend(): void {
+    this.options.attend()
+  }
+
   #block(slot: number, expected: number, timeoutMs: number, method: ClientMethod, scope: ArgumentScope | null): void {
     if (this.blockUntil(slotWord(slot), expected, timeoutMs)) return
     if (this.gone !== undefined) throw this.goneError(method)
