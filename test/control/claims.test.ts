@@ -5,11 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openDaemonKey, signWith } from '../../src/control/daemon/key.js'
+import { CLAIM_GRACE_MS, EXPECTED_MS } from '../../src/control/protocol/limits.js'
 import type { Notice } from '../../src/control/protocol/messages.js'
 import type { HeapRecord } from '../../src/control/orchestrator/state.js'
+import type { Address } from '../../src/base/numbers.js'
+import type { HeapId } from '../../src/control/protocol/types.js'
 import { World, type ModelParticipant } from './model.js'
 
 const OPEN = { type: 'open', heapBytes: 8192, controlBytes: 4096, info: 'null', timeoutMs: 1000 } as const
+const NOBODY_EXPECTED = /nobody is expected to claim heap \d+ as member \d+/
 const NOBODY_GAVE = /no daemon of this runtime directory gave this process/
 
 function done(notice: Notice | undefined): void {
@@ -40,25 +44,25 @@ const claimOf = ({ id, end, token, control }: ModelParticipant['ends'][number]) 
 test('what another user holds cannot be claimed before its holder comes back, nor afterwards', () => {
   const { world, server, client, other } = connected()
   world.restart(1_000_000, 5)
-  // Whether the claimer guesses the proof, or was given it for something else, or by somebody else.
-  const attempts = client.memory.flatMap((memory) => ['f'.repeat(32), other.memory[0]?.proof ?? '0'.repeat(32), memory.proof].map((proof) => ({ ...memory, proof })))
+  // Whether the claimer guesses the proof, or has it from somebody else.
+  const attempts = client.memory.flatMap((memory) => ['f'.repeat(32), memory.proof].map((proof) => ({ ...memory, proof })))
   for (const memory of attempts) refused(world.claim(other, memory), 'PERMISSION_DENIED', NOBODY_GAVE)
   refused(world.ask(other, { ...claimOf(client.ends[0]!), token: 'f'.repeat(32) }), 'PERMISSION_DENIED', NOBODY_GAVE)
-  assert.deepEqual(world.table<HeapRecord>('heaps'), [])
+  assert.ok(world.table<HeapRecord>('heaps').every(({ holders }) => holders.length === 0))
   for (const one of [server, client]) {
     for (const memory of one.memory) done(world.claim(one, memory))
     done(world.ask(one, claimOf({ ...one.ends[0]!, channel: 'a' })))
   }
-  for (const memory of attempts) refused(world.claim(other, memory), 'PERMISSION_DENIED', NOBODY_GAVE)
+  for (const memory of attempts) refused(world.claim(other, memory), 'ABORTED', NOBODY_EXPECTED)
   world.checkInvariants()
 })
 
-test('each word of a claim is proven: another address, length, kind, member, heap, part or channel is refused', () => {
+test('each word of a claim is proven: another member, heap, part, channel or connection is refused', () => {
   const { world, client } = connected()
   world.restart(1_000_000, 5)
   const [control, heap] = client.memory
-  const changes = [{ address: heap!.address + 4096 }, { byteLength: 4096 }, { kind: 'published' }, { member: 7 }, { heap: control!.heap }, { proof: control!.proof }]
-  for (const change of changes) refused(world.claim(client, { ...heap!, ...change } as typeof control & object), 'PERMISSION_DENIED', NOBODY_GAVE)
+  for (const change of [{ heap: control!.heap }, { proof: control!.proof }]) refused(world.claim(client, { ...heap!, ...change }), 'PERMISSION_DENIED', NOBODY_GAVE)
+  for (const change of [{ member: 7 }, { heap: 99 as HeapId }]) refused(world.claim(client, { ...heap!, ...change }), 'ABORTED', NOBODY_EXPECTED)
   for (const memory of client.memory) done(world.claim(client, memory))
   const claim = claimOf(client.ends[0]!)
   refused(world.ask(client, { ...claim, channel: 'b' }), 'PERMISSION_DENIED', NOBODY_GAVE)
@@ -66,6 +70,76 @@ test('each word of a claim is proven: another address, length, kind, member, hea
   // What it was given as a client makes no server.
   refused(world.ask(client, { ...claim, end: 'server' }), 'ABORTED', /is not this isolate's/)
   done(world.ask(client, claim))
+})
+
+test('a proof ends with its attachment: it claims neither what is free nor what others were given since, whoever comes first', () => {
+  const { world, server, client, other } = connected()
+  // One more connection, which ends.
+  world.ask(other, { ...OPEN, channel: 'a' })
+  const end = server.undecided.pop()!
+  world.post(server, { type: 'accept', connection: end.id, answer: 'null' })
+  const stale = other.memory.splice(0)
+  for (const { heap, member } of stale) world.post(other, { type: 'release', heap, member })
+  world.post(other, { type: 'close', connection: end.id, end: 'client' })
+  for (const { heap, member } of server.memory.filter(({ heap }) => stale.some((one) => one.heap === heap))) world.post(server, { type: 'release', heap, member })
+  world.post(server, { type: 'close', connection: end.id, end: 'server' })
+  const claimStale = (): void => {
+    for (const memory of stale) refused(world.claim(other, memory), 'ABORTED', NOBODY_EXPECTED)
+    refused(world.ask(other, claimOf(other.ends[0]!)), 'ABORTED', /is not this isolate's to claim a connection with/)
+  }
+  // From the same slot on: what the stale proofs name is given to others.
+  world.restart(1_000_000, 0)
+  for (const one of [server, client]) for (const memory of one.memory) if (world.book.has(`${memory.heap}/${memory.member}`)) done(world.claim(one, memory))
+  world.ask(server, { type: 'register', channel: 'b', info: 'null', sharedBytes: 0, publishedBytes: 0 })
+  world.ask(client, { ...OPEN, channel: 'b' })
+  const fresh = server.undecided.pop()!
+  world.post(server, { type: 'accept', connection: fresh.id, answer: 'null' })
+  const given = client.memory.filter(({ heap }) => heap >= 1_000_000)
+  assert.ok(given.some(({ address }) => stale.some((one) => one.address === address)), 'an address of the ended connection was given to another one')
+  claimStale()
+  world.restart(2_000_000, 5)
+  claimStale()
+  for (const one of [client, server]) {
+    for (const memory of one.memory.filter(({ heap }) => heap >= 1_000_000)) done(world.claim(one, memory))
+  }
+  done(world.ask(client, { ...claimOf(client.ends.at(-1)!), channel: 'b' }))
+  done(world.ask(server, { ...claimOf(fresh), channel: 'b' }))
+  claimStale()
+  world.checkInvariants()
+})
+
+test('what was given out when the daemon died is kept from others until it is claimed, for a minute', () => {
+  const { world, server, client, other } = connected()
+  world.restart(1_000_000, 0)
+  const taken = client.memory.map(({ address }) => address)
+  const openAnother = (): Address[] => {
+    const name = `b${world.now}`
+    world.ask(server, { type: 'register', channel: name, info: 'null', sharedBytes: 0, publishedBytes: 0 })
+    const before = other.memory.length
+    world.ask(other, { ...OPEN, channel: name })
+    world.post(server, { type: 'accept', connection: server.undecided.pop()!.id, answer: 'null' })
+    return other.memory.slice(before).map(({ address }) => address)
+  }
+  assert.ok(openAnother().every((address) => !taken.includes(address)))
+  world.now += EXPECTED_MS
+  world.handle({ type: 'tick' })
+  for (const memory of client.memory) refused(world.claim(client, memory), 'ABORTED', NOBODY_EXPECTED)
+  assert.equal(world.book.size, 4, 'the book holds the new connection only')
+  world.restart(2_000_000, 0)
+  assert.deepEqual(new Set(openAnother()), new Set(taken))
+  world.checkInvariants()
+})
+
+test('a member of a shared heap that was told as gone does not come back', () => {
+  const { world, server, client } = connected(8192)
+  world.restart(1_000_000, 5)
+  const shared = (one: ModelParticipant) => one.memory.find(({ kind }) => kind === 'shared')!
+  done(world.claim(server, shared(server)))
+  world.now += CLAIM_GRACE_MS
+  world.handle({ type: 'tick' })
+  assert.ok(server.inbox.some((notice) => notice.type === 'livingMembers' && notice.living.length === 1))
+  refused(world.claim(client, shared(client)), 'ABORTED', NOBODY_EXPECTED)
+  world.checkInvariants()
 })
 
 test('a connection cannot be claimed with what another one has, nor with anything twice', () => {
@@ -82,6 +156,8 @@ test('a connection cannot be claimed with what another one has, nor with anythin
   const second = client.ends.at(-1)!
   for (const memory of client.memory) world.claim(client, memory)
   const claim = claimOf(second)
+  // Each attachment goes with the connection that it came with.
+  refused(world.ask(client, { ...claimOf(first), control: claim.control }), 'ABORTED', /is not this isolate's to claim a connection with/)
   refused(world.ask(client, { ...claim, heaps: [claim.control] }), 'ABORTED', /is not this isolate's to claim a connection with/)
   done(world.ask(client, claim))
 })

@@ -11,7 +11,7 @@ import { assertRejects, closeGrants, isAlive, openFiles, Workspace } from './sup
 
 process.env['RPCOOL_DAEMON_IDLE_MS'] = '150'
 const CLAIM = {
-  type: 'claimHeap', id: 1, heap: 5, kind: 'shared', address: 0x4001_0000_0000, byteLength: 8192, member: 1, highestMember: 1, role: 'own', proof: '0'.repeat(32),
+  type: 'claimHeap', id: 1, heap: 5, member: 1, highestMember: 1, proof: '0'.repeat(32),
 }
 const HELLO = { type: 'hello', version: PROTOCOL_VERSION }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import type { Notice, Request } from '../../src/control/protocol/messages.js'
 import { Orchestrator, type Event } from '../../src/control/orchestrator/orchestrator.js'
-import type { CounterRecord, Effect, HeapRecord, ParticipantRecord, ConnectionRecord, SlotRecord } from '../../src/control/orchestrator/state.js'
+import type { BookEntry, CounterRecord, Effect, HeapRecord, ParticipantRecord, ConnectionRecord, SlotRecord } from '../../src/control/orchestrator/state.js'
 import { MemoryStore } from '../../src/control/orchestrator/store.js'
 import type { Attachment, ConnectionEnd, HeapId, MemoryDescription, ParticipantId, Standing } from '../../src/control/protocol/types.js'
 
@@ -62,6 +62,8 @@ export class World {
   orchestrator: Orchestrator
   readonly participants: ModelParticipant[] = []
   readonly files = new Set<HeapId>()
+  /** As the daemon keeps it: what its successor finds. */
+  readonly book = new Map<string, BookEntry>()
   /** Every address range handed out, by heap. */
   readonly handedOut = new Map<HeapId, { address: number, byteLength: number }>()
   now = 0
@@ -71,12 +73,13 @@ export class World {
   /** Creations that succeed before those that fail. */
   sparedCreations = 0
 
-  constructor(firstId = 1, firstSlot = 0) {
+  constructor(firstId = 1, firstSlot = 0, book: readonly BookEntry[] = []) {
+    for (const entry of book) this.book.set(`${entry.heap}/${entry.member}`, entry)
     this.orchestrator = this.#start(firstId, firstSlot)
   }
 
   #start(firstId: number, firstSlot: number): Orchestrator {
-    return new Orchestrator({ store: this.store, firstId, firstSlot, sign })
+    return new Orchestrator({ store: this.store, firstId, firstSlot, sign, now: this.now, book: [...this.book.values()] })
   }
 
   join(who: Partial<Who> = {}): ModelParticipant {
@@ -125,6 +128,12 @@ export class World {
       this.files.add(effect.heap)
     } else if (effect.kind === 'close') {
       this.files.delete(effect.heap)
+    } else if (effect.kind === 'enter') {
+      const key = `${effect.entry.heap}/${effect.entry.member}`
+      assert.ok(!this.book.has(key), 'an attachment is entered once')
+      this.book.set(key, effect.entry)
+    } else if (effect.kind === 'strike') {
+      this.book.delete(`${effect.attachment.heap}/${effect.attachment.member}`)
     } else if (effect.kind === 'send') {
       const receiver = this.participants.find(({ id }) => id === effect.to)
       assert.ok(receiver !== undefined, `a message ${effect.message.type} was sent to a participant that is gone`)
@@ -138,7 +147,7 @@ export class World {
     return [...this.store.list(name)].map(([, entry]) => entry.value as T)
   }
 
-  /** A new daemon, which knows nothing; participants get new ids and must claim. */
+  /** A new daemon, which finds the book of the last one; participants get new ids and must claim. */
   restart(firstId: number, firstSlot: number): void {
     this.store = new MemoryStore()
     this.files.clear()
@@ -150,14 +159,8 @@ export class World {
     }
   }
 
-  /** Claims one attachment, as whichever part it was given; what the last of the answers is. */
-  claim(participant: ModelParticipant, { heap, kind, address, byteLength, member, proof }: MemoryDescription): Notice | undefined {
-    let answer: Notice | undefined
-    for (const role of ['own', 'client', 'server'] as const) {
-      answer = this.ask(participant, { type: 'claimHeap', heap, kind, address, byteLength, member, highestMember: member, role, proof })
-      if (answer?.type !== 'error' || answer.code !== 'PERMISSION_DENIED') break
-    }
-    return answer
+  claim(participant: ModelParticipant, { heap, member, proof }: Pick<MemoryDescription, 'heap' | 'member' | 'proof'>): Notice | undefined {
+    return this.ask(participant, { type: 'claimHeap', heap, member, highestMember: member, proof })
   }
 
   checkInvariants(): void {
@@ -173,14 +176,17 @@ export class World {
     const inSlots = this.table<SlotRecord>('slots').reduce((sum, slot) => sum + slot.ranges.length, 0)
     assert.equal(inSlots, heaps.length, 'slots hold exactly the heaps')
     for (const heap of heaps) {
-      assert.ok(heap.held || heap.holders.length > 0, 'a heap is somebody\'s')
+      assert.ok(heap.held || heap.holders.length + heap.expected.length > 0, 'a heap is somebody\'s')
       assert.equal(heap.held, this.files.has(heap.id), 'the daemon holds the files that it says it holds')
-      assert.equal(new Set(heap.holders.map(({ member }) => member)).size, heap.holders.length, 'members are unique')
+      const members = [...heap.holders, ...heap.expected].map(({ member }) => member)
+      assert.equal(new Set(members).size, members.length, 'members are unique')
+      for (const member of members) assert.ok(this.book.has(`${heap.id}/${member}`), 'what was given out is in the book')
       for (const { participant, member } of heap.holders) {
         assert.ok(member >= 1 && member <= 1023, 'members fit their bits')
         assert.ok(participants.get(participant)?.attachments.some((one) => one.heap === heap.id && one.member === member), 'a holder knows its attachment')
       }
     }
+    assert.equal(this.book.size, heaps.reduce((sum, { holders, expected }) => sum + holders.length + expected.length, 0), 'the book holds nothing else')
     const counter = this.table<CounterRecord>('counters')[0]
     assert.ok(counter !== undefined)
     assert.equal(counter.heaps, heaps.length)

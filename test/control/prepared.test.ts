@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import type { Notice } from '../../src/control/protocol/messages.js'
 import type { HeapRecord } from '../../src/control/orchestrator/state.js'
 import type { Attachment, ConnectionId, MemoryDescription } from '../../src/control/protocol/types.js'
+import { EXPECTED_MS } from '../../src/control/protocol/limits.js'
 import { type ModelParticipant, World } from './model.js'
 
 const PID = 4711
@@ -138,7 +139,7 @@ test('after a restart of the daemon the launcher claims them, once, and connecti
   world.restart(1_000_000, 5)
   assert.equal(world.orchestrator.isLaunched(PID, USER), false)
   answer(world.ask(launcher, claim), 'done')
-  refused(world.ask(launcher, claim), 'ABORTED', /is known otherwise/)
+  refused(world.ask(launcher, claim), 'ABORTED', /nobody is expected to claim.*claimed already/)
   assert.equal(world.orchestrator.isLaunched(PID, USER), true)
   const server = serving(world, 'a')
   const { program, id } = client(world, server, 'a')
@@ -169,19 +170,37 @@ test('after a restart of the daemon a heap that a user\'s servers have read goes
   world.checkInvariants()
 })
 
-test('a launched program of another user connects, serves nothing, claims nothing, and shares no heap', () => {
+test('after a restart of the daemon a program\'s connection keeps its heap', () => {
+  const { world, launcher, heaps } = launched(2)
+  const server = serving(world, 'a')
+  const { program, id } = client(world, server, 'a')
+  const used = answer(world.ask(program, { type: 'growPrepared', connection: id }), 'grown').memory
+  world.restart(1_000_000, 5)
+  for (const heap of heaps) answer(world.ask(launcher, claimOf(heap, heap.heap === used.heap ? [1] : [])), 'done')
+  answer(world.ask(server, { type: 'register', channel: 'a', info: 'null', sharedBytes: 0, publishedBytes: 0 }), 'registered')
+  const other = connectTo(world, program, server, 'a')
+  assert.notEqual(answer(world.ask(program, { type: 'growPrepared', connection: other }), 'grown').memory.address, used.address)
+  refused(world.ask(program, { type: 'growPrepared', connection: other }), 'RESOURCE_EXHAUSTED', /all 2 heaps/)
+  answer(world.claim(program, used), 'done')
+  world.now += EXPECTED_MS
+  world.handle({ type: 'tick' })
+  refused(world.ask(program, { type: 'growPrepared', connection: other }), 'RESOURCE_EXHAUSTED', /all 2 heaps/)
+  world.checkInvariants()
+})
+
+test('a launched program of another user connects, serves nothing, claims nothing of others, and shares no heap', () => {
   const { world, heaps } = launched(1)
   const server = serving(world, 'a')
   serving(world, 'shared', 1, 8192)
   const { program } = client(world, server, 'a')
   refused(world.ask(program, { type: 'register', channel: 'b', info: 'null', sharedBytes: 0, publishedBytes: 0 }), 'PERMISSION_DENIED', /serves none/)
-  refused(world.claim(program, heaps[0]!), 'PERMISSION_DENIED', /claims nothing/)
+  refused(world.claim(program, heaps[0]!), 'ABORTED', /nobody is expected to claim/)
   refused(world.ask(program, { type: 'open', channel: 'shared', heapBytes: 8192, controlBytes: 4096, info: 'null', timeoutMs: 1000 }), 'PERMISSION_DENIED', /share one heap/)
   world.checkInvariants()
 })
 
-function claimOf({ heap, member, address, byteLength, proof }: MemoryDescription, readers: readonly number[] = []) {
-  return { type: 'claimPrepared', heap, member, address, byteLength, proof, pid: PID, uid: USER, readers } as const
+function claimOf({ heap, member, byteLength, proof }: MemoryDescription, readers: readonly number[] = []) {
+  return { type: 'claimPrepared', heap, member, byteLength, proof, pid: PID, uid: USER, readers } as const
 }
 
 function at({ heap, member }: Attachment): Attachment {

@@ -172,15 +172,14 @@ export class Held {
     const [heaps, channels, connections, heapsOf] = [[...this.#heaps], [...this.channels.values()], [...this.#connections.values()], this.#heapsByOwner()]
     await inGroups(heaps, async ([key, held]) => {
       if (this.#heaps.get(key) !== held) return
-      const { heap, member, kind, address, byteLength, proof } = held.memory
-      const role = 'id' in held.owner ? held.owner.end : 'own'
-      await ask({ type: 'claimHeap', heap, kind, address, byteLength, member, highestMember: held.highestMember, role, proof })
+      const { heap, member, proof } = held.memory
+      await ask({ type: 'claimHeap', heap, member, highestMember: held.highestMember, proof })
         .catch((error: unknown) => this.#refused(session, error, () => this.#loseOwner(held.owner, error)))
     })
     await inGroups([...this.#prepared], async ([key, prepared]) => {
       if (this.#prepared.get(key) !== prepared) return
-      const { memory: { heap, member, address, byteLength, proof }, fd, pid, uid, reader } = prepared
-      await ask({ type: 'claimPrepared', heap, member, address, byteLength, proof, pid, uid, readers: reader === undefined ? [] : [reader] }, [fd])
+      const { memory: { heap, member, byteLength, proof }, fd, pid, uid, reader } = prepared
+      await ask({ type: 'claimPrepared', heap, member, byteLength, proof, pid, uid, readers: reader === undefined ? [] : [reader] }, [fd])
         .catch((error: unknown) => this.#refused(session, error, () => this.#removePrepared(key)))
     })
     await inGroups(channels, async (channel) => {

@@ -5,13 +5,14 @@ import { RpcError } from '../../base/errors.js'
 import { Acceptor, addon, checkMemoryFile, errnoCode } from '../../sys/index.js'
 import { SLOT_COUNT } from '../orchestrator/addresses.js'
 import type { Failure } from '../protocol/errors.js'
+import { AttachmentBook } from './book.js'
 import { Files } from './files.js'
 import { openDaemonKey, signWith } from './key.js'
 import { LISTEN_BACKLOG, PARTICIPANTS_MAX, PROTOCOL_VERSION } from '../protocol/limits.js'
 import type { Request } from '../protocol/messages.js'
 import { Orchestrator, type Event } from '../orchestrator/orchestrator.js'
 import { ParticipantLink } from './participant-link.js'
-import { daemonLock, daemonLog, daemonSlot, daemonSocket, openRuntimeDirectory } from '../place/runtime-directory.js'
+import { daemonBook, daemonLock, daemonLog, daemonSlot, daemonSocket, openRuntimeDirectory } from '../place/runtime-directory.js'
 import type { Effect } from '../orchestrator/state.js'
 import { MemoryStore } from '../orchestrator/store.js'
 import type { ParticipantId, Standing } from '../protocol/types.js'
@@ -42,6 +43,7 @@ export class Daemon {
   readonly #lock: number
   readonly #orchestrator: Orchestrator
   readonly #files = new Files()
+  readonly #book: AttachmentBook
   readonly #users = namedUsers()
   readonly #links = new Map<ParticipantId, ParticipantLink>()
   readonly #strangers = new Set<ParticipantLink>()
@@ -70,11 +72,14 @@ export class Daemon {
   private constructor(options: DaemonOptions, lock: number) {
     this.#options = options
     this.#lock = lock
+    this.#book = new AttachmentBook(daemonBook(options.directory), (line) => this.#log(line))
     this.#orchestrator = new Orchestrator({
       store: new MemoryStore(),
       sign: signWith(this.#key()),
       firstId: randomInt(1, 2 ** 32) * 2 ** 20,
       firstSlot: this.#firstSlot(),
+      book: this.#book.found,
+      now: performance.now(),
     })
     const path = daemonSocket(options.directory)
     removeFile(path)
@@ -82,6 +87,7 @@ export class Daemon {
     this.#acceptor = new Acceptor(listenInDirectory(options.directory, path, LISTEN_BACKLOG), (fd) => this.#welcome(fd), (error) => this.#log(`cannot accept: ${String(error)}`))
     this.#log(`process ${process.pid} listens on ${path}`)
     this.#awaitIdleness()
+    this.#watchTime()
   }
 
   /** Ends the daemon: participants see the end of the stream. Idempotent. */
@@ -96,6 +102,7 @@ export class Daemon {
     this.#acceptor.close()
     for (const link of [...this.#links.values(), ...this.#strangers]) link.close()
     this.#files.closeAll()
+    this.#book.close()
     addon.closeFd(this.#lock)
     this.#options.onEnd()
   }
@@ -219,7 +226,11 @@ export class Daemon {
       this.#handle({ type: 'createFailed', ...failure })
       break
     }
-    if (this.#ticker === undefined && this.#orchestrator.waiting) this.#ticker = setInterval(() => this.#tick(), TICK_MS)
+    this.#watchTime()
+  }
+
+  #watchTime(): void {
+    if (this.#ticker === undefined && this.#open && this.#orchestrator.waiting) this.#ticker = setInterval(() => this.#tick(), TICK_MS)
   }
 
   #tick(): void {
@@ -256,6 +267,12 @@ export class Daemon {
       }
       case 'saveSlot':
         this.#saveSlot(effect.slot)
+        return undefined
+      case 'enter':
+        this.#book.enter(effect.entry)
+        return undefined
+      case 'strike':
+        this.#book.strike(effect.attachment)
         return undefined
       default:
         return unreachable(effect)

@@ -1,44 +1,35 @@
 import { RpcError } from '../../base/errors.js'
-import { claimAddress } from './addresses.js'
 import { addChannel } from './channels.js'
 import { addEnd } from './connections.js'
-import { checkRoom, countHeap, holderOf, isOfChannel } from './heaps.js'
-import { CLAIM_GRACE_MS, MEMBER_MAX } from '../protocol/limits.js'
+import { holderOf, isOfChannel, stopExpecting } from './heaps.js'
+import { CLAIM_GRACE_MS, EXPECTED_MS, MEMBER_MAX } from '../protocol/limits.js'
 import type { Requests } from '../protocol/messages.js'
 import { proofOfAttachment, requireProof, tokenOf, userOf } from './proofs.js'
-import { sameAttachment, type ConnectionRecord, type Decision, type EndRecord, type HeapRecord } from './state.js'
-import type { Attachment, ConnectionEnd, ConnectionId, HeapId, ParticipantId } from '../protocol/types.js'
+import { sameAttachment, type ConnectionRecord, type Decision, type EndRecord } from './state.js'
+import type { ConnectionId, HeapId, ParticipantId } from '../protocol/types.js'
 
-// After the daemon's death a new one starts empty, while its participants still hold heaps, connections and names. Each
-// comes back and claims what it holds; what the other end of a connection does not claim in time is taken for dead.
+// After the daemon's death a new one knows which attachments were given out, while its participants still hold heaps, connections and names. Each
+// comes back and claims what it holds; what is not claimed in time is taken for given back, and the other end of a connection for dead.
 
-/** A participant holds this heap at this address: the range is in use, and the member too. */
+/** A participant still holds an attachment that the daemon before gave it. */
 export function claimHeap(decision: Decision, participant: ParticipantId, message: Requests['claimHeap']): void {
-  const { member, role } = message
-  const proof = proofOfAttachment(decision, userOf(decision, participant), role, member, { ...message, id: message.heap })
-  requireProof(message.proof, proof, `heap ${message.heap}`)
-  const known = decision.heaps.get(message.heap) ?? addClaimedHeap(decision, message)
-  const same = known.address === message.address && known.byteLength === message.byteLength && known.kind === message.kind
-  if (!same || known.holders.some((holder) => holder.member === member)) {
-    throw new RpcError('ABORTED', `heap ${message.heap} is known otherwise to the daemon that started after the last one's death`)
+  const { heap: id, member, highestMember } = message
+  const known = decision.heaps.get(id)
+  const expected = known?.expected.find((one) => one.member === member)
+  if (known === undefined || expected === undefined) {
+    throw new RpcError('ABORTED', `nobody is expected to claim heap ${id} as member ${member}: it was given back before the last daemon's death, or claimed already, ` +
+      `or ${EXPECTED_MS / 1000} s have passed since`)
   }
-  const next = (Math.max(message.highestMember, member) % MEMBER_MAX) + 1
-  decision.heaps.set(known.id, {
-    ...known, nextMember: Math.max(known.nextMember, next), holders: [...known.holders, { participant, member, role, via: undefined }],
+  const isTheirs = expected.uid === userOf(decision, participant)
+  requireProof(isTheirs ? message.proof : '', proofOfAttachment(decision, { ...known, ...expected, heap: id }), `heap ${id}`)
+  if (known.kind === 'shared' && known.holders.length === 0) decision.timers.set(`claimed:${id}`, { at: decision.now + CLAIM_GRACE_MS, purpose: { claimed: id } })
+  const { role, via } = expected
+  decision.heaps.set(id, {
+    ...known, nextMember: Math.max(known.nextMember, (highestMember % MEMBER_MAX) + 1),
+    holders: [...known.holders, { participant, member, role, via }], expected: known.expected.filter((one) => one !== expected),
   })
-  decision.updateParticipant(participant, (record) => ({ attachments: [...record.attachments, { heap: known.id, member }] }))
+  decision.updateParticipant(participant, (record) => ({ attachments: [...record.attachments, { heap: id, member }] }))
   decision.send(participant, { type: 'done', id: message.id })
-}
-
-function addClaimedHeap(decision: Decision, message: Requests['claimHeap']): HeapRecord {
-  checkRoom(decision, message.byteLength)
-  if (!claimAddress(decision, message.address, message.byteLength)) {
-    throw new RpcError('ABORTED', `the addresses of heap ${message.heap} were given away after the last daemon's death`)
-  }
-  countHeap(decision, message.byteLength, 1)
-  const { heap: id, kind, address, byteLength } = message
-  if (kind === 'shared') decision.timers.set(`claimed:${id}`, { at: decision.now + CLAIM_GRACE_MS, purpose: { claimed: id } })
-  return { id, kind, address, byteLength, held: false, holders: [], nextMember: 1 }
 }
 
 /** A server takes its name again, and hands the files of its heaps back, which came with the message in this order. */
@@ -62,10 +53,9 @@ export function claimConnection(decision: Decision, participant: ParticipantId, 
   requireProof(message.token, tokenOf(decision, id, message.channel), `connection ${id}`)
   const attachments = [message.control, ...message.heaps]
   for (const [at, attachment] of attachments.entries()) {
-    // Each once, and none that another connection has: it would go with either.
+    // Each once, and none that came with another connection: it would go with either.
     const isTwice = attachments.slice(0, at).some((one) => sameAttachment(one, attachment))
-    const holder = holderOf(decision, participant, attachment, end)
-    if (isTwice || holder === undefined || holder.via !== undefined) {
+    if (isTwice || holderOf(decision, participant, attachment, end)?.via?.id !== id) {
       throw new RpcError('ABORTED', `heap ${attachment.heap} is not this isolate's to claim a connection with`)
     }
   }
@@ -85,16 +75,8 @@ export function claimConnection(decision: Decision, participant: ParticipantId, 
     decision.connections.set(id, { ...known, stage: 'open', [end]: own })
     decision.timers.delete(`awaited:${id}`)
   }
-  for (const attachment of attachments) linkHolder(decision, attachment, { id, end })
   addEnd(decision, participant, { id, end })
   decision.send(participant, { type: 'done', id: message.id })
-}
-
-function linkHolder(decision: Decision, attachment: Attachment, via: ConnectionEnd): void {
-  const heap = decision.heaps.get(attachment.heap)
-  if (heap === undefined) return
-  const holders = heap.holders.map((holder) => (holder.member === attachment.member ? { ...holder, via } : holder))
-  decision.heaps.set(heap.id, { ...heap, holders })
 }
 
 /** The other end did not come back. */
@@ -106,8 +88,9 @@ export function giveUpAwaiting(decision: Decision, id: ConnectionId): void {
   decision.send(connection[end].participant, { type: 'peerDied', connection: id, end })
 }
 
-/** Who has not claimed its attachment by now is gone: the others learn who is left. */
+/** Who has not claimed its attachment by now is gone, for good: the others learn who is left, and take over what the gone had. */
 export function tellLivingMembers(decision: Decision, id: HeapId): void {
+  stopExpecting(decision, id)
   const holders = decision.heaps.get(id)?.holders ?? []
   const living = holders.map(({ member }) => member)
   for (const { participant, member } of holders) decision.send(participant, { type: 'livingMembers', heap: id, member, living })

@@ -1,13 +1,13 @@
 import { assert } from '../../base/assert.js'
 import { RpcError } from '../../base/errors.js'
-import { assignAddress, freeAddress } from './addresses.js'
+import { assignAddress, claimAddress, freeAddress } from './addresses.js'
 import { HEAPS_MAX, MEMBER_MAX, TOTAL_BYTES_MAX } from '../protocol/limits.js'
 import type { MemoryMessage } from '../protocol/messages.js'
 import { proofOfAttachment, userOf } from './proofs.js'
-import { sameAttachment, type Decision, type HeapRecord, type HolderRecord, type Role, type Undo } from './state.js'
+import { sameAttachment, type BookEntry, type Decision, type HeapRecord, type HolderRecord, type Role, type Undo } from './state.js'
 import type { Attachment, ConnectionEnd, HeapId, HeapKind, ParticipantId } from '../protocol/types.js'
 
-// A heap lives while somebody is attached to it, or the daemon holds its file for those to come.
+// A heap lives while somebody is attached to it, or is expected to claim that, or the daemon holds its file for those to come.
 
 /** A fresh id for a heap or connection. */
 export function nextId(decision: Decision): number {
@@ -22,7 +22,7 @@ export function createHeap(decision: Decision, kind: HeapKind, byteLength: numbe
   checkRoom(decision, byteLength)
   const id = nextId(decision) as HeapId
   const address = assignAddress(decision, byteLength)
-  decision.heaps.set(id, { id, kind, address, byteLength, held: true, holders: [], nextMember: 1 })
+  decision.heaps.set(id, { id, kind, address, byteLength, held: true, holders: [], expected: [], nextMember: 1 })
   countHeap(decision, byteLength, 1)
   decision.effects.push({ kind: 'create', heap: id, label, byteLength, toPublish: kind === 'published' || kind === 'sealable' || kind === 'prepared', undo })
   return id
@@ -39,7 +39,7 @@ export function sharesHeap(decision: Decision, heaps: readonly Attachment[]): bo
 }
 
 /** Where the limits on memory apply; quotas per user and process belong here too. */
-export function checkRoom(decision: Decision, byteLength: number): void {
+function checkRoom(decision: Decision, byteLength: number): void {
   const { heaps, bytes } = decision.counter()
   if (heaps >= HEAPS_MAX) throw new RpcError('RESOURCE_EXHAUSTED', `the daemon has ${HEAPS_MAX} heaps and control regions; close some`)
   if (bytes + byteLength > TOTAL_BYTES_MAX) {
@@ -47,7 +47,7 @@ export function checkRoom(decision: Decision, byteLength: number): void {
   }
 }
 
-export function countHeap(decision: Decision, byteLength: number, change: 1 | -1): void {
+function countHeap(decision: Decision, byteLength: number, change: 1 | -1): void {
   const { heaps, bytes } = decision.counter()
   decision.count({ heaps: heaps + change, bytes: bytes + change * byteLength })
 }
@@ -61,13 +61,16 @@ function heapOf(decision: Decision, id: HeapId): HeapRecord {
 /** Attaches a participant with the next member id. Ids go up and start again, over those in use, only at the end. */
 export function attach(decision: Decision, id: HeapId, participant: ParticipantId, via: ConnectionEnd | undefined): Attachment {
   const heap = heapOf(decision, id)
-  if (heap.holders.length >= MEMBER_MAX) {
+  if (heap.holders.length + heap.expected.length >= MEMBER_MAX) {
     throw new RpcError('RESOURCE_EXHAUSTED', `a heap has ${MEMBER_MAX} attachments already; close some, or use heaps of one's own`)
   }
   let member = heap.nextMember
-  while (heap.holders.some((holder) => holder.member === member)) member = (member % MEMBER_MAX) + 1
-  decision.heaps.set(id, { ...heap, nextMember: (member % MEMBER_MAX) + 1, holders: [...heap.holders, { participant, member, role: via?.end ?? 'own', via }] })
+  const isTaken = (one: { readonly member: number }): boolean => one.member === member
+  while (heap.holders.some(isTaken) || heap.expected.some(isTaken)) member = (member % MEMBER_MAX) + 1
+  const holder: HolderRecord = { participant, member, role: via?.end ?? 'own', via }
+  decision.heaps.set(id, { ...heap, nextMember: (member % MEMBER_MAX) + 1, holders: [...heap.holders, holder] })
   const attachment = { heap: id, member }
+  decision.effects.push({ kind: 'enter', entry: entryOf(decision, heap, holder) })
   decision.updateParticipant(participant, (record) => ({ attachments: [...record.attachments, attachment] }))
   return attachment
 }
@@ -79,6 +82,7 @@ export function detach(decision: Decision, participant: ParticipantId, attachmen
   const holders = heap?.holders.filter((one) => one.member !== attachment.member)
   if (heap === undefined || holders === undefined || holders.length === heap.holders.length) return
   decision.heaps.set(heap.id, { ...heap, holders })
+  decision.effects.push({ kind: 'strike', attachment })
   if (!quiet && heap.kind !== 'control') {
     for (const { participant, member } of holders) {
       decision.send(participant, { type: 'memberGone', heap: heap.id, member, gone: attachment.member })
@@ -98,11 +102,33 @@ export function stopHolding(decision: Decision, id: HeapId): void {
 
 function reclaim(decision: Decision, id: HeapId): void {
   const heap = decision.heaps.get(id)
-  if (heap === undefined || heap.held || heap.holders.length > 0) return
+  if (heap === undefined || heap.held || heap.holders.length + heap.expected.length > 0) return
   freeAddress(decision, heap.address)
   countHeap(decision, heap.byteLength, -1)
   decision.heaps.delete(id)
   decision.timers.delete(`claimed:${id}`)
+}
+
+/** At the start: the daemon before had given this out when it died. Its range stays taken, and its holder may claim it. */
+export function expect(decision: Decision, { heap: id, kind, address, byteLength, ...expected }: BookEntry): void {
+  let heap = decision.heaps.get(id)
+  if (heap === undefined) {
+    // No daemon gives a range twice: a book that says so was damaged, and whom it leaves out loses its connections.
+    if (!claimAddress(decision, address, byteLength)) return
+    heap = { id, kind, address, byteLength, held: false, holders: [], expected: [], nextMember: 1 }
+    countHeap(decision, byteLength, 1)
+  }
+  const nextMember = Math.max(heap.nextMember, (expected.member % MEMBER_MAX) + 1)
+  decision.heaps.set(id, { ...heap, nextMember, expected: [...heap.expected, expected] })
+}
+
+/** Who has not claimed its attachments by now is gone. */
+export function stopExpecting(decision: Decision, id: HeapId): void {
+  const heap = decision.heaps.get(id)
+  if (heap === undefined || heap.expected.length === 0) return
+  for (const { member } of heap.expected) decision.effects.push({ kind: 'strike', attachment: { heap: id, member } })
+  decision.heaps.set(id, { ...heap, expected: [] })
+  reclaim(decision, id)
 }
 
 /** A participant gives an attachment back: one that came with a connection leaves its record too. */
@@ -131,6 +157,10 @@ export function describe(decision: Decision, attachment: Attachment, peerMember:
   const { id, kind, address, byteLength } = heap
   const holder = heap.holders.find(({ member }) => member === attachment.member)
   if (holder === undefined) throw new RpcError('ABORTED', `heap ${id} is not attached any more`)
-  const proof = proofOfAttachment(decision, userOf(decision, holder.participant), holder.role, holder.member, heap)
+  const proof = proofOfAttachment(decision, entryOf(decision, heap, holder))
   return { heap: id, member: attachment.member, kind, address, byteLength, peerMember, proof }
+}
+
+function entryOf(decision: Decision, { id, kind, address, byteLength }: HeapRecord, { participant, member, role, via }: HolderRecord): BookEntry {
+  return { heap: id, kind, address, byteLength, member, role, via, uid: userOf(decision, participant) }
 }

@@ -5,11 +5,11 @@ import { forgetHeap, growChannel, register, removeChannel } from './channels.js'
 import { claimChannel, claimConnection, claimHeap, giveUpAwaiting, tellLivingMembers } from './claims.js'
 import { abandon, accept, cancel, close, endDied, grow, open, refuse, unregister } from './connections.js'
 import { failureOf, type Failure } from '../protocol/errors.js'
-import { detach, release } from './heaps.js'
-import { PARTICIPANTS_MAX } from '../protocol/limits.js'
+import { detach, expect, release, stopExpecting } from './heaps.js'
+import { EXPECTED_MS, PARTICIPANTS_MAX } from '../protocol/limits.js'
 import { assign, claimPrepared, endPrepared, growPrepared, prepare } from './prepared.js'
 import type { Request } from '../protocol/messages.js'
-import { Decision, type Effect, type Undo } from './state.js'
+import { Decision, type BookEntry, type Effect, type Undo } from './state.js'
 import type { Store } from './store.js'
 import type { HeapId, ParticipantId, Standing } from '../protocol/types.js'
 
@@ -34,6 +34,10 @@ export interface OrchestratorOptions {
   readonly firstId: number
   /** The 4 GiB slot of the window where addresses start: behind those of a daemon before. */
   readonly firstSlot: number
+  /** What the daemon before had given out when it died: its `enter` effects without those that were followed by a `strike`. */
+  readonly book: readonly BookEntry[]
+  /** When it starts, by the clock of {@link Orchestrator.handle}. */
+  readonly now: number
 }
 
 /**
@@ -47,9 +51,11 @@ export class Orchestrator {
   constructor(options: OrchestratorOptions) {
     this.#store = options.store
     this.#sign = options.sign
-    const decision = new Decision(this.#store, 0, this.#sign)
+    const decision = new Decision(this.#store, options.now, this.#sign)
     assert(options.firstSlot >= 0 && options.firstSlot < SLOT_COUNT, 'the first slot lies in the window')
     decision.count({ nextId: options.firstId, slot: options.firstSlot })
+    for (const entry of options.book) expect(decision, entry)
+    if (options.book.length > 0) decision.timers.set('expected', { at: options.now + EXPECTED_MS, purpose: { expected: true } })
     decision.commit()
   }
 
@@ -108,15 +114,12 @@ function apply(decision: Decision, event: Event): void {
   }
 }
 
-/**
- * What serves others, or takes names and addresses after a restart: not for programs that are confined because nobody trusts them. A connection
- * of theirs goes on after a restart all the same, by what its server claims.
- */
-const NOT_FOR_PROGRAMS: ReadonlySet<Request['type']> = new Set(['register', 'growChannel', 'claimHeap', 'claimChannel', 'claimConnection'] as const)
+/** What serves others: not for programs that are confined because nobody trusts them. */
+const NOT_FOR_PROGRAMS: ReadonlySet<Request['type']> = new Set(['register', 'growChannel', 'claimChannel'] as const)
 
 function request(decision: Decision, participant: ParticipantId, message: Request): void {
   if (NOT_FOR_PROGRAMS.has(message.type) && decision.participants.get(participant)?.standing === 'program') {
-    throw new RpcError('PERMISSION_DENIED', 'a program that "rpcool run" started as another user connects to channels, serves none, and claims nothing from a daemon that started after another')
+    throw new RpcError('PERMISSION_DENIED', 'a program that "rpcool run" started as another user connects to channels, and serves none')
   }
   switch (message.type) {
     case 'ping': return decision.send(participant, { type: 'done', id: message.id })
@@ -182,6 +185,9 @@ function tick(decision: Decision): void {
     } else if ('awaited' in purpose) {
       decision.timers.delete(`awaited:${purpose.awaited}`)
       giveUpAwaiting(decision, purpose.awaited)
+    } else if ('expected' in purpose) {
+      decision.timers.delete('expected')
+      for (const { id } of decision.heaps.list()) stopExpecting(decision, id)
     } else {
       decision.timers.delete(`claimed:${purpose.claimed}`)
       tellLivingMembers(decision, purpose.claimed)

@@ -28,13 +28,11 @@ export function assign(decision: Decision, participant: ParticipantId, message: 
 
 /** After a restart of the daemon: a launcher hands the file of a heap back, which came with the message. */
 export function claimPrepared(decision: Decision, participant: ParticipantId, message: Requests['claimPrepared']): void {
-  const { heap: id, member, address, byteLength, proof, readers } = message
+  const { heap: id, member, byteLength, proof, readers } = message
   requireLauncher(decision, participant)
-  claimHeap(decision, participant, {
-    type: 'claimHeap', id: message.id, heap: id, kind: 'prepared', address, byteLength, member, highestMember: member, role: 'own', proof,
-  })
+  claimHeap(decision, participant, { type: 'claimHeap', id: message.id, heap: id, member, highestMember: member, proof })
   const heap = ownPrepared(decision, participant, message)
-  if (heap.held || isAssigned(decision, id)) throw new RpcError('ABORTED', `heap ${id} is known otherwise to the daemon that started after the last one's death`)
+  if (heap.held || heap.byteLength !== byteLength || isAssigned(decision, id)) throw new RpcError('ABORTED', `heap ${id} is known otherwise to the daemon that started after the last one's death`)
   decision.heaps.set(id, { ...heap, held: true })
   decision.effects.push({ kind: 'adopt', heap: id, index: 0 })
   addTo(decision, participant, message, id, readers[0])
@@ -120,5 +118,6 @@ function isAssigned(decision: Decision, id: HeapId): boolean {
 
 /** Whether a connection's client has it. A server that still reads for a connection before this one does no harm: it only reads. */
 function isUsed(decision: Decision, id: HeapId): boolean {
-  return decision.heaps.get(id)?.holders.some(({ role }) => role === 'client') ?? true
+  const heap = decision.heaps.get(id)
+  return heap === undefined || [...heap.holders, ...heap.expected].some(({ role }) => role === 'client')
 }

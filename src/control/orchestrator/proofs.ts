@@ -1,14 +1,14 @@
 import { RpcError } from '../../base/errors.js'
-import type { Decision, HeapRecord, Role } from './state.js'
+import type { BookEntry, Decision } from './state.js'
 import type { ConnectionId, ParticipantId } from '../protocol/types.js'
 
-// A daemon that starts after another one's death knows nothing: its participants tell it what they hold. What each of them was given came with
-// a proof that only a daemon of the same runtime directory can make, and that its successor makes again to compare. A proof does not
-// end with its attachment: who kept an old one may claim an address that was given to somebody else since, before that one does.
+// A daemon that starts after another one's death knows from its book what that one had given out and not got back, and to which user. What each
+// participant was given came with a proof that only a daemon of the same runtime directory can make, and that its successor makes again to
+// compare: the book says what may be claimed, the proof by whom. A proof ends with its attachment, which leaves the book then.
 
 /** What goes with an attachment, for the day when its holder claims it. */
-export function proofOfAttachment(decision: Decision, uid: number, role: Role, member: number, heap: Pick<HeapRecord, 'id' | 'kind' | 'address' | 'byteLength'>): string {
-  return decision.sign(`attachment/${uid}/${role}/${heap.id}/${member}/${heap.kind}/${heap.address}/${heap.byteLength}`)
+export function proofOfAttachment(decision: Decision, { uid, role, via, heap, member, kind, address, byteLength }: BookEntry): string {
+  return decision.sign(`attachment/${uid}/${role}/${via?.id ?? 0}/${heap}/${member}/${kind}/${address}/${byteLength}`)
 }
 
 /** A connection's token: what only its two ends know, and a daemon of the same directory can make again. */

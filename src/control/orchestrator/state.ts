@@ -69,8 +69,25 @@ export interface HolderRecord {
   readonly participant: ParticipantId
   readonly member: number
   readonly role: Role
-  /** The connection end that the attachment came with; undefined for one's own, and, after a restart, until its connection is claimed. */
+  /** The connection end that the attachment came with, which after a restart may not be claimed yet; undefined for one's own. */
   readonly via: ConnectionEnd | undefined
+}
+
+/** An attachment that the daemon before had given out when it died, and that nobody has claimed yet. */
+export interface ExpectedRecord {
+  readonly member: number
+  readonly role: Role
+  readonly via: ConnectionEnd | undefined
+  /** The only user who may claim it. */
+  readonly uid: number
+}
+
+/** An attachment as it is remembered beyond the daemon's death. */
+export interface BookEntry extends ExpectedRecord {
+  readonly heap: HeapId
+  readonly kind: HeapKind
+  readonly address: Address
+  readonly byteLength: number
 }
 
 export interface HeapRecord {
@@ -81,6 +98,7 @@ export interface HeapRecord {
   /** Whether the daemon holds the file, for participants to come. */
   readonly held: boolean
   readonly holders: readonly HolderRecord[]
+  readonly expected: readonly ExpectedRecord[]
   readonly nextMember: number
 }
 
@@ -102,7 +120,7 @@ export interface CounterRecord {
 /** Something is to happen to a connection or heap unless it changes before. */
 export interface TimerRecord {
   readonly at: number
-  readonly purpose: { readonly pending: ConnectionId } | { readonly awaited: ConnectionId } | { readonly claimed: HeapId }
+  readonly purpose: { readonly pending: ConnectionId } | { readonly awaited: ConnectionId } | { readonly claimed: HeapId } | { readonly expected: true }
 }
 
 export class Table<T extends object> {
@@ -136,6 +154,10 @@ export type Effect =
   | { readonly kind: 'send', readonly to: ParticipantId, readonly message: Notice, readonly files: readonly HeapId[] }
   /** Remember, beyond the daemon's death, which slots were used: a successor goes on behind them. */
   | { readonly kind: 'saveSlot', readonly slot: number }
+  /** Remember, beyond the daemon's death, that this attachment was given out. */
+  | { readonly kind: 'enter', readonly entry: BookEntry }
+  /** It has ended, or will never be used. */
+  | { readonly kind: 'strike', readonly attachment: Attachment }
 
 /** What a failed `create` was for. */
 export type Undo =

@@ -125,6 +125,11 @@ export function daemonKey(directory: string): string {
   return join(directory, 'daemon.key')
 }
 
+/** What a daemon has given out, for the one after it. */
+export function daemonBook(directory: string): string {
+  return join(directory, 'daemon.book')
+}
+
 export function daemonLog(directory: string): string {
   return join(directory, 'daemon.log')
 }

@@ -3,7 +3,7 @@ import { PAGE_BYTES } from '../../base/numbers.js'
 // Every limit of the control plane, with its reason. What goes beyond is answered RESOURCE_EXHAUSTED or INVALID_ARGUMENT.
 
 /** Protocol between isolates and the daemon. Raised when an old peer would misread a message. */
-export const PROTOCOL_VERSION = 5
+export const PROTOCOL_VERSION = 6
 
 /** Bytes of a channel's name: a path of a few readable segments; also fits one file name. */
 export const NAME_BYTES_MAX = 255
@@ -45,6 +45,11 @@ export const TIMEOUT_MS_MAX = 10 * 60 * 1000
 export const DEFAULT_TIMEOUT_MS = 10_000
 /** After a restart: how long the other end of a connection may take to come back before it is taken for dead. */
 export const CLAIM_GRACE_MS = 5000
+/**
+ * After a restart: how long what the last daemon gave out is kept for who holds it. Twice the longest pause between attempts to come back
+ * (client.ts); meanwhile what the dead held stays taken.
+ */
+export const EXPECTED_MS = 60_000
 
 /** How long a connected process may take to say hello: it costs descriptors meanwhile. */
 export const HELLO_TIMEOUT_MS = 5000

@@ -73,11 +73,11 @@ const requests = {
   close: shape({ connection, end }),
   // After a restart of the daemon: what the participant holds. Heaps first, then what refers to them.
   /** `highestMember`: of all it has heard of, so that a dead one's id is not given away at once. */
-  claimHeap: shape({ id: requestId, heap, kind, address, byteLength, member, highestMember: member, role: oneOf('own', 'client', 'server'), proof }),
+  claimHeap: shape({ id: requestId, heap, member, highestMember: member, proof }),
   /** The files of the channel's heaps come along, for clients to come. */
   claimChannel: shape({ id: requestId, channel: name, info, heaps: list(shape({ heap, member, byteLength }), HEAPS_PER_OWNER_MAX) }),
   /** Of a launcher; the file comes along. `readers`: the user whose servers have had it, if any. */
-  claimPrepared: shape({ id: requestId, heap, member, address, byteLength, proof, pid, uid: unsigned, readers: list(unsigned, 1) }),
+  claimPrepared: shape({ id: requestId, heap, member, byteLength, proof, pid, uid: unsigned, readers: list(unsigned, 1) }),
   claimConnection: shape({ id: requestId, connection, end, channel: name, token, control: attachment, heaps: list(attachment, 2 * HEAPS_PER_OWNER_MAX) }),
 } as const
 

@@ -1,0 +1,140 @@
+import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { PAGE_BYTES, type Address } from '../../base/numbers.js'
+import { HEAPS_BASE, WINDOW_END } from '../../sys/index.js'
+import { HEAP_BYTES_MAX, MEMBER_MAX, PROTOCOL_VERSION } from '../protocol/limits.js'
+import type { BookEntry, Role } from '../orchestrator/state.js'
+import type { Attachment, ConnectionId, HeapId, HeapKind } from '../protocol/types.js'
+
+/*
+ * The daemon's book: the attachments that it has given out and not got back, in a file that outlives it (a page that was written stays when its
+ * writer is killed). One record of eight numbers (f64) each:
+ *
+ *    0       1        2      3      4            5     6         7
+ *    heap    member   kind   role   connection   uid   address   bytes       heap 0: the record is free
+ *    MAGIC   version  0 ...                                                  the first record
+ */
+
+const RECORD_BYTES = 64
+const RECORD_NUMBERS = 8
+const MAGIC = 0x72_70_63_62_6f_6f // "rpcboo"
+const KINDS: readonly HeapKind[] = ['control', 'private', 'shared', 'published', 'sealable', 'prepared']
+const ROLES: readonly Role[] = ['own', 'client', 'server']
+const FREE = new Float64Array(RECORD_NUMBERS)
+
+/** Used under the daemon's lock: one daemon writes it, after the one before has died. */
+export class AttachmentBook {
+  /** What the daemon before had given out when it died. */
+  readonly found: readonly BookEntry[]
+  readonly #path: string
+  readonly #log: (line: string) => void
+  readonly #records = new Map<string, number>()
+  readonly #free: number[] = []
+  #next = 1
+  #fd = -1
+
+  /** Reads the book of the daemon before, if there is one that can be read, and goes on with it. Throws nothing: what cannot be kept is told to `log`. */
+  constructor(path: string, log: (line: string) => void) {
+    this.#path = path
+    this.#log = log
+    this.found = readBook(path)
+    try {
+      this.#begin()
+    } catch (error) {
+      this.#giveUp(error)
+    }
+  }
+
+  enter(entry: BookEntry): void {
+    if (this.#fd < 0) return
+    const record = this.#free.pop() ?? this.#next++
+    try {
+      this.#write(record, encode(entry))
+      this.#records.set(keyOf(entry), record)
+    } catch (error) {
+      this.#free.push(record)
+      this.#log(`an attachment is lost with this daemon: it cannot be noted: ${String(error)}`)
+    }
+  }
+
+  /** Nothing for what was never entered. */
+  strike(attachment: Attachment): void {
+    const record = this.#records.get(keyOf(attachment))
+    if (record === undefined) return
+    this.#records.delete(keyOf(attachment))
+    this.#free.push(record)
+    try {
+      this.#write(record, FREE)
+    } catch (error) {
+      this.#giveUp(error)
+    }
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd)
+    this.#fd = -1
+  }
+
+  /** A fresh file with what was found, whole or not at all: gaps go. */
+  #begin(): void {
+    const fresh = `${this.#path}.new`
+    rmSync(fresh, { force: true })
+    this.#fd = openSync(fresh, 'wx+', 0o600)
+    this.#write(0, Float64Array.of(MAGIC, PROTOCOL_VERSION, 0, 0, 0, 0, 0, 0))
+    for (const entry of this.found) {
+      const record = this.#next++
+      this.#write(record, encode(entry))
+      this.#records.set(keyOf(entry), record)
+    }
+    renameSync(fresh, this.#path)
+  }
+
+  /** Rather no book than one that says that somebody holds what he gave back: the next daemon believes it. */
+  #giveUp(error: unknown): void {
+    this.#log(`cannot keep the book: what participants hold is lost with this daemon: ${String(error)}`)
+    this.close()
+    rmSync(this.#path, { force: true })
+  }
+
+  #write(record: number, numbers: Float64Array): void {
+    const written = writeSync(this.#fd, numbers, 0, RECORD_BYTES, record * RECORD_BYTES)
+    if (written !== RECORD_BYTES) throw new Error(`${written} of ${RECORD_BYTES} bytes were written`)
+  }
+}
+
+function keyOf({ heap, member }: Attachment): string {
+  return `${heap}/${member}`
+}
+
+function encode({ heap, member, kind, role, via, uid, address, byteLength }: BookEntry): Float64Array {
+  return Float64Array.of(heap, member, KINDS.indexOf(kind), ROLES.indexOf(role), via?.id ?? 0, uid, address, byteLength)
+}
+
+function readBook(path: string): BookEntry[] {
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(path)
+  } catch {
+    // There was no daemon before.
+    return []
+  }
+  const numbers = new Float64Array(new Uint8Array(bytes).buffer, 0, Math.floor(bytes.length / 8))
+  if (numbers[0] !== MAGIC || numbers[1] !== PROTOCOL_VERSION) return []
+  const entries = new Map<string, BookEntry>()
+  for (let at = RECORD_NUMBERS; at + RECORD_NUMBERS <= numbers.length; at += RECORD_NUMBERS) {
+    const entry = decode(numbers.subarray(at, at + RECORD_NUMBERS))
+    if (entry !== undefined) entries.set(keyOf(entry), entry)
+  }
+  return [...entries.values()]
+}
+
+/** Undefined for a free record, and for what no daemon writes: a damaged book costs connections, and ends nobody. */
+function decode(numbers: Float64Array): BookEntry | undefined {
+  const [heap, member, kindIndex, roleIndex, id, uid, address, byteLength] = numbers as unknown as readonly [number, number, number, number, number, number, number, number]
+  const [kind, role] = [KINDS[kindIndex], ROLES[roleIndex]]
+  const isWhole = numbers.every((number) => Number.isSafeInteger(number) && number >= 0)
+  if (!isWhole || heap === 0 || member < 1 || member > MEMBER_MAX || kind === undefined || role === undefined || (role === 'own') !== (id === 0)) return undefined
+  const isPages = address % PAGE_BYTES === 0 && byteLength % PAGE_BYTES === 0 && byteLength > 0 && byteLength <= HEAP_BYTES_MAX
+  if (!isPages || address < HEAPS_BASE || address + byteLength > WINDOW_END) return undefined
+  const via = role === 'own' ? undefined : { id: id as ConnectionId, end: role }
+  return { heap: heap as HeapId, member, kind, role, via, uid, address: address as Address, byteLength }
+}
