@@ -9,8 +9,8 @@ import { lint } from './lint.mjs'
 import { setUp } from './setup.mjs'
 import { killAll, runTestFile } from './test-file.mjs'
 
-// These start many processes or load the machine: one file at a time.
-const SERIAL = /^build\/test\/(system|chaos|hostile|bench)\//
+// These load the machine, or need all of it to race with each other: one file at a time.
+const SERIAL = /^build\/test\/(system|chaos|hostile\/mutation|bench)\//
 const WATCHDOG_SECONDS = 300
 const SERIAL_WATCHDOG_SECONDS = 1200
 const PARALLEL = Math.min(2, availableParallelism())
