@@ -1,14 +1,20 @@
-// npm run chaos [-- <minutes>]: documents of a hundred megabytes once; then storms for as long as one likes, each seed printed, and the
-// stress of waking between them.
+// npm run chaos [-- <minutes>]: documents of a hundred megabytes once; then storms for as long as one likes, each seed printed, writers that
+// die after each of their stores, and the stress of waking between them.
 import { tryLargeTexts } from '../objects/json/large-texts.js'
+import { dieAtStores, pickMost, pickSome } from '../objects/shared-deaths.js'
+import { SCENARIOS } from '../objects/shared-scenarios.js'
 import { stormShared } from '../objects/shared-storm.js'
-import { newSeed } from '../support/random.js'
+import { newSeed, Random } from '../support/random.js'
 import { type Mutilation, stressWaking } from '../support/wake-stress.js'
 import { Storm, type StormOptions } from './storm.js'
 
 const MINUTES_DEFAULT = 5
 const STORM_KILLS = 200
 const SHARED_SECONDS = 60
+/** Writes to shared containers whose holder dies after each of its stores, each round so many. */
+const DYING_WRITES = 10
+const DEATHS_MAX = 4000
+const SECOND_DEATHS = 2
 const MESSAGES = 1_000_000
 /** Each loss costs a wait; these are enough to see how often one happens. */
 const LOST_MAX = 20
@@ -42,6 +48,12 @@ for (let round = 0; !over(); round++) {
   const shared = await stormShared(SHARED_SECONDS, seed)
   kills += shared.kills
   say(`shared containers: ${shared.kills} processes killed, ${shared.writes} writes, none lost`)
+  const random = new Random(seed)
+  for (let i = 0; i < DYING_WRITES; i++) {
+    const scenario = SCENARIOS[(round * DYING_WRITES + i) % SCENARIOS.length]!
+    const { stores, deaths, secondDeaths } = dieAtStores(scenario, pickMost(random, DEATHS_MAX), pickSome(random, SECOND_DEATHS))
+    say(`${scenario.name}: ${stores} stores, died after ${deaths} of them, and ${secondDeaths} times again while repairing`)
+  }
   const whole = await stressWaking('none', MESSAGES, 1, DELAY_ROUNDS)
   messages += whole.messages
   say(`waking: ${whole.messages} messages, ${whole.lost} lost`)

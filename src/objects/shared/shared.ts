@@ -67,6 +67,7 @@ class NotingAllocator implements Allocator {
   }
 
   allocate(byteLength: number): number {
+    this.#log.prepareNote()
     const word = this.#allocator.allocate(byteLength)
     const { region } = this.#allocator
     this.#log.allocated(region, word)
@@ -151,8 +152,8 @@ class SharedCodec extends Codec {
   #repair(region: Region, p: number, allocator: Allocator): void {
     const { i32 } = region
     const log = new UndoLog(region, p + JOURNAL, allocator)
-    if (log.isCommitted) log.finish()
-    else if (!log.isEmpty) log.undo()
+    if (log.isOpen && !log.isEmpty) log.undo()
+    if (!log.isOpen) log.finish()
     const sequence = Atomics.load(i32, p + SEQUENCE)
     if ((sequence & 1) !== 0) Atomics.store(i32, p + SEQUENCE, sequence + 1)
   }
@@ -183,7 +184,7 @@ class SharedCodec extends Codec {
         return result
       } finally {
         journal.current = null
-        if (!log.isCommitted) log.undo()
+        if (log.isOpen) log.undo()
         Atomics.store(i32, p + SEQUENCE, (sequence | 1) + 1)
         log.finish()
       }

@@ -1,7 +1,9 @@
 // The journal of something shared, in shared memory, so that it survives its writer:
 //
 //   block   +0  u64 next block, null = none    +8  u32 words in use, header included    +12 u32 words of the block
-//           +16 u32 1 = committed              +20 u32 frees done                       +24 records
+//           +16 u32 state (of the first)       +20 u32 frees done (of the first)        +24 records
+//
+//   state   0 open   1 committed   2 undone: the saved words are back
 //
 //   record  SAVED       u32 1 | words << 2, u64 address, the words as they were
 //           ALLOCATED   u32 2, u64 address of a block
@@ -9,20 +11,27 @@
 //
 // A record is complete before it counts ("words in use" is written last), and counts before what it tells of happens: whatever
 // instruction the writer dies at, its stores up to there are all there. Until the log is committed the next holder undoes it: it
-// writes saved words back, the latest first, and frees what was allocated. Once committed it goes on freeing what was freed.
+// writes saved words back, the latest first, and says so; then it frees what was allocated. Once committed it goes on freeing what
+// was freed. Whoever undoes or frees may die as well: the next one goes on. Saved words are never written back once frees have
+// begun: words of a block that the write itself had allocated are among them, and by then it may be somebody else's.
 import type { Allocator, Region } from '../../memory/region.js'
 import { Place } from '../map/table.js'
 import { damaged } from '../problems.js'
 
 const USED = 2
 const LENGTH = 3
-const COMMITTED = 4
+const STATE = 4
 const FREES = 5
 const HEADER_WORDS = 6
 const FIRST_WORDS = 256
 /** Blocks of one log: more than a heap has room for means that they lead round in circles. */
 const MAX_BLOCKS = 1 << 16
 
+const OPEN = 0
+const COMMITTED = 1
+const UNDONE = 2
+
+const NOTE_WORDS = 3
 const SAVED = 1
 const ALLOCATED = 2
 const FREED = 3
@@ -81,6 +90,11 @@ export class UndoLog {
     this.#count(block, 3 + words)
   }
 
+  /** Comes before an allocation, so that a death loses one block at most: not the one to be noted and the one to note it in. */
+  prepareNote(): void {
+    this.#room(NOTE_WORDS)
+  }
+
   allocated(region: Region, word: number): void {
     this.#note(ALLOCATED, region, word)
   }
@@ -90,13 +104,13 @@ export class UndoLog {
   }
 
   #note(kind: number, region: Region, word: number): void {
-    const block = this.#room(3)
+    const block = this.#room(NOTE_WORDS)
     const a = block.region.i32
     const at = block.word + block.used
     a[at] = kind
     a[at + 1] = region.lowOf(word)
     a[at + 2] = region.high
-    this.#count(block, 3)
+    this.#count(block, NOTE_WORDS)
   }
 
   #count(block: Block, words: number): void {
@@ -126,51 +140,59 @@ export class UndoLog {
 
   /** From here on the write has happened. {@link finish} does the rest. */
   commit(): void {
-    const first = this.#blocks[0]
-    if (first !== undefined) first.region.i32[first.word + COMMITTED] = 1
+    this.#setState(COMMITTED)
   }
 
-  /** Frees what a committed log says is free, then empties it. Also what the next holder does in the writer's place. */
+  get isCommitted(): boolean {
+    return this.#state === COMMITTED
+  }
+
+  /** Whether the saved words of a write that has not happened are still to be written back. */
+  get isOpen(): boolean {
+    return this.#state === OPEN
+  }
+
+  get #state(): number {
+    const first = this.#blocks[0]
+    return first === undefined ? OPEN : first.region.i32[first.word + STATE]!
+  }
+
+  #setState(state: number): void {
+    const first = this.#blocks[0]
+    if (first !== undefined) first.region.i32[first.word + STATE] = state
+  }
+
+  /** Writes the saved words back. {@link finish} does the rest. */
+  undo(): void {
+    const saves: Array<readonly [region: Region, word: number, record: number, home: Region]> = []
+    this.#forEach((kind, region, word, record, home) => {
+      if (kind === SAVED) saves.push([region, word, record, home])
+    })
+    for (const [region, word, record, home] of saves.toReversed()) {
+      const words = (home.i32[record]! | 0) >>> 2
+      for (let i = 0; i < words; i++) region.i32[word + i] = home.i32[record + 3 + i]!
+    }
+    this.#setState(UNDONE)
+  }
+
+  /**
+   * Frees what a committed log says is free, or what was allocated for a write that is undone, then empties the log. Also what
+   * the next holder does in the writer's place.
+   */
   finish(): void {
     const first = this.#blocks[0]
     if (first === undefined) return
+    const free = this.isCommitted ? FREED : ALLOCATED
     const a = first.region.i32
     const done = a[first.word + FREES]! >>> 0
     let count = 0
     this.#forEach((kind, region, word) => {
       // Counted first: a block that was freed must not be freed again, by then it may be somebody else's.
-      if (kind !== FREED || count++ < done) return
+      if (kind !== free || count++ < done) return
       a[first.word + FREES] = count
       this.#free(region, word)
     })
     this.#empty(first)
-  }
-
-  /** Undoes what an uncommitted log tells of, then empties it. */
-  undo(): void {
-    const records: Array<readonly [kind: number, region: Region, word: number, saved: number, home: Region]> = []
-    this.#forEach((kind, region, word, saved, home) => records.push([kind, region, word, saved, home]))
-    const first = this.#blocks[0]
-    for (const [kind, region, word, saved, home] of records.toReversed()) {
-      if (kind !== SAVED) continue
-      const words = (home.i32[saved]! | 0) >>> 2
-      for (let i = 0; i < words; i++) region.i32[word + i] = home.i32[saved + 3 + i]!
-    }
-    if (first === undefined) return
-    // As in finish: the words are back, and nothing leads to what was allocated.
-    const done = first.region.i32[first.word + FREES]! >>> 0
-    let count = 0
-    for (const [kind, region, word] of records) {
-      if (kind !== ALLOCATED || count++ < done) continue
-      first.region.i32[first.word + FREES] = count
-      this.#free(region, word)
-    }
-    this.#empty(first)
-  }
-
-  get isCommitted(): boolean {
-    const first = this.#blocks[0]
-    return first !== undefined && first.region.i32[first.word + COMMITTED] === 1
   }
 
   #free(region: Region, word: number): void {
@@ -181,20 +203,24 @@ export class UndoLog {
     }
   }
 
-  /** The log must be empty before it stops being committed. */
+  /** The log must be empty before it is open again. */
   #empty(first: Block): void {
-    const further = this.#blocks.splice(1)
-    // The latest first: should we die here, what is left of the log is its beginning, and undoing that again does no harm.
-    for (const block of [...further.toReversed(), first]) {
+    // The latest first: should we die here, what is left of the log is its beginning, and so many of its frees are done.
+    for (const block of this.#blocks.toReversed()) {
       block.used = HEADER_WORDS
       block.region.i32[block.word + USED] = HEADER_WORDS
     }
     const a = first.region.i32
-    a[first.word] = 0
-    a[first.word + 1] = 0
     a[first.word + FREES] = 0
-    a[first.word + COMMITTED] = 0
-    for (const { region, word } of further) this.#free(region, word)
+    a[first.word + STATE] = OPEN
+    // One at a time is not linked any more and not yet free.
+    while (this.#blocks.length > 1) {
+      const { region, word } = this.#blocks.pop()!
+      const last = this.#blocks.at(-1)!
+      last.region.i32[last.word] = 0
+      last.region.i32[last.word + 1] = 0
+      this.#free(region, word)
+    }
   }
 
   #forEach(visit: (kind: number, region: Region, word: number, record: number, home: Region) => void): void {
