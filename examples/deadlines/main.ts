@@ -1,38 +1,20 @@
-// Deadlines and cancellation. Both ends are in one process here to keep it to one file; two processes do the same.
-import { setTimeout as sleep } from 'node:timers/promises'
-import { connect, method, RpcError, serve, service, text, u32 } from 'rpcool'
+// Deadlines and cancellation. Both ends are in one process here to keep it short; two processes do the same.
+import { connect, RpcError, serve } from 'rpcool'
+import { handlers, Kitchen } from './service.js'
 
-const Kitchen = service('kitchen', {
-  /** Cooks for so many milliseconds. */
-  cook: method(1, u32, text),
-})
+// Every failure is an RpcError with one of gRPC's sixteen codes.
+const codeOf = (error: unknown) => (RpcError.is(error) ? error.code : error)
 
-await using server = await serve('demo/kitchen', Kitchen, {
-  // `call.signal` aborts when the client cancels, gives up or dies: no work for nobody.
-  cook: async (milliseconds, call) => {
-    await sleep(milliseconds, undefined, { signal: call.signal })
-    return 'dinner is ready'
-  },
-})
+await using server = await serve('demo/kitchen', Kitchen, handlers)
 await using kitchen = await connect(server.channel, Kitchen)
 
 console.log(await kitchen.cook(10, { timeoutMs: 10_000 }))
 
 // A deadline: the call rejects when it has passed, whatever the server does.
-console.log(await outcome(kitchen.cook(60_000, { timeoutMs: 50 })))
+console.log(await kitchen.cook(60_000, { timeoutMs: 50 }).catch(codeOf))
 
 // Cancellation, with the AbortSignal that fetch() takes too.
 const controller = new AbortController()
-const cooking = outcome(kitchen.cook(60_000, { signal: controller.signal }))
+const cooking = kitchen.cook(60_000, { signal: controller.signal }).catch(codeOf)
 controller.abort()
 console.log(await cooking)
-
-/** Every failure is an RpcError with one of gRPC's sixteen codes. */
-async function outcome(call: Promise<string>): Promise<string> {
-  try {
-    return await call
-  } catch (error) {
-    if (RpcError.is(error)) return error.code
-    throw error
-  }
-}

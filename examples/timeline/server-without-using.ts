@@ -9,4 +9,4 @@ const server = await serve('demo/timeline', Timeline, {
   latest: (count) => posts.slice(-count).toReversed(),
 })
 console.log(`serving ${server.channel}`)
-process.once('SIGTERM', () => void server.close())
+for (const signal of ['SIGTERM', 'SIGINT']) process.once(signal, () => void server.close())

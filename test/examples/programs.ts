@@ -5,6 +5,11 @@ import { fileURLToPath } from 'node:url'
 
 const EXAMPLES = new URL('../../examples/', import.meta.url)
 
+/** A program that has left something open does not end by itself: it is killed, and ends with code null. */
+const WATCHDOG_MS = 60_000
+
+const compiled = (path: string): URL => new URL(path.replace(/\.ts$/, '.js'), EXAMPLES)
+
 /** What a program printed, and how it ended. */
 export interface Ended {
   readonly stdout: string
@@ -19,11 +24,16 @@ export class Running implements AsyncDisposable {
   #stdout = ''
   #stderr = ''
 
-  /** @param before what starts it in place of Node itself, with its own arguments. */
-  constructor(path: string, before: readonly string[] = []) {
-    const program = fileURLToPath(new URL(path.replace(/\.ts$/, '.js'), EXAMPLES))
-    const [first, ...rest] = [...before, process.execPath, program]
-    this.#child = spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'] })
+  /**
+   * @param paths one program, or several that one process runs one after the other: that starts, and loads its modules, once.
+   * @param before what starts it in place of Node itself, with its own arguments.
+   */
+  constructor(paths: string | readonly string[], before: readonly string[] = []) {
+    const program = typeof paths === 'string'
+      ? [fileURLToPath(compiled(paths))]
+      : ['--eval', `(async () => { ${paths.map((path) => `await import('${compiled(path).href}')`).join('; ')} })()`]
+    const [first = process.execPath, ...rest] = [...before, process.execPath, ...program]
+    this.#child = spawn(first, rest, { stdio: ['ignore', 'pipe', 'pipe'], timeout: WATCHDOG_MS, killSignal: 'SIGKILL' })
     this.#closed = once(this.#child, 'close')
     this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.#stdout += text
@@ -56,7 +66,7 @@ export class Running implements AsyncDisposable {
   }
 }
 
-export async function run(path: string, before: readonly string[] = []): Promise<Ended> {
-  await using program = new Running(path, before)
+export async function run(paths: string | readonly string[], before: readonly string[] = []): Promise<Ended> {
+  await using program = new Running(paths, before)
   return await program.ended()
 }
