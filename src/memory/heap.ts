@@ -45,6 +45,8 @@ export class Heap implements Allocator, Membership {
   readonly #gone = new Set<number>()
   /** Lets this isolate hear of deaths while a thread waits in a lock; set by whoever is told of them. */
   onAttend: () => void = () => undefined
+  /** Asks whoever tells of deaths about one member, which may have gone before this one came. Set by the same. */
+  onInquire: (about: number) => void = () => undefined
 
   /**
    * Attaches to the heap in `buffer`, as the given member. The buffer stays its owner's.
@@ -135,6 +137,10 @@ export class Heap implements Allocator, Membership {
 
   attend(): void {
     this.onAttend()
+  }
+
+  inquire(about: number): void {
+    if (about > 0 && about <= MEMBER_MAX) this.onInquire(about)
   }
 
   /** After a restart of the daemon: every member that is not listed has gone. */

@@ -9,6 +9,8 @@ const SPINS = 200
 const YIELDS = 50
 const FIRST_SLEEP_US = 50
 const LAST_SLEEP_US = 1000
+/** Of the longest sleeps, between two questions whether the holder is alive. */
+const SLEEPS_PER_INQUIRY = 64
 
 /**
  * A wait without the event loop, and with an end: it spins, then yields, then sleeps up to a millisecond at a time, and lets the
@@ -17,14 +19,15 @@ const LAST_SLEEP_US = 1000
 export class Patience {
   #steps = 0
   #sleepUs = FIRST_SLEEP_US
+  #longSleeps = 0
   readonly #end: number
 
   constructor(readonly membership: Membership | null, readonly timeoutMs: number, readonly where: string) {
     this.#end = performance.now() + timeoutMs
   }
 
-  /** Waits a little. Throws DEADLINE_EXCEEDED at the end. */
-  wait(): void {
+  /** Waits a little, for the given member if it is known. Throws DEADLINE_EXCEEDED at the end. */
+  wait(holder = 0): void {
     const step = this.#steps++
     if (step < SPINS) return
     if (performance.now() >= this.#end) {
@@ -36,7 +39,9 @@ export class Patience {
     }
     addon.sleepMicroseconds(this.#sleepUs)
     this.#sleepUs = Math.min(LAST_SLEEP_US, this.#sleepUs * 2)
-    if (this.#sleepUs === LAST_SLEEP_US) this.membership?.attend()
+    if (this.#sleepUs < LAST_SLEEP_US || this.membership === null) return
+    this.membership.attend()
+    if (this.#longSleeps++ % SLEEPS_PER_INQUIRY === 0) this.membership.inquire(holder)
   }
 }
 
@@ -56,7 +61,7 @@ export function acquireLock(region: Region, word: number, membership: Membership
     // This very number, although this isolate does not hold it: an earlier member that had it.
     const isDead = holder === member || (holder > 0 && holder <= MEMBER_MAX && membership.isGone(holder))
     if (isDead && Atomics.compareExchange(i32, word, holder, member) === holder) return true
-    patience.wait()
+    patience.wait(holder)
   }
 }
 

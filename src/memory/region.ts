@@ -72,6 +72,8 @@ export interface Membership {
   isGone(member: number): boolean
   /** Lets this isolate hear of deaths although it waits without turning its event loop. */
   attend(): void
+  /** Asks about a member that this one waits for: one that died before this one came was never told of. `attend` hears the answer. */
+  inquire(about: number): void
 }
 
 /** How many pointers may be followed before a walk is taken for endless, where nobody set another budget. */

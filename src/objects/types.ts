@@ -182,7 +182,7 @@ export type Plain<T> =
   T extends OptionalType<infer V> ? Plain<V> | undefined :
   T extends MapType<infer K, infer V> ? Iterable<readonly [Plain<K>, Plain<V>]> :
   T extends SetType<infer K> ? Iterable<Plain<K>> :
-  T extends SharedType<infer V> ? Plain<V> :
+  T extends SharedType<infer V> ? Plain<V> | SharedView<View<V>, Plain<V>> :
   T extends SortedMapType<infer K, infer V> ? Iterable<readonly [KeyOf<K>, Plain<V>]> :
   T extends UnionType<infer A> ? { [K in keyof A]: A[K] extends NothingType ? { readonly kind: K, readonly value?: undefined } : { readonly kind: K, readonly value: Plain<A[K]> } }[keyof A] | Unset :
   T extends JsonType<infer V> ? V | undefined :

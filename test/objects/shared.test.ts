@@ -22,6 +22,8 @@ class Member implements Membership {
   }
 
   attend(): void {}
+
+  inquire(): void {}
 }
 
 function holding(arena: Arena): Member {

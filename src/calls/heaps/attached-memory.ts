@@ -194,6 +194,7 @@ export class AttachedHeaps {
       if (hugePages) mapping.adviseHugePages()
       const heap = make(mapping)
       heap.onAttend = () => this.#daemon.attend()
+      heap.onInquire = (about) => this.#daemon.inquire({ heap: grant.heap, member: grant.member }, about)
       if (this.#foreign) boundWalks(heap.region)
       this.#parts.push({ mapping, heap, attachment: { heap: grant.heap, member: grant.member } })
       return heap

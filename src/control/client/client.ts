@@ -192,6 +192,11 @@ export class DaemonClient {
     if (this.#held.removeHeap({ heap, member })) this.#session?.post({ type: 'release', heap, member })
   }
 
+  /** Asks whether another member of a heap is gone: `memberGone` tells. Costs nothing where there is no daemon to ask. */
+  inquire({ heap, member }: Attachment, about: number): void {
+    if (this.#session?.isOpen === true) this.#session.post({ type: 'inquire', heap, member, about })
+  }
+
   /** Ends this end of a connection and gives back its control region. Heaps are released one by one. Idempotent. */
   closeConnection({ id, end }: ConnectionEnd): void {
     if (this.#held.removeConnection({ id, end })) this.#session?.post({ type: 'close', connection: id, end })

@@ -75,6 +75,17 @@ export function attach(decision: Decision, id: HeapId, participant: ParticipantI
   return attachment
 }
 
+/**
+ * A participant waits for what another member holds, which may have gone before it came itself and was told of such things. One that is still
+ * expected to claim its attachment is not gone.
+ */
+export function answerInquiry(decision: Decision, participant: ParticipantId, { heap: id, member, about }: Attachment & { readonly about: number }): void {
+  const heap = decision.heaps.get(id)
+  if (heap === undefined || !heap.holders.some((one) => one.participant === participant && one.member === member)) return
+  const isHere = (one: { readonly member: number }): boolean => one.member === about
+  if (!heap.holders.some(isHere) && !heap.expected.some(isHere)) decision.send(participant, { type: 'memberGone', heap: id, member, gone: about })
+}
+
 /** Ends an attachment and, unless it was never used, tells the other holders. */
 export function detach(decision: Decision, participant: ParticipantId, attachment: Attachment, quiet = false): void {
   decision.updateParticipant(participant, (record) => ({ attachments: record.attachments.filter((one) => !sameAttachment(one, attachment)) }))

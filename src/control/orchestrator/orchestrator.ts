@@ -5,7 +5,7 @@ import { forgetHeap, growChannel, register, removeChannel } from './channels.js'
 import { claimChannel, claimConnection, claimHeap, giveUpAwaiting, tellLivingMembers } from './claims.js'
 import { abandon, accept, cancel, close, endDied, grow, open, refuse, unregister } from './connections.js'
 import { failureOf, type Failure } from '../protocol/errors.js'
-import { detach, expect, release, stopExpecting } from './heaps.js'
+import { answerInquiry, detach, expect, release, stopExpecting } from './heaps.js'
 import { EXPECTED_MS, PARTICIPANTS_MAX } from '../protocol/limits.js'
 import { assign, claimPrepared, endPrepared, growPrepared, prepare } from './prepared.js'
 import type { Request } from '../protocol/messages.js'
@@ -139,6 +139,7 @@ function request(decision: Decision, participant: ParticipantId, message: Reques
     case 'claimChannel': return claimChannel(decision, participant, message)
     case 'claimConnection': return claimConnection(decision, participant, message)
     case 'claimPrepared': return claimPrepared(decision, participant, message)
+    case 'inquire': return answerInquiry(decision, participant, message)
     case 'release':
       endPrepared(decision, participant, message.heap)
       return release(decision, participant, message)

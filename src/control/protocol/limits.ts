@@ -3,7 +3,7 @@ import { PAGE_BYTES } from '../../base/numbers.js'
 // Every limit of the control plane, with its reason. What goes beyond is answered RESOURCE_EXHAUSTED or INVALID_ARGUMENT.
 
 /** Protocol between isolates and the daemon. Raised when an old peer would misread a message. */
-export const PROTOCOL_VERSION = 6
+export const PROTOCOL_VERSION = 7
 
 /** Bytes of a channel's name: a path of a few readable segments; also fits one file name. */
 export const NAME_BYTES_MAX = 255

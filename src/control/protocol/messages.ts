@@ -70,6 +70,8 @@ const requests = {
   /** Of that program: one of its prepared heaps for the client's end of this connection. */
   growPrepared: shape({ id: requestId, connection }),
   release: shape({ heap, member }),
+  /** Whoever waits for what another member holds asks whether that one is gone; `memberGone` answers, and silence that it is not. */
+  inquire: shape({ heap, member, about: member }),
   close: shape({ connection, end }),
   // After a restart of the daemon: what the participant holds. Heaps first, then what refers to them.
   /** `highestMember`: of all it has heard of, so that a dead one's id is not given away at once. */

@@ -122,9 +122,12 @@ class SharedCodec extends Codec {
           patience.wait()
           continue
         }
-      } else if (membership === null || region.readOnly || current !== null || !membership.isGone(Atomics.load(region.i32, p + LOCK))) {
-        patience.wait()
-        continue
+      } else {
+        const holder = Atomics.load(region.i32, p + LOCK)
+        if (membership === null || region.readOnly || current !== null || !membership.isGone(holder)) {
+          patience.wait(holder)
+          continue
+        }
       }
       const allocator = this.#lock(region, p, membership, patience)
       try {

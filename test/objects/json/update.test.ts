@@ -187,7 +187,7 @@ test('a value that is refused half-way leaves nothing behind', () => {
 test('a write of something shared that throws leaves its documents as they were', () => {
   const Row = struct('SharedRow', { document: json.of<Tree>() })
   const arena = new Arena(1 << 22)
-  arena.region.membership = { member: 1, isGone: () => false, attend: () => undefined }
+  arena.region.membership = { member: 1, isGone: () => false, attend: () => undefined, inquire: () => undefined }
   const row = build(shared(Row), arena, { document: { a: 1, name: 'a text with memory', list: [1, { b: 2 }], many: {} } })
   row.write(({ document }) => {
     for (let i = 0; i < 20; i++) (document['many'] as Tree)[`key number ${i}`] = i
