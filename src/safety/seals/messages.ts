@@ -11,7 +11,7 @@ import { HOLES, type Hole } from './strength.js'
 // The sealer's protocol: one JSON object a packet, descriptors beside it; a packet of one byte is a doorbell.
 
 /** Raised when an old peer would misread a message. */
-export const SEALER_VERSION = 5
+export const SEALER_VERSION = 6
 
 const id = integer(1, 0xffff_ffff)
 const token = matching(/^[0-9a-f]{32}$/, '32 hexadecimal digits')
@@ -57,7 +57,8 @@ const requests = {
   attachReceiver: shape({ id, token, address, byteLength }),
   /** After a restart of the sealer: this process still has the memory that it was given. */
   resume: shape({ id, token, address, end: oneOf('sender', 'receiver') }),
-  detach: shape({ token, address, end: oneOf('sender', 'receiver') }),
+  /** This end is gone. Also of one that did not come back to this sealer, which else would wait for it. */
+  detach: shape({ id, token, address, end: oneOf('sender', 'receiver') }),
 } as const
 
 const notices = {
@@ -101,10 +102,13 @@ export function noticeDescriptors(notice: SealerNotice): number {
   }
 }
 
-/** What is kept of a sealed heap across the sealer's death; userfaultfd, requests and descriptors come along. */
+/**
+ * What is kept of a sealed heap across the sealer's death; userfaultfd, requests and descriptors come along. `broken`: its sender was found at
+ * something that breaks seals; ended: then the heap ended, and its launcher does not know it yet.
+ */
 const kept = {
   heap: shape({
-    ...sender, except, events: oneOf('yes', 'no'), senderPid: integer(1, 0xffff_ffff), receiverPid: integer(1, 0xffff_ffff),
+    ...sender, except, events: oneOf('yes', 'no'), confined: oneOf('yes', 'no'), broken: oneOf('no', 'yes', 'ended'), senderPid: integer(1, 0xffff_ffff), receiverPid: integer(1, 0xffff_ffff),
   }),
 } as const
 

@@ -78,6 +78,8 @@ export class SealClient implements Disposable {
   readonly #attached = new Map<string, Attached>()
   /** What a sealer must be told again; the descriptors are this client's. */
   readonly #launched: { readonly launched: LaunchedHeap, readonly userfault: number, readonly file: number, stage: 'runs' | 'broken' }[] = []
+  /** Ends that were detached, and no sealer has said yet that it knows. */
+  readonly #left = new Set<Pick<Attached, 'heap' | 'end'>>()
   #session: Promise<SealerSession> | undefined
   #live: SealerSession | undefined
   #closed = false
@@ -183,6 +185,7 @@ export class SealClient implements Disposable {
     this.#closed = true
     for (const attached of this.#attached.values()) this.#release(attached)
     this.#attached.clear()
+    this.#left.clear()
     for (const { userfault, file } of this.#launched.splice(0)) for (const fd of [userfault, file]) addon.closeFd(fd)
     this.#live?.close()
     this.#live = undefined
@@ -262,6 +265,7 @@ export class SealClient implements Disposable {
       }
       // What was attached meanwhile this sealer knows already.
       for (const attached of this.#attached.values()) if (attached.session !== session) await this.#resume(session, attached)
+      for (const left of this.#left) this.#tellLeft(session, left)
     } catch (error) {
       if (!RpcError.is(error)) throw error
       setTimeout(() => void this.#return(Math.min(pauseMs * 2, LAST_RETURN_MS)), pauseMs)
@@ -269,7 +273,7 @@ export class SealClient implements Disposable {
   }
 
   get #holds(): boolean {
-    return this.#attached.size + this.#launched.length > 0
+    return this.#attached.size + this.#launched.length + this.#left.size > 0
   }
 
   /** A sealer that lives and refuses is not asked again; for one that died there will be another. */
@@ -298,8 +302,17 @@ export class SealClient implements Disposable {
     const attached = this.#attached.get(key)
     if (attached === undefined) return
     this.#attached.delete(key)
-    this.#live?.post({ type: 'detach', token: heap.token, address: heap.address, end })
+    this.#left.add(attached)
+    if (this.#live !== undefined) this.#tellLeft(this.#live, attached)
     this.#release(attached)
+  }
+
+  /** A sealer that dies meanwhile has a successor, which would wait for this end to come back. */
+  #tellLeft(session: SealerSession, left: Pick<Attached, 'heap' | 'end'>): void {
+    const { heap: { token, address }, end } = left
+    session.ask({ type: 'detach', token, address, end }, ATTACH_TIMEOUT_MS, [], false).then(() => this.#left.delete(left), () => {
+      if (session.isOpen) this.#left.delete(left)
+    })
   }
 
   #release(attached: Attached): void {

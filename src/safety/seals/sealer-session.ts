@@ -24,6 +24,7 @@ interface Pending {
   readonly answer: (answer: Answer) => void
   readonly fail: (error: RpcError) => void
   readonly timer: NodeJS.Timeout
+  readonly keepsAlive: boolean
 }
 
 /** One living link to one sealer. Questions get exactly one answer, each wait has an end. */
@@ -66,14 +67,18 @@ export class SealerSession {
     return this.#ended === undefined
   }
 
-  /** Rejects with the sealer's RpcError, DEADLINE_EXCEEDED, or UNAVAILABLE. The descriptors stay the caller's. */
-  ask(question: DistributiveOmit<WithId, 'id'>, timeoutMs: number, fds: readonly number[] = []): Promise<Answer> {
+  /**
+   * Rejects with the sealer's RpcError, DEADLINE_EXCEEDED, or UNAVAILABLE. The descriptors stay the caller's.
+   * @param keepsAlive whether the process waits for the answer before it ends.
+   */
+  ask(question: DistributiveOmit<WithId, 'id'>, timeoutMs: number, fds: readonly number[] = [], keepsAlive = true): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended)
       const id = this.#nextId++
       const timer = setTimeout(() => this.#take(id)?.fail(new RpcError('DEADLINE_EXCEEDED', `the sealer did not answer within ${timeoutMs} ms`)), timeoutMs)
-      this.#pending.set(id, { answer: resolve, fail: reject, timer })
-      this.#socket.setReferenced(true)
+      this.#pending.set(id, { answer: resolve, fail: reject, timer, keepsAlive })
+      if (keepsAlive) this.#socket.setReferenced(true)
+      else timer.unref()
       // What waits in a queue keeps descriptors open by itself.
       const own = fds.map((fd) => addon.duplicateFd(fd))
       this.#socket.send(encodeMessage({ ...question, id }), own, () => {
@@ -81,10 +86,6 @@ export class SealerSession {
       })
       return undefined
     })
-  }
-
-  post(message: Exclude<SealerRequest, WithId>): void {
-    if (this.#ended === undefined) this.#socket.send(encodeMessage(message))
   }
 
   /** Wakes the sealer. */
@@ -107,7 +108,7 @@ export class SealerSession {
     if (pending === undefined) return undefined
     this.#pending.delete(id)
     clearTimeout(pending.timer)
-    if (this.#pending.size === 0 && this.#socket.isOpen) this.#socket.setReferenced(false)
+    if (this.#socket.isOpen && ![...this.#pending.values()].some(({ keepsAlive }) => keepsAlive)) this.#socket.setReferenced(false)
     return pending
   }
 

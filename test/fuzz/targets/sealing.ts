@@ -22,14 +22,14 @@ export const REQUESTS: readonly SealerRequest[] = [
   { type: 'attachSender', id: 3, ...named, descriptors: 16, requests: 16 },
   { type: 'attachReceiver', id: 4, ...named },
   { type: 'resume', id: 5, token, address, end: 'sender' },
-  { type: 'detach', token, address, end: 'receiver' },
+  { type: 'detach', id: 6, token, address, end: 'receiver' },
 ]
 const NOTICES: readonly SealerNotice[] = [
   { type: 'welcome', version: SEALER_VERSION, pid: 1 }, { type: 'device', id: 1, granted: 'device' }, { type: 'done', id: 2 }, { type: 'sending', id: 3, except: ['fork'] },
   { type: 'receiving', id: 4, except: [], descriptors: 16, holders: 2 }, { type: 'resumed', id: 5, bells: 1, holders: 0 }, { type: 'holder' }, { type: 'ended', token, address }, { type: 'broken', pid: 1, address },
   { type: 'error', id: 6, code: 'ABORTED', message: 'why' }, { type: 'goodbye', code: 'INTERNAL', message: 'why' },
 ]
-const KEPT: KeptHeap = { type: 'heap', ...named, descriptors: 16, requests: 16, except: [], events: 'yes', senderPid: 1, receiverPid: 2 }
+const KEPT: KeptHeap = { type: 'heap', ...named, descriptors: 16, requests: 16, except: [], events: 'yes', confined: 'yes', broken: 'no', senderPid: 1, receiverPid: 2 }
 const KEEPING: readonly KeeperMessage[] = [
   { type: 'keep', key: heapKey(named), meta: JSON.stringify(KEPT) }, { type: 'forget', key: heapKey(named) }, { type: 'list' }, { type: 'kept', key: heapKey(named), meta: '{}' },
   { type: 'end' },

@@ -6,6 +6,7 @@ import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { compiledProgram } from '../../../bench/support/compile.js'
 import { addon } from '../../../src/sys/index.js'
+import { openFiles } from '../../support/leaks.js'
 import type { Launched } from '../../support/launched.js'
 import { isReplaced, serviceProcess } from '../seals/services.js'
 import { launch, local, until, type Connected } from './ground.js'
@@ -74,3 +75,29 @@ test('broken while a connection used it, which outlives two sealers', async (t) 
   await endSealer()
   assert.match(await nextConnection(client), DO_NOT_COUNT)
 })
+
+for (const ends of [false, true]) {
+  test(`broken while its launcher slept, and known to one sealer only, whose successor the launcher finds${ends ? '; its connection has ended meanwhile' : ''}`, async (t) => {
+    const client = await launched(t)
+    const { connection } = await client.ask('connect') as Connected
+    assert.equal(await client.ask('read', { connection, value: 1 }), '1')
+    await breakSeals()
+    process.kill(client.launcher.pid!, 'SIGSTOP')
+    try {
+      await endSealer()
+      await until('the next sealer to find it', async () => /FAILED_PRECONDITION.*do not count any more/.test(String(await client.ask('read', { connection, value: 2 }))))
+      if (ends) {
+        const sealer = serviceProcess('sealer')
+        await client.ask('close', connection)
+        await until('that sealer to end the heap', () => !openFiles(sealer).some((name) => name.includes('[userfaultfd]')))
+      }
+      // Nobody needs another one when the connection has ended, but the launcher, as soon as it is awake.
+      if (ends) process.kill(serviceProcess('sealer'), 'SIGKILL')
+      else await endSealer()
+    } finally {
+      process.kill(client.launcher.pid!, 'SIGCONT')
+    }
+    if (!ends) await client.ask('close', connection)
+    assert.match(await nextConnection(client), DO_NOT_COUNT)
+  })
+}

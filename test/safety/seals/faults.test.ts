@@ -5,11 +5,15 @@ import { once } from 'node:events'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { PAGE_BYTES } from '../../../src/base/numbers.js'
+import { makeAddress, PAGE_BYTES } from '../../../src/base/numbers.js'
 import { releaseNow, sealNow, type SealAuthority } from '../../../src/safety/seals/authority.js'
+import { runtimeDirectory } from '../../../src/control/index.js'
+import { connectOrStart } from '../../../src/control/place/launch.js'
+import { SealerSession } from '../../../src/safety/seals/sealer-session.js'
+import { SEALER } from '../../../src/safety/seals/sealer/sealer-service.js'
 import { SealClient } from '../../../src/safety/seals/seal-client.js'
 import { refused } from '../../conformance/seal-authority.js'
-import { Commanded } from '../../support/ground.js'
+import { Commanded, errorOf } from '../../support/ground.js'
 import { isAlive } from '../../support/leaks.js'
 import { PlainHeap } from '../../support/plain-heap.js'
 import { writable } from '../../support/writable.js'
@@ -119,6 +123,40 @@ test('an end that detaches while it comes back to another sealer leaves no descr
     // Its link stays open, so that the answer still comes.
     await sleep(200)
   }
+})
+
+test('ends that left while there was no sealer are not waited for by the next one, which waits for others', async (t) => {
+  const client = SealClient.ofDirectory()
+  const [awaited, left] = [PlainHeap.create(4), PlainHeap.create(4, true, makeAddress(0x4011, 0))]
+  const receiver = await actor(t)
+  const sending = ({ token, mapping, byteLength }: PlainHeap) => client.attachSender({ token, address: mapping.address, byteLength })
+  const [waiting] = await Promise.all([sending(awaited), receiver.ask('receive', awaited.of)])
+  const [authority, receiving] = await Promise.all([
+    sending(left), client.attachReceiver({ token: left.token, address: left.mapping.address, byteLength: left.byteLength, file: left.file }),
+  ])
+  const sealer = serviceProcess('sealer')
+  process.kill(receiver.pid, 'SIGSTOP')
+  // Nobody hears of its death before both ends have left.
+  process.kill(sealer, 'SIGKILL')
+  authority.close()
+  receiving.close()
+  await until('another sealer', () => isReplaced('sealer', sealer))
+  // Its other end is this process, which comes back, and then tells what it left.
+  waiting.queueSeal(awaited.mapping.address, PAGE_BYTES)
+  const ticket = waiting.flush()
+  await until('this process to come back', () => waiting.isDone(ticket))
+  const fd = await connectOrStart(runtimeDirectory(), () => 5000, SEALER)
+  const session = await SealerSession.start(fd, { news: () => undefined, ended: () => undefined }, 5000)
+  // Refused either way: a heap is attached once, and nothing was prepared here.
+  const isKnown = async ({ token, mapping: { address }, byteLength }: PlainHeap): Promise<boolean> =>
+    (await errorOf(session.ask({ type: 'attachSender', token, address, byteLength, descriptors: 16, requests: 16 }, 5000))).code === 'ALREADY_EXISTS'
+  while (await isKnown(left)) await sleep(5)
+  assert.ok(await isKnown(awaited), 'the other heap waits still for the end that does not come')
+  session.close()
+  process.kill(receiver.pid, 'SIGCONT')
+  await receiver.kill()
+  client.close()
+  for (const heap of [awaited, left]) heap[Symbol.dispose]()
 })
 
 test('the keeper dies: another one takes over, and then survives the sealer', async () => {

@@ -2,7 +2,7 @@ import { RpcError } from '../../../base/errors.js'
 import { encodeMessage } from '../../../control/protocol/messages.js'
 import { connectOrStart } from '../../../control/place/launch.js'
 import { PacketSocket } from '../../../control/protocol/packet-socket.js'
-import { addon, type Packet } from '../../../sys/index.js'
+import { addon, errnoCode, type Packet } from '../../../sys/index.js'
 import { KEEPER } from '../keeper/keeper-service.js'
 import { decodeKeeperMessage, decodeKept, type KeeperMessage, type KeptHeap } from '../messages.js'
 import type { HeapFiles } from './sealed-heap.js'
@@ -65,8 +65,19 @@ export class KeeperLink {
     return this.#life
   }
 
+  /** Replaces what was kept under the key. The files stay the caller's, who may close them at once. */
   keep(key: string, heap: KeptHeap, files: HeapFiles): void {
-    this.#send({ type: 'keep', key, meta: JSON.stringify(heap) }, [files.userfault, files.requests, files.descriptors])
+    const given = [files.userfault, files.requests, files.descriptors]
+    const copies: number[] = []
+    try {
+      for (const fd of given) copies.push(addon.duplicateFd(fd))
+    } catch (error) {
+      // None is left: these do, unless the keeper is slow and they are closed before they have left.
+      if (errnoCode(error) === undefined) throw error
+    }
+    this.#send({ type: 'keep', key, meta: JSON.stringify(heap) }, copies.length === given.length ? copies : given, () => {
+      for (const fd of copies) addon.closeFd(fd)
+    })
   }
 
   forget(key: string): void {
@@ -79,8 +90,8 @@ export class KeeperLink {
     this.#life = -1
   }
 
-  #send(message: KeeperMessage, fds: readonly number[] = []): void {
-    this.#socket.send(encodeMessage(message), fds)
+  #send(message: KeeperMessage, fds: readonly number[] = [], settled?: () => void): void {
+    this.#socket.send(encodeMessage(message), fds, settled)
   }
 }
 

@@ -1,6 +1,6 @@
 import { RpcError } from '../../../base/errors.js'
-import { addon } from '../../../sys/index.js'
-import type { SealerRequest } from '../messages.js'
+import { addon, hasEnded } from '../../../sys/index.js'
+import { heapKey, type KeptHeap, type SealerRequest } from '../messages.js'
 import { checkConfinement, checkMapping, probeProtection } from './mapping-check.js'
 import { closeFile, type Identity, type SealedHeap } from './sealed-heap.js'
 import type { SealerLink } from './sealer-link.js'
@@ -93,6 +93,14 @@ export class PreparedHeap {
 /** The heaps of confined programs that their launchers told of, as long as these are linked. */
 export class PreparedHeaps {
   readonly #heaps = new Map<string, PreparedHeap>()
+  /** Ended heaps that were found broken while no launcher was there to hear it, under their names at the keeper. */
+  readonly #remembered = new Map<string, string>()
+  /** The keeper need not remember it any more. */
+  readonly #forget: (key: string) => void
+
+  constructor(forget: (key: string) => void) {
+    this.#forget = forget
+  }
 
   /** Takes over both descriptors. Who says that a process is confined must be trusted as this process is: it must be of the same user. */
   attest(link: SealerLink, request: Attest, userfault: number, file: number, sealed: Iterable<SealedHeap>): void {
@@ -105,7 +113,10 @@ export class PreparedHeaps {
       let user: SealedHeap | undefined
       for (const heap of sealed) if (heap.kept.senderPid === request.pid && heap.kept.address === request.address) user = heap
       own = -1
-      this.#heaps.set(key, new PreparedHeap(link, request, userfault, file, user))
+      const prepared = new PreparedHeap(link, request, userfault, file, user)
+      this.#heaps.set(key, prepared)
+      // What has not begun yet did nothing: its number was another process's.
+      if (this.#forgetBroken(key) && request.stage !== 'stopped') prepared.break(FOUND_BREAKING)
     } finally {
       if (own >= 0) addon.closeFd(own)
       addon.closeFd(file)
@@ -129,6 +140,23 @@ export class PreparedHeaps {
   broken(heap: SealedHeap): void {
     const prepared = this.#heaps.get(keyOf(heap.kept.senderPid, heap.kept))
     if (prepared?.user === heap) prepared.break(FOUND_BREAKING)
+  }
+
+  /** Of a broken heap that has ended. False when it need not be remembered: its launcher, who else will come, knows that its seals do not count. */
+  remember(kept: KeptHeap): boolean {
+    const name = keyOf(kept.senderPid, kept)
+    if (kept.confined === 'no' || this.#heaps.has(name) || hasEnded(kept.senderPid)) return false
+    for (const other of this.#remembered.keys()) if (hasEnded(Number.parseInt(other, 10))) this.#forgetBroken(other)
+    this.#remembered.set(name, heapKey(kept))
+    return true
+  }
+
+  #forgetBroken(name: string): boolean {
+    const key = this.#remembered.get(name)
+    if (key === undefined) return false
+    this.#remembered.delete(name)
+    this.#forget(key)
+    return true
   }
 
   /** A sealed heap has ended: what it used is free, if it was prepared. */

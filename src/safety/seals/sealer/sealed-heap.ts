@@ -38,8 +38,6 @@ export class SealedHeap {
   readonly requests: SenderRequests
   /** The sender rings it when this process waits for bells. */
   readonly bell: number
-  /** The sender was found at something that breaks seals. */
-  isBroken = false
   /** Called when that is found, once somebody set it. */
   broke: (() => void) | undefined
   readonly #engine: SealEngine
@@ -62,11 +60,12 @@ export class SealedHeap {
       checkSealableFile(heapFile, byteLength)
       fileClosed = closeFile(heapFile)
     } catch (error) {
-      closeAll(files)
+      closeFiles(files)
       throw error
     }
     const draft: KeptHeap = {
-      type: 'heap', token, address, byteLength, descriptors, requests, except: [], events: privileged ? 'yes' : 'no', senderPid: who.pid, receiverPid: receiver.pid,
+      type: 'heap', token, address, byteLength, descriptors, requests, except: [], events: privileged ? 'yes' : 'no', confined: confined ? 'yes' : 'no', broken: 'no',
+      senderPid: who.pid, receiverPid: receiver.pid,
     }
     const heap = new SealedHeap(draft, files, (events) => confined
       ? UserfaultGuard.resume(userfault, address, byteLength, { events: privileged }, events)
@@ -112,11 +111,13 @@ export class SealedHeap {
       protecting = guard({
         isSealed: (page) => table.isSealed(page),
         broken: () => {
-          this.isBroken = true
+          this.kept = { ...this.kept, broken: 'yes' }
           writer.markBroken()
           this.broke?.()
         },
       })
+      // The receiver can write there, and is told again.
+      if (this.isBroken) writer.markBroken()
       this.#guard = protecting
       this.#writer = writer
       this.#mappings = mappings
@@ -125,9 +126,14 @@ export class SealedHeap {
     } catch (error) {
       protecting?.close()
       for (const mapping of mappings) mapping.unmap()
-      closeAll(protecting === undefined ? files : { ...files, userfault: -1 })
+      closeFiles(protecting === undefined ? files : { ...files, userfault: -1 })
       throw error
     }
+  }
+
+  /** The sender was found at something that breaks seals, by this sealer or one before. */
+  get isBroken(): boolean {
+    return this.kept.broken !== 'no'
   }
 
   get table(): SealTable {
@@ -158,7 +164,7 @@ export class SealedHeap {
     this.#guard.close()
     for (const mapping of this.#mappings) mapping.unmap()
     // The guard has closed its own.
-    closeAll({ ...this.files, userfault: -1 })
+    closeFiles({ ...this.files, userfault: -1 })
     addon.closeFd(this.bell)
   }
 
@@ -171,6 +177,7 @@ export class SealedHeap {
     const [sealed, free] = [new PageRuns(), new PageRuns()]
     for (let i = 0; i < table.descriptorCount; i++) {
       const { word, page, pages } = this.#writer.read(i)
+      // What makes no sense its receiver wrote, who alone could: its own seals count no more, and its sender did nothing.
       if (!table.restore(i, word, page, pages)) this.#writer.markBroken()
       else if ((word & 1) !== 0) sealed.add(page, pages)
     }
@@ -182,7 +189,7 @@ export class SealedHeap {
   }
 }
 
-function closeAll({ userfault, requests, descriptors }: HeapFiles): void {
+export function closeFiles({ userfault, requests, descriptors }: HeapFiles): void {
   for (const fd of [userfault, requests, descriptors]) if (fd >= 0) addon.closeFd(fd)
 }
 

@@ -9,7 +9,7 @@ import { Life } from '../life.js'
 import { heapKey, type SenderAttachment, type SealerRequest } from '../messages.js'
 import { Meetings, MEETING_MS, type ReceiverAtMeeting, type SenderAtMeeting } from './meetings.js'
 import { PreparedHeaps } from './prepared-heaps.js'
-import { SealedHeap } from './sealed-heap.js'
+import { closeFiles, SealedHeap } from './sealed-heap.js'
 import { SealerLink } from './sealer-link.js'
 import { SealingLoop } from './sealing-loop.js'
 
@@ -45,7 +45,7 @@ export class Sealer {
   readonly #heaps = new Map<string, SealedHeap>()
   readonly #ends = new Map<SealedHeap, Ends>()
   readonly #meetings = new Meetings((key, sender, receiver) => this.#join(key, sender, receiver))
-  readonly #prepared = new PreparedHeaps()
+  readonly #prepared = new PreparedHeaps((key) => this.#keeper.forget(key))
   readonly #loop = new SealingLoop((heap) => this.#ends.get(heap)?.sender?.ring())
   readonly #ownLife = new Life()
   readonly #life = this.#ownLife.open()
@@ -214,15 +214,26 @@ export class Sealer {
   #add(heap: SealedHeap, ends: Ends): void {
     this.#heaps.set(heap.key, heap)
     this.#ends.set(heap, ends)
-    heap.broke = () => this.#prepared.broken(heap)
-    if (heap.isBroken) this.#prepared.broken(heap)
+    heap.broke = () => this.#broke(heap)
+    if (heap.isBroken) this.#broke(heap)
     ends.sender?.sends.add(heap)
     ends.receiver?.receives.add(heap)
     if (ends.sender !== undefined) this.#loop.wake(heap)
   }
 
+  /** The keeper remembers it, for a sealer that comes before this one's launcher is told. */
+  #broke(heap: SealedHeap): void {
+    this.#keeper.keep(heap.key, heap.kept, heap.files)
+    this.#prepared.broken(heap)
+  }
+
   /** From the keeper, after a restart: both ends have a while to come back. */
   #takeOver(kept: KeptEntry['heap'], files: KeptEntry['files']): void {
+    if (kept.broken === 'ended') {
+      closeFiles(files)
+      if (!this.#prepared.remember(kept)) this.#keeper.forget(heapKey(kept))
+      return
+    }
     try {
       const heap = SealedHeap.resume(kept, files)
       this.#add(heap, { sender: undefined, receiver: undefined })
@@ -240,8 +251,7 @@ export class Sealer {
     const heap = this.#heaps.get(heapKey(request))
     const ends = heap === undefined ? undefined : this.#ends.get(heap)
     if (heap === undefined || ends === undefined) throw new RpcError('NOT_FOUND', 'no seals of this heap were kept')
-    const owner = request.end === 'sender' ? heap.kept.senderPid : heap.kept.receiverPid
-    if (ends[request.end] !== undefined || link.credentials.pid !== owner) throw new RpcError('PERMISSION_DENIED', 'this end belongs to another process')
+    if (ends[request.end] !== undefined || !isOf(heap, request.end, link)) throw new RpcError('PERMISSION_DENIED', 'this end belongs to another process')
     ends[request.end] = link
     link[request.end === 'sender' ? 'sends' : 'receives'].add(heap)
     const holders = request.end === 'receiver' ? this.#holders() : []
@@ -250,9 +260,12 @@ export class Sealer {
     if (request.end === 'sender') this.#loop.wake(heap)
   }
 
-  #detach(link: SealerLink, request: Ask<'detach'>): void {
-    const heap = this.#heaps.get(heapKey(request))
-    if (heap !== undefined && this.#ends.get(heap)?.[request.end] === link) this.#endLeft(heap, request.end)
+  #detach(link: SealerLink, { id, end, ...named }: Ask<'detach'>): void {
+    const heap = this.#heaps.get(heapKey(named))
+    const holder = heap === undefined ? undefined : this.#ends.get(heap)?.[end]
+    // One that left while there was no sealer does not come back first.
+    if (heap !== undefined && (holder === undefined ? isOf(heap, end, link) : holder === link)) this.#endLeft(heap, end)
+    link.send({ type: 'done', id })
   }
 
   #leave(link: SealerLink): void {
@@ -282,7 +295,8 @@ export class Sealer {
     this.#loop.remove(heap)
     this.#heaps.delete(heap.key)
     this.#ends.delete(heap)
-    this.#keeper.forget(heap.key)
+    if (heap.isBroken && this.#prepared.remember(heap.kept)) this.#keeper.keep(heap.key, { ...heap.kept, broken: 'ended' }, heap.files)
+    else this.#keeper.forget(heap.key)
     heap.releaseAll()
     heap.close()
     const { token, address } = heap.kept
@@ -317,6 +331,11 @@ function createHeap({ link, request, fd, prepared }: SenderAtMeeting, receiver: 
     prepared?.takeBack()
     throw error
   }
+}
+
+/** Whether an end of the heap is this link's process. */
+function isOf({ kept }: SealedHeap, end: 'sender' | 'receiver', { credentials }: SealerLink): boolean {
+  return credentials.pid === (end === 'sender' ? kept.senderPid : kept.receiverPid)
 }
 
 /** The one descriptor that must have come along; it is the caller's now. */
