@@ -1,7 +1,8 @@
-// A client that stores, changes, finds and deletes documents until it is killed: arguments are the channel, a seed, and after how many
-// rounds it rests, and says that it is ready then.
+// A client that stores, changes, finds and deletes documents, makes and drops indexes, and now and then clears the store, until it is killed:
+// arguments are the channel, a seed, and after how many rounds it rests, and says that it is ready then. One that rests leaves the store's
+// indexes alone; told `index` or `clear` instead, it asks for that, and is dead before any answer can come.
 import { openStore } from '../../../apps/document-store/client.js'
-import { bodyOf, KEYS, TAGS } from './churn.js'
+import { bodyOf, INDEXED, KEYS, TAGS } from './churn.js'
 
 const [channel, seed, rest = 'never'] = process.argv.slice(2) as [string, string, string?]
 const client = await openStore(channel)
@@ -13,10 +14,25 @@ function random(limit: number): number {
   return (state >>> 0) % limit
 }
 
+async function changeIndexes(): Promise<void> {
+  const path = INDEXED[random(INDEXED.length)]!
+  const what = random(40)
+  if (what === 0) await client.clear()
+  else if (what < 10) await client.dropIndex(path)
+  else await client.createIndex(path, what % 2 === 0 ? 'hash' : 'ordered')
+}
+
 const ready = (): void => void process.send?.({ id: 0, result: null })
 if (rest === 'never') ready()
 process.once('disconnect', () => process.exit(0))
+if (rest === 'index' || rest === 'clear') {
+  for (const path of rest === 'index' ? INDEXED : []) void client.dropIndex(path)
+  for (const path of rest === 'index' ? INDEXED : []) void client.createIndex(path, Number(seed) % 2 === 0 ? 'hash' : 'ordered')
+  if (rest === 'clear') void client.clear()
+  process.kill(process.pid, 'SIGKILL')
+}
 for (let round = 0; String(round) !== rest; round++) {
+  if (rest === 'never' && random(200) === 0) await changeIndexes()
   const key = `k${random(KEYS)}`
   switch (random(8)) {
     case 0:

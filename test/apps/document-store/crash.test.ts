@@ -6,13 +6,14 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { plain } from '../../../src/index.js'
-import { openStore } from '../../../apps/document-store/client.js'
+import { openStore, type StoreClient } from '../../../apps/document-store/client.js'
 import { type Commanded, Ground } from '../../support/ground.js'
 import { bodyOf, KEYS, TAGS, textOf } from './churn.js'
 import { servedTested } from './served.js'
+import { at } from './tested.js'
 import type { Json } from '../../../apps/document-store/store/values.js'
 
-const KILLS = 12
+const KILLS = 10
 const AT_ONCE = 3
 const SERVER = '../apps/document-store/server-main.js'
 const CHURN = '../apps/document-store/churn-main.js'
@@ -67,6 +68,16 @@ for (const mode of ['trusting', 'isolated'] as const) {
     }
     const expected = documents.filter(([, body]) => (body as { version: number }).version < 500)
     assert.deepStrictEqual(tested.find({ version: { lt: 500 } }), expected, 'the ordered index says what is there')
+    await checkIndexes(client, documents)
+    // Those that ask for something, and are dead before the answer.
+    for (const asks of ['index', 'clear']) {
+      await assert.rejects(ground.child(CHURN, ground.channel, '1', asks), /SIGKILL/)
+      await settled()
+      const left = tested.find({})
+      t.diagnostic(`after one that asks for ${asks}: ${left.length} documents, ${(await client.indexes()).length} indexes`)
+      assert.ok(left.length === documents.length || (asks === 'clear' && left.length === 0), `${left.length} of ${documents.length} documents`)
+      await checkIndexes(client, left)
+    }
     await client.clear()
     const after = await settled()
     const lost = after.liveBlocks - empty.liveBlocks
@@ -135,6 +146,24 @@ test('trusting: twenty clients that die at rest, one after the other, leave noth
   const after = await footprint()
   assert.ok(after.liveBlocks <= before.liveBlocks + 1, `${after.liveBlocks} live blocks, ${before.liveBlocks} before twenty deaths`)
 })
+
+/** What each index finds of each value is what a look at all documents finds. */
+async function checkIndexes(client: StoreClient, documents: readonly (readonly [string, Json])[]): Promise<void> {
+  const tested = servedTested(client)
+  for (const { path } of await client.indexes()) {
+    const valueOf = (body: Json): Json | undefined => at(body, path)
+    for (const value of new Set(documents.map(([, body]) => valueOf(body)))) {
+      const isArray = Array.isArray(value)
+      if (typeof value === 'object' && !isArray) continue
+      const sought = isArray ? value[1]! as string : value as string
+      const expected = documents.filter(([, body]) => {
+        const found = valueOf(body)
+        return Array.isArray(found) ? found.includes(sought) : found === sought
+      })
+      assert.deepStrictEqual(tested.find({ [path]: isArray ? { contains: sought } : sought }), expected, `the index of ${path} says what is there`)
+    }
+  }
+}
 
 /** Every document is what somebody stored, whole. */
 function check(documents: readonly (readonly [string, Json])[], when: string): void {
