@@ -120,7 +120,7 @@ async function untilAttached(state: () => number, authority: SealAuthority, time
   for (let now = state(); now !== SealState.ATTACHED; now = state()) {
     if (now === SealState.TOO_WEAK) {
       throw new RpcError('FAILED_PRECONDITION', `the server demands stronger seals than this client's, which are ${formatStrength(authority.strength)}; ` +
-        'have the server ask for less (serve\'s option seals.except)')
+        'start this client by "rpcool run -- …", or have the server ask for less (serve\'s option seals.except)')
     }
     if (now === SealState.NONE) throw new RpcError('FAILED_PRECONDITION', 'the server takes no seals: none of its methods demands any, or it could not attach')
     if (performance.now() > end) throw new RpcError('DEADLINE_EXCEEDED', `the server did not attach to the seals within ${timeoutMs} ms`)

@@ -45,7 +45,7 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
 
   protected readonly quarantine = new Map<number, ArgumentScope | null>()
 
-  protected readonly cell = new Int32Array(2)
+  protected readonly cell: Int32Array = new Int32Array(2)
 
   readonly #reading: Region
 

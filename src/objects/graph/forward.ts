@@ -96,7 +96,7 @@ const FIRST_LENGTH = 16
 
 /** Numbers at the end of which one adds and takes away; they are no burden to the garbage collector. */
 export class Column {
-  words = new Int32Array(FIRST_LENGTH)
+  words: Int32Array = new Int32Array(FIRST_LENGTH)
   length = 0
 
   push(value: number): void {

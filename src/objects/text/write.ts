@@ -20,7 +20,7 @@ const encoder = new TextEncoder()
  * The form a string takes in memory, in private memory. One instance serves all: it is used up before the next string.
  * With `words === 0` the cell is (lo, hi) itself; otherwise a record of `head` and `words` words of `data`.
  */
-export const form = { lo: 0, hi: 0, head: 0, words: 0, data: scratchWords }
+export const form: { lo: number, hi: number, head: number, words: number, data: Int32Array } = { lo: 0, hi: 0, head: 0, words: 0, data: scratchWords }
 
 export function prepareText(text: string): void {
   if (text.length <= INLINE_UNITS && prepareInline(text)) return
