@@ -5,8 +5,8 @@ import { existsSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { SetupError, isMain, main, say } from './console.mjs'
 
-/** What tests and benchmarks run besides node and g++: they pin processes, and let them die with their starter. */
-export const PROGRAMS = { taskset: 'util-linux', setpriv: 'util-linux' }
+/** What tests and benchmarks run besides node and g++: they pin processes, let them die with their starter, and give them a terminal. */
+export const PROGRAMS = { taskset: 'util-linux', setpriv: 'util-linux', script: 'bsdutils' }
 
 /** Installs the missing ones of these packages, or throws with the command that does. */
 export function ensureDebianPackages(names) {

@@ -40,21 +40,25 @@ export async function importFile(client: StoreClient, path: string, { keyField, 
   const chunk: (readonly [string, Json])[] = []
   let count = 0
   let line = 0
+  // Of the lines that are stored: what was read from the file is ahead of them.
+  let bytes = 0
   const flush = (): void => {
     client.sync.putAll(chunk)
     count += chunk.length
     chunk.length = 0
-    bar?.update(input.bytesRead, { documents: count.toLocaleString('en') })
+    bar?.update(Math.min(bytes, size), { documents: count.toLocaleString('en') })
   }
   bar?.start(size, 0, { documents: '0' })
   try {
     for await (const text of lines) {
       line++
+      bytes += Buffer.byteLength(text) + 1
       if (text.trim() === '') continue
       chunk.push(entryOf(text, line, path, keyField))
       if (chunk.length >= CHUNK) flush()
     }
     if (broken !== undefined) throw new ImportError(`${path}: ${broken.message}`)
+    bytes = size
     flush()
     return count
   } catch (error) {

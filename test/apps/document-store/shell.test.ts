@@ -9,6 +9,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openStore } from '../../../apps/document-store/client.js'
 import { complete } from '../../../apps/document-store/shell/interactive.js'
+import { Terminal } from '../../support/terminal.js'
 import { NoBench } from '../../../bench/nobench/generate.js'
 
 const MAIN = fileURLToPath(new URL('../../../apps/document-store/main.js', import.meta.url))
@@ -78,6 +79,39 @@ test('documents are imported, asked for, changed and deleted from the command li
       assert.deepEqual(complete(client, 'index num o'), [['ordered'], 'o'])
       assert.deepEqual(complete(client, 'find {"thou'), [['thousandth": '], 'thou'])
       assert.deepEqual(complete(client, `import ${folder}/n`), [[file], `${folder}/n`])
+    })
+
+    await t.test('on a terminal, import shows how far it is', async () => {
+      const terminal = Terminal.run(process.execPath, MAIN, 'import', file, '--key', 'str1', '--channel', 'shell/a')
+      assert.equal(await terminal.ended(), 0, terminal.shown)
+      const bars = [...terminal.shown.matchAll(/([=-]+) (\d+)% \| ([\d,]+) documents \| \S+ left/g)].map(([, bar = '', percent, count]) => [
+        bar.replaceAll('-', '').length / bar.length, Number(percent), count,
+      ] as const)
+      assert.deepEqual([bars[0], bars.at(-1)], [[0, 0, '0'], [1, 100, '2,500']], JSON.stringify(terminal.shown))
+      assert.ok(bars.every(([, percent, count]) => percent === 100 || count !== '2,500') && bars.some(([, percent]) => percent > 0 && percent < 100), 'between them it is on its way')
+      assert.deepEqual(bars.toSorted((a, b) => a[1] - b[1]), bars, 'it never goes back')
+      // The cursor was hidden meanwhile, and is shown again.
+      assert.ok(terminal.shown.lastIndexOf('\u001b[?25h') > terminal.shown.indexOf('\u001b[?25l') && terminal.shown.includes('\u001b[?25l'))
+      assert.match(terminal.shown, /\n2,500 documents imported\r\n/)
+    })
+
+    await t.test('on a terminal, the shell completes what is typed', async () => {
+      const terminal = Terminal.run(process.execPath, MAIN, 'shell', '--channel', 'shell/a')
+      await terminal.until(/store> /)
+      // Only the last Tab of what comes at once completes: what is pasted stays as it is.
+      await terminal.typeUntil('gro\t', /group /)
+      await terminal.typeUntil('nested_o\t', /nested_obj/)
+      await terminal.typeUntil('\u0015in\t', /index/)
+      await terminal.typeUntil('\t', /index +indexes/)
+      await terminal.typeUntil('\u0015index thousan\t', /thousandth/)
+      await terminal.typeUntil(' o\t', /ordered/)
+      await terminal.typeUntil('\r', /indexed\r\n/)
+      await terminal.typeUntil('find {"thou\t', /thousandth": /)
+      await terminal.typeUntil('7}\r', /"thousandth":7,[^]*\n3 documents\r\n/)
+      // The line before, by the arrow key, and its end changed.
+      await terminal.typeUntil('\u001b[A\u007f limit 1\r', /this is not JSON/)
+      terminal.type('exit\r')
+      assert.equal(await terminal.ended(), 0, terminal.shown)
     })
 
     await t.test('a bad line is named, and what came before it is there', async () => {
