@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
-import { Rpc } from '../../src/index.js'
+import { Rpc, serve } from '../../src/index.js'
+import { Everything, everyHandler, Gates } from '../support/everything.js'
 import { errorOf, Ground } from '../support/ground.js'
 import { isAlive } from '../support/leaks.js'
 
@@ -56,6 +57,35 @@ for (const waiting of ['adaptive', 'event', 'spin'] as const) {
     await once(killer, 'close')
   })
 }
+
+test('who hears of the death of a client may close the connection that its thread was blocked in', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  for (const waiting of ['adaptive', 'spin'] as const) {
+    const conn = await ground.connect({ waiting })
+    let told: string | undefined
+    const between = `${ground.channel}/${waiting}`
+    const server = ground.owns(await serve(between, Everything, everyHandler(new Gates()), {
+      onConnection: (connection) => {
+        connection.onClose = (): void => {
+          told = blocked ? 'in the middle of a call' : 'in its own turn'
+          void conn.close()
+        }
+      },
+    }))
+    const client = await ground.child('./caller-main.js', between)
+    await ground.until('its call', () => server.inHandlers === 1)
+    const killed = once(spawn('sh', ['-c', `sleep 0.1; kill -9 ${client.pid}`]), 'close')
+    let blocked = true
+    // Its end is told by the daemon while the thread waits.
+    assert.throws(() => conn.sync.sleep(400, { timeoutMs: 350 }), { code: 'DEADLINE_EXCEEDED' })
+    blocked = false
+    await ground.until('the news', () => told !== undefined)
+    assert.equal(told, 'in its own turn')
+    await killed
+    await server.close(0)
+  }
+})
 
 test('a server, too, hears that a client has died whose child holds its sockets', async (t) => {
   await using ground = await Ground.open(t)

@@ -196,3 +196,19 @@ test('a handler that gives back a spoiled document, or a result that cannot be l
   assert.equal((await errorOf(conn.odd())).code, 'UNKNOWN')
   assert.equal(JSON.stringify(await conn.echo(document as never)), JSON.stringify(document))
 })
+
+test('a getter of an argument of any length that closes the connection makes its call fail with CANCELLED', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  for (const count of [10, 30_000]) {
+    for (const how of ['sync', 'async'] as const) {
+      const conn = await ground.connect()
+      const blob = new Uint8Array(3)
+      const bag: Parameters<typeof conn.bag>[0] = {
+        words: Array.from({ length: count }, (_, i) => `word number ${i}`), counts: new Map(), blob, note: undefined, grid: [1, 2, 3, 4], shape: { kind: 'circle', value: 1 }, on: true,
+      }
+      Object.defineProperty(bag, 'blob', { enumerable: true, get: () => (void conn.close(), blob) })
+      assert.equal((await errorOf(how === 'sync' ? () => conn.sync.bag(bag) : conn.bag(bag))).code, 'CANCELLED', `${how} with ${count} texts`)
+    }
+  }
+})

@@ -43,11 +43,11 @@ export abstract class BlockingEnd extends End {
       if (now > deadline || !this.doorbell.block(0)) break
       if (now >= attendAt) attendAt = this.#attend(now)
     }
-    while (Atomics.load(words, at) !== expected) {
+    while (this.isUnmapped || Atomics.load(words, at) !== expected) {
       const now = performance.now()
       if (now >= deadline || this.gone !== undefined) return false
       if (now >= attendAt) attendAt = this.#attend(now)
-      this.#sleepUntilRung(at, expected, Math.min(deadline - now, BLOCK_MS))
+      else this.#sleepUntilRung(at, expected, Math.min(deadline - now, BLOCK_MS))
     }
     return true
   }

@@ -171,7 +171,8 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
     try {
       this.encodeInto(scope, method, value)
     } catch (error) {
-      if (scope === null || !this.#scopes.giveFailed(scope, error)) throw error
+      // When the connection was closed meanwhile there is nothing to give back to.
+      if (scope === null || this.gone !== undefined || !this.#scopes.giveFailed(scope, error)) throw error
       return this.encode(method, value)
     }
     if (scope === null || !scope.isEmpty) return scope
@@ -190,11 +191,11 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
       cell.write(scope ?? this.heaps, value, this.cell, 0)
       if (scope !== null && !scope.isOneChunk && method.isolation !== 'none') scope.rebuild(() => cell.write(scope, value, this.cell, 0))
     } catch (error) {
-      throw this.located(error, method)
+      // A getter of the argument may have closed the connection.
+      throw this.gone === undefined ? this.located(error, method) : this.goneError(method)
     } finally {
       this.#building = false
     }
-    // A getter of the argument may have closed the connection.
     if (this.gone !== undefined) throw this.goneError(method)
   }
 

@@ -279,7 +279,8 @@ export class Server implements AsyncDisposable {
       events: {
         peerDied: () => {
           if (arriving.end === undefined) closeMemory()
-          else if (hasEnded(request.client.pid)) arriving.end.peerDied()
+          // In a turn of its own: the user's code hears of it, and this thread may wait in a call of another connection, which that code could close.
+          else if (hasEnded(request.client.pid)) setImmediate(() => arriving.end?.peerDied())
         },
         connectionClosed: () => {
           if (arriving.end === undefined) closeMemory()
