@@ -27,7 +27,8 @@ import { fingerprintOf } from './header.js'
  *                        whatever it answers
  *   +40  u32 cancelled 2k+1 of the last request of this slot that was cancelled
  *        --- written by the server ---
- *   +44  u32 answer    bits 0-7 status; bits 8-15 flags; the client writes 0, so that an answer of 0 need not be written
+ *   +44  u32 answer    bits 0-7 status; bits 8-15 flags; bits 16-31 with OWNED, KiB that the result's chunk takes, rounded up; the
+ *                        client writes 0, so that an answer of 0 need not be written
  *   +48  u64 result    a cell; when the status is not OK, the text of the error
  *   +56  u64 chunk     address of the chunk that holds the result; only with OWNED
  *
@@ -62,7 +63,7 @@ export const SealState = {
   NONE: 3,
 } as const
 
-/** The number of no method: a request with it, which is refused, only gives its seal back. */
+/** The number of no method: a request with it, which is refused, only gives its seal, or results, back. */
 export const NO_METHOD = 0xffff_ffff
 
 /** Values of {@link Line.WAITING}. */
@@ -110,6 +111,9 @@ export const enum Answer {
   STATUS = 0xff,
   /** The result's memory is the client's to give back. */
   OWNED = 0x100,
+  CHUNK_SHIFT = 16,
+  /** KiB; a longer chunk is said to take so many. */
+  CHUNK_MAX = 0xffff,
 }
 
 /**
@@ -123,12 +127,17 @@ export const SLOTS_MAX = 32768
 export const CONTROL_FINGERPRINT = fingerprintOf([
   ControlWord.CLIENT_LINE, ControlWord.SERVER_LINE, Line.WAITING, Line.CPU, Line.CLOSING, Line.CANCELS, Line.SEALS, SealState.ATTACHED, SealState.TOO_WEAK, SealState.NONE, ControlWord.SLOTS, SlotSize.WORDS,
   Slot.METHOD, Slot.REQUEST, Slot.TIMEOUT, Slot.ARGUMENT, Slot.SCOPE, Slot.USED, Slot.SEAL, Slot.CANCELLED, Slot.ANSWER,
-  Slot.RESULT, Slot.CHUNK, Request.HAS_TIMEOUT, Request.HAS_SCOPE, Request.RETURNS_RESULT, Request.HAS_SEAL, Request.NEXT_SHIFT, Answer.OWNED,
+  Slot.RESULT, Slot.CHUNK, Request.HAS_TIMEOUT, Request.HAS_SCOPE, Request.RETURNS_RESULT, Request.HAS_SEAL, Request.NEXT_SHIFT, Answer.OWNED, Answer.CHUNK_SHIFT,
 ])
 
 /** Bytes of a control region with so many slots: whole pages. */
 export function controlBytes(slots: number): number {
   return roundUp(ControlWord.SLOTS * 4 + slots * SlotSize.WORDS * 4, PAGE_BYTES)
+}
+
+/** Bytes that the chunk of a result takes, as its server says: at least those that hold objects, however little it is of a chunk that is used again. */
+export function chunkBytes(answer: number, usedBytes: number): number {
+  return Math.max(usedBytes, (answer >>> Answer.CHUNK_SHIFT) << 10)
 }
 
 /** Index of a slot's first word. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { connect, list, method, serve, service, struct, text, u32 } from '../../src/index.js'
+import { Bag } from '../support/everything.js'
 import { Ground } from '../support/ground.js'
 
 const Item = struct('ResultItem', { id: u32, name: text })
@@ -58,7 +59,7 @@ test('results that are given back never use up a heap that holds a few of them',
   }
 })
 
-for (const slots of [4, 64]) {
+for (const slots of [2, 4, 64]) {
   test(`what many results took is free for others once they are given back, with ${slots} slots`, async (t) => {
     await using ground = await Ground.open(t)
     await ground.serve()
@@ -80,3 +81,43 @@ for (const slots of [4, 64]) {
     }
   })
 }
+
+test('with two slots, too, a large result follows another that was given back', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect({ heapBytes: HEAP_BYTES, slots: 2 })
+  for (let i = 0; i < 6; i++) {
+    // Half of the heap, each of them.
+    using points = conn.sync.points(10_000)
+    assert.equal(points.items.length, 10_000)
+  }
+})
+
+test('what counts of a result that was given back is the memory that it took', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect({ heapBytes: HEAP_BYTES })
+  const counts = new Map<string, number>()
+  const bag = conn.heap.new(Bag, { words: ['a'], counts, blob: new Uint8Array(40_000), note: undefined, grid: [1, 2, 3, 4], shape: { kind: 'circle', value: 1 }, on: true })
+  const makers: (() => Disposable)[] = [
+    // Leads to the argument.
+    () => conn.sync.bag(bag) as unknown as Disposable,
+    // Some bytes, in a chunk of 48 KB that another result has left.
+    () => {
+      for (const large of [conn.sync.points(1000), conn.sync.points(1000)]) large[Symbol.dispose]()
+      conn.sync.nothing()
+      conn.sync.nothing()
+      return conn.sync.points(1)
+    },
+  ]
+  for (const make of makers) {
+    const held: Disposable[] = []
+    assert.throws(() => {
+      for (;;) held.push(make())
+    }, { code: 'RESOURCE_EXHAUSTED' })
+    assert.ok(held.length > 8 && held.length < 60, `${held.length} results fit into 1 MB`)
+    for (const result of held) result[Symbol.dispose]()
+    conn.sync.nothing()
+    assert.equal(conn.sync.blobLength(new Uint8Array(HEAP_BYTES / 2)), HEAP_BYTES / 2)
+  }
+})

@@ -77,6 +77,27 @@ test('a queue beyond its limit is refused, and what waits is answered', async (t
   assert.equal(answered, QUEUE_MAX)
 })
 
+test('slots that give results back are in no call\'s way for long', async (t) => {
+  await using ground = await Ground.open(t)
+  const server = await ground.serve()
+  for (const waiting of ['event', 'adaptive'] as const) {
+    for (const slots of [2, 4]) {
+      const conn = await ground.connect({ heapBytes: 1 << 20, slots, waiting })
+      for (let i = 0; i < 20; i++) {
+        conn.sync.points(8000)[Symbol.dispose]()
+        const held = Array.from({ length: slots - 2 }, (_, at) => conn.hold(`${at}`))
+        const start = performance.now()
+        assert.equal(i % 2 === 0 ? conn.sync.number(i) : await conn.number(i), i)
+        const ms = performance.now() - start
+        assert.ok(ms < 300, `it waited ${ms} ms for a slot`)
+        await ground.until('the held calls', async () => (await ground.info(server)).inHandlers === held.length)
+        for (const at of held.keys()) await server.ask('free', `${at}`)
+        await Promise.all(held)
+      }
+    }
+  }
+})
+
 test('a call that waits for a slot is sent when a pipeline has given its slots back', async (t) => {
   await using ground = await Ground.open(t)
   await ground.serve()

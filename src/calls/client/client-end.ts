@@ -1,6 +1,6 @@
 import { RpcError } from '../../base/errors.js'
 import type { ArgumentScope, HeapSet } from '../../memory/index.js'
-import type { ClientEndOptions } from './client-ring.js'
+import type { ClientEndOptions } from './options.js'
 import { SyncEnd } from './sync-end.js'
 import { type SealingCall, SealingCalls } from './sealing-calls.js'
 import { type ArgumentSeals, SealedArgument } from '../../safety/index.js'
@@ -21,24 +21,17 @@ const SCAN_POLLS = 16
  */
 export class ClientEnd extends SyncEnd {
   readonly #inFlight: InFlight
-
   readonly #waiters: (Waiter | null)[]
-
   readonly #ticks: Int32Array
-
   readonly #queue = new CallQueue()
 
   /** Calls whose arguments are being sealed; null without seals. */
   #sealing: SealingCalls | null = null
 
   #waiting = 0
-
   #polls = 0
-
   #tick = 0
-
   #tickTimer: NodeJS.Timeout | undefined
-
   readonly #awake: AwakeTime
 
   constructor(words: Int32Array, heaps: HeapSet, doorbellFd: number, poller: Poller, options: ClientEndOptions) {
@@ -86,7 +79,7 @@ export class ClientEnd extends SyncEnd {
       this.#complete(slot)
       handled++
     }
-    if (++this.#polls % SCAN_POLLS === 0 && inFlight.count > 1) handled += this.#scan()
+    if (++this.#polls % SCAN_POLLS === 0) handled += this.#lookFurther()
     if (handled > 0) {
       this.#awake.answered()
       this.#afterAnswers()
@@ -127,11 +120,16 @@ export class ClientEnd extends SyncEnd {
   }
 
   protected override ready(): boolean {
-    return this.#inFlight.some((slot) => this.isAnswered(slot))
+    return this.#inFlight.some((slot) => this.isAnswered(slot)) || (this.#awaitsSlot && [...this.quarantine.keys()].some((slot) => this.isAnswered(slot)))
   }
 
   protected override expecting(): boolean {
-    return this.#waiting > 0
+    return this.#waiting > 0 || this.#awaitsSlot
+  }
+
+  /** A call waits for a slot, and some come back without anybody's call having been answered. */
+  get #awaitsSlot(): boolean {
+    return this.#queue.length > 0 && this.quarantine.size > 0
   }
 
   protected override rung(): boolean {
@@ -144,7 +142,7 @@ export class ClientEnd extends SyncEnd {
     const handled = this.#scan()
     if (handled > 0 || quarantined > 0) this.#afterAnswers()
     wanted ||= this.quarantine.size < quarantined
-    if (this.#waiting > 0) this.#expectAnswer()
+    if (this.expecting()) this.#expectAnswer()
     return handled > 0 || wanted
   }
 
@@ -224,6 +222,19 @@ export class ClientEnd extends SyncEnd {
 
   // ---- answers ----
 
+  /** Slots that come back are for the calls that wait, but not at once: a call that is being made has its argument in {@link cell}. */
+  protected override reclaim(): void {
+    const quarantined = this.quarantine.size
+    super.reclaim()
+    if (this.#queue.length > 0 && this.quarantine.size < quarantined) queueMicrotask(() => this.#resumeQueue())
+  }
+
+  /** Looks for what has come out of order: answers, and slots in quarantine that a call waits for. */
+  #lookFurther(): number {
+    if (this.#awaitsSlot) this.reclaim()
+    return this.#inFlight.count > 1 ? this.#scan() : 0
+  }
+
   #scan(): number {
     let handled = 0
     this.#inFlight.keep((slot) => {
@@ -239,7 +250,7 @@ export class ClientEnd extends SyncEnd {
     if (this.quarantine.size > 0) this.reclaim()
     if (this.orphans > 0) this.giveSealsBack()
     if (this.#queue.length > 0) this.#sendQueued()
-    if (this.#waiting === 0) this.poller.remove(this)
+    if (!this.expecting()) this.poller.remove(this)
     this.poller.interrupt()
   }
 
@@ -295,6 +306,7 @@ export class ClientEnd extends SyncEnd {
   #enqueue(call: QueuedCall): void {
     if (this.#queue.add(call)) {
       if (this.#tickTimer === undefined) this.#startTicks()
+      if (this.#waiting === 0 && this.#awaitsSlot) this.#expectAnswer()
       return
     }
     this.#dropQueued(call, this.error('RESOURCE_EXHAUSTED',

@@ -1,6 +1,6 @@
 import { RpcError, SealedError, statusName, WildPointerError } from '../../base/errors.js'
 import { loadPublished, publishWord } from '../../base/ordering.js'
-import { Answer, ControlWord, Line, Request, Slot, slotWord } from '../../layout/control-layout.js'
+import { Answer, chunkBytes, ControlWord, Line, Request, Slot, slotWord } from '../../layout/control-layout.js'
 import { type ArgumentScope, CallScope, CallScopePool, type HeapSet, ignoringSpoils, keptMaxOf, type Region } from '../../memory/index.js'
 import { isView, locationOf } from '../../objects/index.js'
 import { IsolatedResults } from '../../safety/index.js'
@@ -9,22 +9,7 @@ import { type ClientMethod, GIVING_BACK } from '../service/method.js'
 import type { Poller } from '../waiting/poller.js'
 import { readError, ResultHold, type ResultOwner } from '../service/results.js'
 import { FreeSlots } from './slots.js'
-import type { WaitingPolicy } from '../waiting/waiting.js'
-
-export interface ClientEndOptions {
-  readonly channel: string
-  readonly slots: number
-  readonly defaultTimeoutMs: number
-  readonly policy: WaitingPolicy
-  /** The server lives on the same thread: it cannot answer a synchronous call. */
-  readonly sameThread: boolean
-  /** Results are copied to private memory before anybody reads them. */
-  readonly isolateResults: boolean
-  /** Hears of deaths while the event loop has no turn. */
-  attend(): void
-  /** The doorbell has ended: once. */
-  onGone(crashed: boolean): void
-}
+import type { ClientEndOptions } from './options.js'
 
 /**
  * The client's ring: arguments into slots, and answers out of them.
@@ -43,7 +28,8 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
 
   readonly #scopes: CallScopePool
 
-  protected readonly quarantine = new Map<number, ArgumentScope | null>()
+  /** Slot → what the argument was built in; undefined of a request that only gives results back. */
+  protected readonly quarantine = new Map<number, ArgumentScope | null | undefined>()
 
   protected readonly cell: Int32Array = new Int32Array(2)
 
@@ -111,7 +97,7 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
     const region = this.heaps.locate(hold.chunkHigh, hold.chunkLow, 8)
     if (region === undefined) return
     ignoringSpoils(() => this.heaps.freeChunk(region, region.resolve(hold.chunkHigh, hold.chunkLow, 2)))
-    this.free.freedLate(hold.usedBytes)
+    this.free.freedLate(hold.bytes)
     this.#returnResults()
   }
 
@@ -292,7 +278,8 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
     const chunkHigh = words[at + Slot.CHUNK + 1]!
     const used = words[at + Slot.USED]! >>> 0
     const owned = (answer & Answer.OWNED) !== 0
-    if (owned) this.#freeHeld(slot, scope, used)
+    const bytes = chunkBytes(answer, used)
+    if (owned) this.#freeHeld(slot, scope, bytes)
     else this.freeSlot(slot, scope)
     this.heaps.refill()
     if ((answer & Answer.STATUS) !== 0) {
@@ -314,7 +301,7 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
       this.#returnResults()
       return value
     }
-    const hold = new ResultHold(this, slot, this.sequence[slot]!, chunkLow, chunkHigh, used)
+    const hold = new ResultHold(this, slot, this.sequence[slot]!, chunkLow, chunkHigh, bytes)
     if (collected) ResultHold.putCollected(value, hold)
     else ResultHold.put(value, hold)
     return value
@@ -327,10 +314,10 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
   }
 
   /** Frees a slot whose result is the client's until it is given back. */
-  #freeHeld(slot: number, scope: ArgumentScope | null, usedBytes: number): void {
+  #freeHeld(slot: number, scope: ArgumentScope | null, bytes: number): void {
     if (scope !== null) this.recycle(scope)
     this.sequence[slot] = (this.sequence[slot]! + 1) | 0
-    this.free.giveHeld(slot, usedBytes)
+    this.free.giveHeld(slot, bytes)
   }
 
   /** The result that a free slot left is done with: the slot's next request tells the server. */
@@ -344,10 +331,10 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
   #returnResults(): void {
     if (!this.free.returnsTooLate) return
     if (this.quarantine.size > 0) this.reclaim()
-    while (this.free.unreturned > 0 && this.free.count > this.options.slots / 2) {
+    while (this.free.unreturned > 0 && this.free.count >= this.options.slots / 2) {
       const slot = this.next
       this.publish(slot, GIVING_BACK, null, 0)
-      this.quarantine.set(slot, null)
+      this.quarantine.set(slot, undefined)
       this.free.lateTold()
     }
     this.wakePeer()
@@ -367,13 +354,20 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
       if (!this.isAnswered(slot)) continue
       this.quarantine.delete(slot)
       const at = slotWord(slot)
-      if ((this.words[at + Slot.ANSWER]! & Answer.OWNED) === 0) {
-        this.freeSlot(slot, scope)
+      const answer = this.words[at + Slot.ANSWER]!
+      if ((answer & Answer.OWNED) === 0) {
+        this.freeSlot(slot, scope ?? null)
         continue
       }
-      this.#freeHeld(slot, scope, this.words[at + Slot.USED]! >>> 0)
+      this.#freeHeld(slot, scope ?? null, chunkBytes(answer, this.words[at + Slot.USED]! >>> 0))
       this.#giveBack(slot)
     }
+  }
+
+  /** A slot that only waits for the server to hear what was given back; -1 when there is none. The server takes requests in order. */
+  protected slotGivingBack(): number {
+    for (const [slot, scope] of this.quarantine) if (scope === undefined) return slot
+    return -1
   }
 
   protected goneError(method: ClientMethod): RpcError {

@@ -17,7 +17,7 @@ export class FreeSlots {
   readonly #before: Uint16Array
   readonly #ends: number
   #count: number
-  /** For each slot: bytes of its last result. */
+  /** For each slot: bytes that its last result takes. */
   readonly #resultBytes: Uint32Array
   #unreturned = 0
   #freedLate = 0

@@ -4,7 +4,7 @@ import type { ArgumentScope, HeapSet } from '../../memory/index.js'
 import { SealedArgument } from '../../safety/index.js'
 import type { CallOptions, ClientMethod } from '../service/method.js'
 import type { Poller } from '../waiting/poller.js'
-import type { ClientEndOptions } from './client-ring.js'
+import type { ClientEndOptions } from './options.js'
 import { SealedRing } from './sealed-ring.js'
 import { timeoutOf } from './waiters.js'
 
@@ -31,8 +31,8 @@ export abstract class SyncEnd extends SealedRing {
     if (this.#syncRefused) this.#refuseSync(method)
     const timeoutMs = options === undefined ? 0 : this.timeoutOf(options, method)
     const scope = this.argumentOf(method, value)
-    const slot = this.free.count > 0 ? this.next : this.reclaimSlot()
-    if (slot < 0) this.#noSlot(scope, method)
+    let slot = this.free.count > 0 ? this.next : this.reclaimSlot()
+    if (slot < 0) slot = this.#awaitSlot(scope, method, timeoutMs === 0 ? this.options.defaultTimeoutMs : timeoutMs)
     if (method.sealing && scope instanceof SealedArgument && scope.isWanted) this.sealAndPublish(slot, method, scope, timeoutMs)
     else this.publish(slot, method, scope, timeoutMs)
     this.wakePeer()
@@ -76,8 +76,16 @@ export abstract class SyncEnd extends SealedRing {
       'the server lives on this thread and cannot answer while it waits; use "await", or a worker thread', method)
   }
 
-  #noSlot(scope: ArgumentScope | null, method: ClientMethod): never {
+  /** A slot that is taken by giving results back comes free as soon as the server looks: that is no call of the user's. */
+  #awaitSlot(scope: ArgumentScope | null, method: ClientMethod, timeoutMs: number): number {
+    const giving = this.slotGivingBack()
+    if (giving >= 0) {
+      const isFree = this.blockUntil(slotWord(giving), this.sequence[giving]!, timeoutMs)
+      if (this.gone !== undefined) throw this.goneError(method)
+      if (isFree) return this.reclaimSlot()
+    }
     this.recycle(scope)
+    if (giving >= 0) throw this.error('DEADLINE_EXCEEDED', `no slot for the call within ${timeoutMs} ms: the server does not take back the results that were given back`, method)
     throw this.error('RESOURCE_EXHAUSTED',
       `all ${this.options.slots - 1} calls that the connection can carry are in flight; await some, or ask for more slots when connecting`, method)
   }

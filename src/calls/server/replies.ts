@@ -1,4 +1,4 @@
-import { Slot } from '../../layout/control-layout.js'
+import { Answer, Slot } from '../../layout/control-layout.js'
 import { type CallScope, CallScopePool, closeScope, type HeapSet, ignoringSpoils } from '../../memory/index.js'
 import type { Cell } from '../../objects/index.js'
 
@@ -39,13 +39,14 @@ export class Replies {
     return true
   }
 
-  /** Names the memory of a reply, which took some, to the client: in the slot's line at word `at`. */
-  name(slot: number, words: Int32Array, at: number): void {
+  /** Names the memory of a reply, which took some, to the client: in the slot's line at word `at`. @returns its bits of the answer. */
+  name(slot: number, words: Int32Array, at: number): number {
     const scope = this.#lent[slot]!
     const region = scope.firstRegion
     words[at + Slot.CHUNK] = region.lowOf(scope.firstWord)
     words[at + Slot.CHUNK + 1] = region.high
     words[at + Slot.USED] = scope.isWhole ? scope.usedBytes : 0
+    return Math.min(Math.ceil(scope.capacity / 1024), Answer.CHUNK_MAX) << Answer.CHUNK_SHIFT
   }
 
   /** Takes back what the client has freed: it stays this side's until somebody looks. */

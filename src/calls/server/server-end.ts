@@ -327,7 +327,7 @@ export class ServerEnd extends End {
   #publishResult(slot: number, answer: number, context: ServerCall | undefined): void {
     const { words } = this
     const at = slotWord(slot)
-    if ((answer & Answer.OWNED) !== 0) this.#replies.name(slot, words, at)
+    if ((answer & Answer.OWNED) !== 0) answer |= this.#replies.name(slot, words, at)
     words[at + Slot.RESULT] = this.#cell[0]!
     words[at + Slot.RESULT + 1] = this.#cell[1]!
     this.#publish(slot, answer, context)

@@ -18,8 +18,8 @@ export class ResultHold implements Hold {
     readonly sequence: number,
     readonly chunkLow: number,
     readonly chunkHigh: number,
-    /** Bytes of the chunk that hold objects; 0 when the result leads out of it. */
-    readonly usedBytes: number,
+    /** Bytes that the chunk takes, as the server says. */
+    readonly bytes: number,
   ) {}
 
   /** Gives the memory back. Idempotent. */
