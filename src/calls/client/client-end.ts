@@ -79,7 +79,7 @@ export class ClientEnd extends SyncEnd {
       this.#complete(slot)
       handled++
     }
-    if (++this.#polls % SCAN_POLLS === 0) handled += this.#lookFurther()
+    if (++this.#polls % SCAN_POLLS === 0 && (inFlight.count > 1 || this.#queue.length > 0)) handled += this.#lookFurther()
     if (handled > 0) {
       this.#awake.answered()
       this.#afterAnswers()
@@ -250,7 +250,7 @@ export class ClientEnd extends SyncEnd {
     if (this.quarantine.size > 0) this.reclaim()
     if (this.orphans > 0) this.giveSealsBack()
     if (this.#queue.length > 0) this.#sendQueued()
-    if (!this.expecting()) this.poller.remove(this)
+    if (this.#waiting === 0 && !this.#awaitsSlot) this.poller.remove(this)
     this.poller.interrupt()
   }
 
