@@ -21,6 +21,9 @@ constexpr int kDiscardMax = 4096;
 #ifndef SO_PEERPIDFD
 #define SO_PEERPIDFD 77
 #endif
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
 
 // A path that starts with '@' names the abstract namespace.
 bool fillAddress(const char* path, sockaddr_un* address, socklen_t* length) {
@@ -34,7 +37,14 @@ bool fillAddress(const char* path, sockaddr_un* address, socklen_t* length) {
   return true;
 }
 
-int socketType(bool packets) { return (packets ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC; }
+// Descriptors travel in packets only. Where the kernel can (Linux 6.16), a stream, and with a listener what is accepted from it, refuses those that
+// are sent to it: what is never here need not be closed, which a file system in user space can make wait for ever.
+int makeSocket(bool packets) {
+  int fd = socket(AF_UNIX, (packets ? SOCK_SEQPACKET : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  int none = 0;
+  if (fd >= 0 && !packets) setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &none, sizeof none);
+  return fd;
+}
 
 // listenUnix(path, packets, backlog): a listening descriptor.
 napi_value listenUnix(napi_env env, napi_callback_info info) {
@@ -47,7 +57,7 @@ napi_value listenUnix(napi_env env, napi_callback_info info) {
   socklen_t length;
   if (!args.ok()) return nullptr;
   if (!fillAddress(path, &address, &length)) return throwErrno(env, ENAMETOOLONG, "bind", path);
-  int fd = socket(AF_UNIX, socketType(packets), 0);
+  int fd = makeSocket(packets);
   if (fd < 0) return throwErrno(env, errno, "socket", path);
   if (bind(fd, reinterpret_cast<sockaddr*>(&address), length) != 0 || listen(fd, backlog) != 0) {
     int error = errno;
@@ -67,7 +77,7 @@ napi_value connectUnix(napi_env env, napi_callback_info info) {
   socklen_t length;
   if (!args.ok()) return nullptr;
   if (!fillAddress(path, &address, &length)) return throwErrno(env, ENAMETOOLONG, "connect", path);
-  int fd = socket(AF_UNIX, socketType(packets), 0);
+  int fd = makeSocket(packets);
   if (fd < 0) return throwErrno(env, errno, "socket", path);
   if (connect(fd, reinterpret_cast<sockaddr*>(&address), length) != 0) {
     int error = errno;

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto'
-import { readFileSync } from 'node:fs'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { RpcError } from '../base/errors.js'
 import { type Address, FOUR_GIB, makeAddress, PAGE_BYTES, roundUp } from '../base/numbers.js'
 import { addon, errnoCode, type NativeHolder } from './addon.js'
@@ -61,6 +61,21 @@ export function createMemoryFile(name: string, byteLength: number, toPublish = f
  */
 export function publishMemoryFile(fd: number): void {
   addon.addSeals(fd, F_SEAL_FUTURE_WRITE | F_SEAL_SEAL)
+}
+
+/** Asks nobody but the kernel, whatever the descriptor is of. */
+export function isMemoryFile(fd: number): boolean {
+  try {
+    return addon.getSeals(fd) >= 0
+  } catch (error) {
+    if (errnoCode(error) === undefined) throw error
+    return false
+  }
+}
+
+/** Asks nobody but the kernel. A file's name starts with a slash, whatever its file system calls it. */
+export function isUserfault(fd: number): boolean {
+  return readlinkSync(`/proc/self/fd/${fd}`) === 'anon_inode:[userfaultfd]'
 }
 
 export function isPublished(fd: number): boolean {

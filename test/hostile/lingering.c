@@ -1,6 +1,7 @@
 /*
  * Sends sockets that linger: who closes the last descriptor of one waits until its peer, which never reads, has read everything. Arguments: the
- * sealer's socket, the protocol's version; the sealer stands still meanwhile, so that all of it waits in its queues. Says how many it sent, and stays, or nothing would linger.
+ * service's socket, the protocol's version, and a message that is understood; the service stands still meanwhile, so that all of it waits in its
+ * queues. Says how many it sent, and stays, or nothing would linger.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -53,7 +54,7 @@ static int send_with(int to, const char *text, int count) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 3) return 2;
+  if (argc != 4) return 2;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   socklen_t length = sizeof address;
   address.sin_family = AF_INET;
@@ -68,7 +69,7 @@ int main(int argc, char **argv) {
   int sent = 0;
   /* Beside what is understood, with a wake-up, and behind what ends the link, when nobody takes it out of the queue any more; there
      also behind empty packets, which look like the end of the stream. */
-  const char *texts[] = {"{\"type\":\"device\",\"id\":1}", "x", "{", "{"};
+  const char *texts[] = {argv[3], "x", "{", "{"};
   for (int i = 0; i < 4; i++) {
     int fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
     if (connect(fd, (struct sockaddr *)&path, sizeof path) != 0 || send(fd, hello, strlen(hello), 0) < 0) return 1;

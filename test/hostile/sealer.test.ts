@@ -1,11 +1,8 @@
 // Strangers at the sealer: what they send is refused or answered, what they bring is closed, and a sender beside them goes on.
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { openSync, readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { compiledProgram } from '../../bench/support/compile.js'
 import { PAGE_BYTES } from '../../src/base/numbers.js'
 import { runtimeDirectory } from '../../src/control/index.js'
 import { encodeMessage } from '../../src/control/protocol/messages.js'
@@ -113,26 +110,3 @@ test('what strangers send and bring to the sealer leaves nothing there, and keep
   assert.ok(sum('sent') > 500 && sum('answers') > 50 && sum('dropped') > 5 && rounds > 50)
 })
 
-test('sockets that linger when they are closed keep the sealer from nobody', async (t) => {
-  await using ground = await openUserfaultfd({ pages: 16, descriptors: 16 })
-  sealOnce(ground, 0)
-  const sealer = serviceProcess('sealer')
-  process.kill(sealer, 'SIGSTOP')
-  const sender = spawn(await compiledProgram('test/hostile', 'lingering'), [sealerSocket(runtimeDirectory()), String(SEALER_VERSION)], { stdio: ['ignore', 'pipe', 'inherit'] })
-  const ended = once(sender, 'exit')
-  try {
-    const [said] = await Promise.race([once(sender.stdout, 'data'), ended]) as [unknown]
-    t.diagnostic(`${String(said).trim()} sockets sent`)
-    assert.equal(Number(said), 40)
-    process.kill(sealer, 'SIGCONT')
-    // A sealer that waits for one of them answers none of these within the time that a seal may take.
-    for (let round = 0; round < 20; round++) {
-      sealOnce(ground, round % 16)
-      await sleep(10)
-    }
-  } finally {
-    process.kill(sealer, 'SIGCONT')
-    sender.kill('SIGKILL')
-    await ended
-  }
-})

@@ -1,7 +1,7 @@
 // Packets that carry descriptors: all arrive, none is left behind, whatever the peer does.
 import assert from 'node:assert/strict'
 import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, readSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { addon } from '../../src/sys/addon.js'
@@ -68,6 +68,22 @@ test('a packet arrives whole, with its descriptors, close-on-exec and in order',
     assert.equal(long.bytes.length, MESSAGE_BYTES_MAX)
     assert.ok(long.bytes.every((byte) => byte === 9))
   })
+})
+
+/** From Linux 6.16 on the kernel refuses descriptors for a socket that wants none. */
+const refuses = ((): boolean => {
+  const [major, minor] = release().split('.').map(Number) as [number, number]
+  return major > 6 || (major === 6 && minor >= 16)
+})()
+
+test('a stream takes no descriptors, not even into its queue, neither where it was accepted nor where it connected', { skip: refuses ? false : 'this kernel cannot refuse them' }, () => {
+  using stream = new Pair('stream')
+  using packets = new Pair('packets')
+  for (const fd of [stream.left, stream.right]) {
+    assert.throws(() => sendPacket(fd, Uint8Array.of(1), [packets.left]), { code: 'EPERM' })
+    assert.ok(sendPacket(fd, Uint8Array.of(1), []))
+  }
+  assert.ok(sendPacket(packets.left, Uint8Array.of(1), [stream.left]))
 })
 
 test('a packet beyond the limit throws, and its descriptors are closed', () => {

@@ -1,5 +1,5 @@
 import { randomBytes, randomInt } from 'node:crypto'
-import { appendFileSync, readFileSync, unlinkSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { assert, unreachable } from '../../base/assert.js'
 import { RpcError } from '../../base/errors.js'
 import { Acceptor, addon, checkMemoryFile, errnoCode } from '../../sys/index.js'
@@ -12,7 +12,7 @@ import { LISTEN_BACKLOG, PARTICIPANTS_MAX, PROTOCOL_VERSION } from '../protocol/
 import type { Request } from '../protocol/messages.js'
 import { Orchestrator, type Event } from '../orchestrator/orchestrator.js'
 import { ParticipantLink } from './participant-link.js'
-import { daemonBook, daemonLock, daemonLog, daemonSlot, daemonSocket, openRuntimeDirectory } from '../place/runtime-directory.js'
+import { daemonBook, daemonLock, daemonLog, daemonSlot, daemonSocket, openRuntimeDirectory, removeSocket } from '../place/runtime-directory.js'
 import type { Effect } from '../orchestrator/state.js'
 import { MemoryStore } from '../orchestrator/store.js'
 import type { ParticipantId, Standing } from '../protocol/types.js'
@@ -82,7 +82,7 @@ export class Daemon {
       now: performance.now(),
     })
     const path = daemonSocket(options.directory)
-    removeFile(path)
+    removeSocket(path)
     if (this.#users.size > 0) openToOthers(options.directory, [])
     this.#acceptor = new Acceptor(listenInDirectory(options.directory, path, LISTEN_BACKLOG), (fd) => this.#welcome(fd), (error) => this.#log(`cannot accept: ${String(error)}`))
     this.#log(`process ${process.pid} listens on ${path}`)
@@ -98,7 +98,7 @@ export class Daemon {
     clearTimeout(this.#idleTimer)
     clearInterval(this.#ticker)
     // First, so that who comes now starts another daemon; the lock keeps that one waiting until this one is done.
-    removeFile(daemonSocket(this.#options.directory))
+    removeSocket(daemonSocket(this.#options.directory))
     this.#acceptor.close()
     for (const link of [...this.#links.values(), ...this.#strangers]) link.close()
     this.#files.closeAll()
@@ -306,12 +306,4 @@ function exhaustion(error: unknown, byteLength: number): Failure {
   if (code === undefined) throw error
   const message = `the daemon cannot make a memory file of ${byteLength} bytes: ${String(error)}`
   return { code: EXHAUSTION.has(code) ? 'RESOURCE_EXHAUSTED' : 'INTERNAL', message }
-}
-
-function removeFile(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch {
-    // It is not there, which is what was wanted.
-  }
 }

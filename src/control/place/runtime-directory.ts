@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, type Stats } from 'node:fs'
+import { lstatSync, mkdirSync, unlinkSync, type Stats } from 'node:fs'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { RpcError } from '../../base/errors.js'
 import { trustedOwner, userId } from './users.js'
@@ -82,6 +82,15 @@ export function daemonSocket(directory: string): string {
 
 export function daemonLock(directory: string): string {
   return join(directory, 'daemon.lock')
+}
+
+/** Whoever comes now finds nobody: a service that starts, or ends. Also what one that was killed left behind. */
+export function removeSocket(path: string): void {
+  try {
+    unlinkSync(path)
+  } catch {
+    // It is not there, which is what was wanted.
+  }
 }
 
 /** Where the trusted process listens that seals. */

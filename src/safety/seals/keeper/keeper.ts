@@ -1,8 +1,7 @@
-import { unlinkSync } from 'node:fs'
 import { RpcError } from '../../../base/errors.js'
 import { encodeMessage } from '../../../control/protocol/messages.js'
 import { PacketSocket } from '../../../control/protocol/packet-socket.js'
-import { keeperLock, keeperSocket, openRuntimeDirectory } from '../../../control/place/runtime-directory.js'
+import { keeperLock, keeperSocket, openRuntimeDirectory, removeSocket } from '../../../control/place/runtime-directory.js'
 import { Acceptor, addon, listenUnix, peerCredentials, type Packet } from '../../../sys/index.js'
 import { Life } from '../life.js'
 import { decodeKeeperMessage, type KeeperMessage } from '../messages.js'
@@ -48,14 +47,14 @@ export class Keeper {
   private constructor(options: KeeperOptions, lock: number) {
     this.#options = options
     this.#lock = lock
-    removeFile(keeperSocket(options.directory))
+    removeSocket(keeperSocket(options.directory))
     this.#acceptor = new Acceptor(listenUnix(keeperSocket(options.directory), 'packets', BACKLOG), (fd) => this.#welcome(fd))
     this.#awaitIdleness()
   }
 
   stop(): void {
     clearTimeout(this.#timer)
-    removeFile(keeperSocket(this.#options.directory))
+    removeSocket(keeperSocket(this.#options.directory))
     this.#acceptor.close()
     for (const sealer of this.#sealers) sealer.close()
     for (const key of this.#kept.keys()) this.#forget(key)
@@ -117,13 +116,5 @@ export class Keeper {
     this.#timer = setTimeout(() => {
       if (this.#sealers.size === 0) this.stop()
     }, this.#kept.size > 0 ? ABANDONED_MS : this.#options.idleMs)
-  }
-}
-
-function removeFile(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch {
-    // It is not there, which is what was wanted.
   }
 }

@@ -1,9 +1,8 @@
-import { unlinkSync } from 'node:fs'
 import { RpcError } from '../../../base/errors.js'
 import { failureOf } from '../../../control/protocol/errors.js'
-import { sealerLock, sealerSocket, openRuntimeDirectory } from '../../../control/place/runtime-directory.js'
+import { sealerLock, sealerSocket, openRuntimeDirectory, removeSocket } from '../../../control/place/runtime-directory.js'
 import { listenInDirectory, openToOthers, userId } from '../../../control/place/users.js'
-import { Acceptor, addon, errnoCode } from '../../../sys/index.js'
+import { Acceptor, addon, errnoCode, isMemoryFile, isUserfault } from '../../../sys/index.js'
 import { KeeperLink, type KeptEntry } from './keeper-link.js'
 import { Life } from '../life.js'
 import { heapKey, type SenderAttachment, type SealerRequest } from '../messages.js'
@@ -73,7 +72,7 @@ export class Sealer {
     this.#keeper = keeper
     for (const { heap, files } of kept) this.#takeOver(heap, files)
     const path = sealerSocket(options.directory)
-    removeFile(path)
+    removeSocket(path)
     if (options.users.size > 0) openToOthers(options.directory, [])
     this.#acceptor = new Acceptor(listenInDirectory(options.directory, path, BACKLOG), (fd) => this.#welcome(fd))
     this.#awaitIdleness()
@@ -83,7 +82,7 @@ export class Sealer {
     if (!this.#open) return
     this.#open = false
     clearTimeout(this.#idleTimer)
-    removeFile(sealerSocket(this.#options.directory))
+    removeSocket(sealerSocket(this.#options.directory))
     this.#acceptor.close()
     this.#meetings.close()
     for (const link of this.#links) link.close()
@@ -165,19 +164,19 @@ export class Sealer {
 
   #attest(link: SealerLink, request: Ask<'attest'>, fds: number[]): void {
     if (fds.length !== 2) throw new RpcError('INVALID_ARGUMENT', 'a userfaultfd and the heap\'s file must come along')
-    this.#prepared.attest(link, request, take(fds), take(fds), this.#heaps.values())
+    this.#prepared.attest(link, request, take(fds, isUserfault, 'userfaultfd'), take(fds, isMemoryFile, 'memory file'), this.#heaps.values())
     link.send({ type: 'done', id: request.id })
   }
 
   #attachSender(link: SealerLink, request: SenderAttachment, fds: number[]): void {
     this.#checkRoom(request)
     const prepared = fds.length > 0 ? undefined : this.#prepared.of(link.credentials, request)
-    this.#meetings.bring({ link, request, prepared, fd: prepared === undefined ? take(fds) : -1 })
+    this.#meetings.bring({ link, request, prepared, fd: prepared === undefined ? take(fds, isUserfault, 'userfaultfd') : -1 })
   }
 
   #attachReceiver(link: SealerLink, request: Ask<'attachReceiver'>, fds: number[]): void {
     this.#checkRoom(request)
-    this.#meetings.bring({ link, request, fd: take(fds) })
+    this.#meetings.bring({ link, request, fd: take(fds, isMemoryFile, 'memory file') })
   }
 
   #checkRoom(request: Parameters<typeof heapKey>[0]): void {
@@ -338,17 +337,13 @@ function isOf({ kept }: SealedHeap, end: 'sender' | 'receiver', { credentials }:
   return credentials.pid === (end === 'sender' ? kept.senderPid : kept.receiverPid)
 }
 
-/** The one descriptor that must have come along; it is the caller's now. */
-function take(fds: number[]): number {
-  const fd = fds.shift()
-  if (fd === undefined) throw new RpcError('INVALID_ARGUMENT', 'a descriptor must come along')
+/**
+ * The next descriptor that must have come along; it is the caller's now. What it is is looked at first: whatever else were asked of the file of a
+ * file system in user space, an ioctl or its length, would wait for that one's answer.
+ */
+function take(fds: number[], isThat: (fd: number) => boolean, what: string): number {
+  const fd = fds[0]
+  if (fd === undefined || !isThat(fd)) throw new RpcError('INVALID_ARGUMENT', `a ${what} must come along`)
+  fds.shift()
   return fd
-}
-
-function removeFile(path: string): void {
-  try {
-    unlinkSync(path)
-  } catch {
-    // It is not there, which is what was wanted.
-  }
 }
