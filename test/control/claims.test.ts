@@ -130,6 +130,29 @@ test('what was given out when the daemon died is kept from others until it is cl
   world.checkInvariants()
 })
 
+test('a name that was taken when the daemon died is its server\'s user\'s alone for a minute, whoever comes first', () => {
+  const { world, server, other } = connected()
+  const register = (who: ModelParticipant, channel: string) => world.ask(who, { type: 'register', channel, info: 'null', sharedBytes: 0, publishedBytes: 0 })
+  register(server, 'given-back')
+  done(world.ask(server, { type: 'unregister', channel: 'given-back' }))
+  world.restart(1_000_000, 5)
+  refused(register(other, 'a'), 'ALREADY_EXISTS', /belongs to a server of user 1, which is expected back/)
+  refused(world.ask(other, { type: 'claimChannel', channel: 'a', info: 'null', heaps: [] }), 'ALREADY_EXISTS', /expected back/)
+  for (const name of ['b', 'given-back']) assert.equal(register(other, name)?.type, 'registered')
+  done(world.ask(server, { type: 'claimChannel', channel: 'a', info: 'null', heaps: [] }))
+  refused(register(other, 'a'), 'ALREADY_EXISTS', /taken by process/)
+  // Its server was there: the name is free with it.
+  world.leave(server)
+  assert.equal(register(other, 'a')?.type, 'registered')
+  world.restart(2_000_000, 5)
+  const third = world.join({ uid: 4, standing: 'user' })
+  refused(register(third, 'b'), 'ALREADY_EXISTS', /expected back/)
+  world.now += EXPECTED_MS
+  world.handle({ type: 'tick' })
+  assert.equal(register(third, 'b')?.type, 'registered')
+  world.checkInvariants()
+})
+
 test('a member of a shared heap that was told as gone does not come back', () => {
   const { world, server, client } = connected(8192)
   world.restart(1_000_000, 5)

@@ -3,14 +3,14 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import type { Notice, Request } from '../../src/control/protocol/messages.js'
 import { Orchestrator, type Event } from '../../src/control/orchestrator/orchestrator.js'
-import type { BookEntry, CounterRecord, Effect, HeapRecord, ParticipantRecord, ConnectionRecord, SlotRecord } from '../../src/control/orchestrator/state.js'
+import type { BookEntry, ChannelRecord, CounterRecord, Effect, HeapRecord, NameEntry, ParticipantRecord, ConnectionRecord, SlotRecord } from '../../src/control/orchestrator/state.js'
 import { MemoryStore } from '../../src/control/orchestrator/store.js'
 import type { Attachment, ConnectionEnd, HeapId, MemoryDescription, ParticipantId, Standing } from '../../src/control/protocol/types.js'
 
 export const FOUR_GIB = 2 ** 32
 /** As every daemon of one directory does it. */
 export const sign = (text: string): string => createHash('md5').update(`the key ${text}`).digest('hex')
-const TABLES = ['participants', 'channels', 'connections', 'heaps', 'slots', 'timers', 'prepared']
+const TABLES = ['participants', 'channels', 'connections', 'heaps', 'slots', 'timers', 'prepared', 'names']
 
 interface ModelEnd extends ConnectionEnd {
   readonly channel: string
@@ -64,6 +64,7 @@ export class World {
   readonly files = new Set<HeapId>()
   /** As the daemon keeps it: what its successor finds. */
   readonly book = new Map<string, BookEntry>()
+  readonly names = new Map<number, NameEntry>()
   /** Every address range handed out, by heap. */
   readonly handedOut = new Map<HeapId, { address: number, byteLength: number }>()
   now = 0
@@ -79,7 +80,7 @@ export class World {
   }
 
   #start(firstId: number, firstSlot: number): Orchestrator {
-    return new Orchestrator({ store: this.store, firstId, firstSlot, sign, now: this.now, book: [...this.book.values()] })
+    return new Orchestrator({ store: this.store, firstId, firstSlot, sign, now: this.now, book: [...this.book.values()], names: [...this.names.values()] })
   }
 
   join(who: Partial<Who> = {}): ModelParticipant {
@@ -134,6 +135,10 @@ export class World {
       this.book.set(key, effect.entry)
     } else if (effect.kind === 'strike') {
       this.book.delete(`${effect.attachment.heap}/${effect.attachment.member}`)
+    } else if (effect.kind === 'enterName') {
+      this.names.set(effect.entry.number, effect.entry)
+    } else if (effect.kind === 'strikeName') {
+      assert.ok(this.names.delete(effect.number), 'a name is struck once')
     } else if (effect.kind === 'send') {
       const receiver = this.participants.find(({ id }) => id === effect.to)
       assert.ok(receiver !== undefined, `a message ${effect.message.type} was sent to a participant that is gone`)
@@ -187,6 +192,7 @@ export class World {
       }
     }
     assert.equal(this.book.size, heaps.reduce((sum, { holders, expected }) => sum + holders.length + expected.length, 0), 'the book holds nothing else')
+    assert.equal(this.names.size, this.table<ChannelRecord>('channels').length + this.table<NameEntry>('names').length, 'the book holds each name that is taken or expected')
     const counter = this.table<CounterRecord>('counters')[0]
     assert.ok(counter !== undefined)
     assert.equal(counter.heaps, heaps.length)

@@ -2,15 +2,16 @@ import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from
 import { PAGE_BYTES, type Address } from '../../base/numbers.js'
 import { HEAPS_BASE, WINDOW_END } from '../../sys/index.js'
 import { HEAP_BYTES_MAX, MEMBER_MAX, PROTOCOL_VERSION } from '../protocol/limits.js'
-import type { BookEntry, Role } from '../orchestrator/state.js'
+import type { BookEntry, NameEntry, Role } from '../orchestrator/state.js'
 import type { Attachment, ConnectionId, HeapId, HeapKind } from '../protocol/types.js'
 
 /*
- * The daemon's book: the attachments that it has given out and not got back, in a file that outlives it (a page that was written stays when its
- * writer is killed). One record of eight numbers (f64) each:
+ * The daemon's book: the attachments and names that it has given out and not got back, in a file that outlives it (a page that was written stays
+ * when its writer is killed). One record of eight numbers (f64) each:
  *
  *    0       1        2      3      4            5     6         7
  *    heap    member   kind   role   connection   uid   address   bytes       heap 0: the record is free
+ *    name    0        0      0      0            uid   0         0           a channel's name, as a number
  *    MAGIC   version  0 ...                                                  the first record
  */
 
@@ -25,6 +26,7 @@ const FREE = new Float64Array(RECORD_NUMBERS)
 export class AttachmentBook {
   /** What the daemon before had given out when it died. */
   readonly found: readonly BookEntry[]
+  readonly foundNames: readonly NameEntry[]
   readonly #path: string
   readonly #log: (line: string) => void
   readonly #records = new Map<string, number>()
@@ -36,7 +38,9 @@ export class AttachmentBook {
   constructor(path: string, log: (line: string) => void) {
     this.#path = path
     this.#log = log
-    this.found = readBook(path)
+    const { entries, names } = readBook(path)
+    this.found = entries
+    this.foundNames = names
     try {
       this.#begin()
     } catch (error) {
@@ -45,22 +49,39 @@ export class AttachmentBook {
   }
 
   enter(entry: BookEntry): void {
-    if (this.#fd < 0) return
-    const record = this.#free.pop() ?? this.#next++
-    try {
-      this.#write(record, encode(entry))
-      this.#records.set(keyOf(entry), record)
-    } catch (error) {
-      this.#free.push(record)
-      this.#log(`an attachment is lost with this daemon: it cannot be noted: ${String(error)}`)
-    }
+    this.#enter(keyOf(entry), encode(entry))
   }
 
   /** Nothing for what was never entered. */
   strike(attachment: Attachment): void {
-    const record = this.#records.get(keyOf(attachment))
+    this.#strike(keyOf(attachment))
+  }
+
+  enterName(entry: NameEntry): void {
+    this.#enter(nameKey(entry.number), encodeName(entry))
+  }
+
+  strikeName(number: number): void {
+    this.#strike(nameKey(number))
+  }
+
+  #enter(key: string, numbers: Float64Array): void {
+    if (this.#fd < 0) return
+    // A name that comes back is there already, of the same user.
+    const record = this.#records.get(key) ?? this.#free.pop() ?? this.#next++
+    try {
+      this.#write(record, numbers)
+      this.#records.set(key, record)
+    } catch (error) {
+      if (!this.#records.has(key)) this.#free.push(record)
+      this.#log(`what was given out is lost with this daemon: it cannot be noted: ${String(error)}`)
+    }
+  }
+
+  #strike(key: string): void {
+    const record = this.#records.get(key)
     if (record === undefined) return
-    this.#records.delete(keyOf(attachment))
+    this.#records.delete(key)
     this.#free.push(record)
     try {
       this.#write(record, FREE)
@@ -80,10 +101,11 @@ export class AttachmentBook {
     rmSync(fresh, { force: true })
     this.#fd = openSync(fresh, 'wx+', 0o600)
     this.#write(0, Float64Array.of(MAGIC, PROTOCOL_VERSION, 0, 0, 0, 0, 0, 0))
-    for (const entry of this.found) {
+    const all = [...this.found.map((one) => [keyOf(one), encode(one)] as const), ...this.foundNames.map((one) => [nameKey(one.number), encodeName(one)] as const)]
+    for (const [key, numbers] of all) {
       const record = this.#next++
-      this.#write(record, encode(entry))
-      this.#records.set(keyOf(entry), record)
+      this.#write(record, numbers)
+      this.#records.set(key, record)
     }
     renameSync(fresh, this.#path)
   }
@@ -109,27 +131,47 @@ function encode({ heap, member, kind, role, via, uid, address, byteLength }: Boo
   return Float64Array.of(heap, member, KINDS.indexOf(kind), ROLES.indexOf(role), via?.id ?? 0, uid, address, byteLength)
 }
 
-function readBook(path: string): BookEntry[] {
+function nameKey(number: number): string {
+  return `name ${number}`
+}
+
+function encodeName({ number, uid }: NameEntry): Float64Array {
+  return Float64Array.of(number, 0, 0, 0, 0, uid, 0, 0)
+}
+
+function readBook(path: string): { entries: BookEntry[], names: NameEntry[] } {
   let bytes: Buffer
   try {
     bytes = readFileSync(path)
   } catch {
     // There was no daemon before.
-    return []
+    return { entries: [], names: [] }
   }
   const numbers = new Float64Array(new Uint8Array(bytes).buffer, 0, Math.floor(bytes.length / 8))
-  if (numbers[0] !== MAGIC || numbers[1] !== PROTOCOL_VERSION) return []
+  if (numbers[0] !== MAGIC || numbers[1] !== PROTOCOL_VERSION) return { entries: [], names: [] }
   const entries = new Map<string, BookEntry>()
+  const names = new Map<number, NameEntry>()
   for (let at = RECORD_NUMBERS; at + RECORD_NUMBERS <= numbers.length; at += RECORD_NUMBERS) {
-    const entry = decode(numbers.subarray(at, at + RECORD_NUMBERS))
+    const record = numbers.subarray(at, at + RECORD_NUMBERS)
+    const entry = decode(record)
+    const name = decodeName(record)
     if (entry !== undefined) entries.set(keyOf(entry), entry)
+    if (name !== undefined) names.set(name.number, name)
   }
-  return [...entries.values()]
+  return { entries: [...entries.values()], names: [...names.values()] }
 }
+
+function decodeName(record: Float64Array): NameEntry | undefined {
+  const [number, member, kind, role, id, uid, address, byteLength] = record as unknown as Eight
+  const isName = [member, kind, role, id, address, byteLength].every((one) => one === 0)
+  return isName && number > 0 && Number.isSafeInteger(number) && Number.isSafeInteger(uid) && uid >= 0 ? { number, uid } : undefined
+}
+
+type Eight = readonly [number, number, number, number, number, number, number, number]
 
 /** Undefined for a free record, and for what no daemon writes: a damaged book costs connections, and ends nobody. */
 function decode(numbers: Float64Array): BookEntry | undefined {
-  const [heap, member, kindIndex, roleIndex, id, uid, address, byteLength] = numbers as unknown as readonly [number, number, number, number, number, number, number, number]
+  const [heap, member, kindIndex, roleIndex, id, uid, address, byteLength] = numbers as unknown as Eight
   const [kind, role] = [KINDS[kindIndex], ROLES[roleIndex]]
   const isWhole = numbers.every((number) => Number.isSafeInteger(number) && number >= 0)
   if (!isWhole || heap === 0 || member < 1 || member > MEMBER_MAX || kind === undefined || role === undefined || (role === 'own') !== (id === 0)) return undefined

@@ -79,6 +79,7 @@ export class Daemon {
       firstId: randomInt(1, 2 ** 32) * 2 ** 20,
       firstSlot: this.#firstSlot(),
       book: this.#book.found,
+      names: this.#book.foundNames,
       now: performance.now(),
     })
     const path = daemonSocket(options.directory)
@@ -273,6 +274,12 @@ export class Daemon {
         return undefined
       case 'strike':
         this.#book.strike(effect.attachment)
+        return undefined
+      case 'enterName':
+        this.#book.enterName(effect.entry)
+        return undefined
+      case 'strikeName':
+        this.#book.strikeName(effect.number)
         return undefined
       default:
         return unreachable(effect)

@@ -3,6 +3,7 @@ import { attach, createHeap, describe, detach, sharesHeap, stopHolding } from '.
 import { CHANNELS_PER_PARTICIPANT_MAX, HEAPS_PER_OWNER_MAX } from '../protocol/limits.js'
 import type { Requests } from '../protocol/messages.js'
 import { checkName, similarNames } from '../protocol/names.js'
+import { numberOfName } from './proofs.js'
 import type { ChannelRecord, Decision } from './state.js'
 import type { Attachment, ParticipantId } from '../protocol/types.js'
 
@@ -19,6 +20,13 @@ export function addChannel(decision: Decision, participant: ParticipantId, name:
   if (server.channels.length >= CHANNELS_PER_PARTICIPANT_MAX) {
     throw new RpcError('RESOURCE_EXHAUSTED', `an isolate registers at most ${CHANNELS_PER_PARTICIPANT_MAX} channels`, { channel: name })
   }
+  const number = numberOfName(decision, name)
+  const expected = decision.names.get(number)
+  if (expected !== undefined && expected.uid !== server.uid) {
+    throw new RpcError('ALREADY_EXISTS', `the channel's name belongs to a server of user ${expected.uid}, which is expected back since the daemon ended`, { channel: name })
+  }
+  decision.names.delete(number)
+  decision.effects.push({ kind: 'enterName', entry: { number, uid: server.uid } })
   decision.channels.set(name, { name, server: participant, owner: { uid: server.uid, gid: server.gid }, info, heaps, pending: 0 })
   decision.updateParticipant(participant, (record) => ({ channels: [...record.channels, name] }))
 }
@@ -56,6 +64,7 @@ export function removeChannel(decision: Decision, name: string): void {
   const channel = decision.channels.get(name)
   if (channel === undefined) return
   decision.channels.delete(name)
+  decision.effects.push({ kind: 'strikeName', number: numberOfName(decision, name) })
   decision.updateParticipant(channel.server, (record) => ({ channels: record.channels.filter((one) => one !== name) }))
   for (const { heap } of channel.heaps) stopHolding(decision, heap)
 }

@@ -9,7 +9,7 @@ import { answerInquiry, detach, expect, release, stopExpecting } from './heaps.j
 import { EXPECTED_MS, PARTICIPANTS_MAX } from '../protocol/limits.js'
 import { assign, claimPrepared, endPrepared, growPrepared, prepare } from './prepared.js'
 import type { Request } from '../protocol/messages.js'
-import { Decision, type BookEntry, type Effect, type Undo } from './state.js'
+import { Decision, type BookEntry, type Effect, type NameEntry, type Undo } from './state.js'
 import type { Store } from './store.js'
 import type { HeapId, ParticipantId, Standing } from '../protocol/types.js'
 
@@ -36,6 +36,8 @@ export interface OrchestratorOptions {
   readonly firstSlot: number
   /** What the daemon before had given out when it died: its `enter` effects without those that were followed by a `strike`. */
   readonly book: readonly BookEntry[]
+  /** The same of channels' names. */
+  readonly names: readonly NameEntry[]
   /** When it starts, by the clock of {@link Orchestrator.handle}. */
   readonly now: number
 }
@@ -55,7 +57,8 @@ export class Orchestrator {
     assert(options.firstSlot >= 0 && options.firstSlot < SLOT_COUNT, 'the first slot lies in the window')
     decision.count({ nextId: options.firstId, slot: options.firstSlot })
     for (const entry of options.book) expect(decision, entry)
-    if (options.book.length > 0) decision.timers.set('expected', { at: options.now + EXPECTED_MS, purpose: { expected: true } })
+    for (const entry of options.names) decision.names.set(entry.number, entry)
+    if (options.book.length + options.names.length > 0) decision.timers.set('expected', { at: options.now + EXPECTED_MS, purpose: { expected: true } })
     decision.commit()
   }
 
@@ -189,6 +192,10 @@ function tick(decision: Decision): void {
     } else if ('expected' in purpose) {
       decision.timers.delete('expected')
       for (const { id } of decision.heaps.list()) stopExpecting(decision, id)
+      for (const { number } of decision.names.list()) {
+        decision.names.delete(number)
+        decision.effects.push({ kind: 'strikeName', number })
+      }
     } else {
       decision.timers.delete(`claimed:${purpose.claimed}`)
       tellLivingMembers(decision, purpose.claimed)

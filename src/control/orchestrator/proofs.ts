@@ -16,6 +16,13 @@ export function tokenOf(decision: Decision, id: ConnectionId, channel: string): 
   return decision.sign(`connection/${id}/${channel}`)
 }
 
+/** A channel's name as a number, so that the book's records are of one size: the same in all daemons of a directory. */
+export function numberOfName(decision: Decision, name: string): number {
+  return Number.parseInt(decision.sign(`channel/${name}`).slice(0, NAME_DIGITS), 16)
+}
+/** Hexadecimal digits of 48 bits: two of a thousand names are the same number once in some billion daemons. */
+const NAME_DIGITS = 12
+
 export function userOf(decision: Decision, participant: ParticipantId): number {
   return decision.participants.get(participant)?.uid ?? -1
 }

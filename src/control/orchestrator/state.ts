@@ -82,6 +82,12 @@ export interface ExpectedRecord {
   readonly uid: number
 }
 
+/** A channel's name whose server is expected back, by {@link numberOfName}, and the only user who may take it meanwhile. */
+export interface NameEntry {
+  readonly number: number
+  readonly uid: number
+}
+
 /** An attachment as it is remembered beyond the daemon's death. */
 export interface BookEntry extends ExpectedRecord {
   readonly heap: HeapId
@@ -158,6 +164,9 @@ export type Effect =
   | { readonly kind: 'enter', readonly entry: BookEntry }
   /** It has ended, or will never be used. */
   | { readonly kind: 'strike', readonly attachment: Attachment }
+  /** The same for a channel's name. */
+  | { readonly kind: 'enterName', readonly entry: NameEntry }
+  | { readonly kind: 'strikeName', readonly number: number }
 
 /** What a failed `create` was for. */
 export type Undo =
@@ -175,6 +184,8 @@ export class Decision {
   readonly slots: Table<SlotRecord>
   readonly timers: Table<TimerRecord>
   readonly prepared: Table<PreparedRecord>
+  /** Names whose servers are expected back. */
+  readonly names: Table<NameEntry>
   readonly counters: Table<CounterRecord>
   readonly #transaction: Transaction
 
@@ -188,6 +199,7 @@ export class Decision {
     this.slots = new Table(this.#transaction, 'slots')
     this.timers = new Table(this.#transaction, 'timers')
     this.prepared = new Table(this.#transaction, 'prepared')
+    this.names = new Table(this.#transaction, 'names')
     this.counters = new Table(this.#transaction, 'counters')
   }
 
