@@ -1,8 +1,9 @@
 import { RpcError } from '../../base/errors.js'
-import { addon, peerCredentials, peerPidfd, watch, type Packet, type PeerCredentials, type Watch } from '../../sys/index.js'
+import { addon, type Packet, type PeerCredentials } from '../../sys/index.js'
 import { HELLO_TIMEOUT_MS } from '../protocol/limits.js'
 import { decodeHello, decodeRequest, encode, type Notice, type Request } from '../protocol/messages.js'
 import { PacketSocket } from '../protocol/packet-socket.js'
+import { PeerProcess } from '../protocol/peer-process.js'
 import { failureOf } from '../protocol/errors.js'
 
 export interface LinkHandlers {
@@ -16,11 +17,9 @@ export interface LinkHandlers {
 
 /** The daemon's end of one participant's socket. What it sends is judged here; a liar is told why and dropped. */
 export class ParticipantLink {
-  readonly credentials: PeerCredentials
+  readonly #process: PeerProcess
   readonly #handlers: LinkHandlers
   readonly #socket: PacketSocket
-  readonly #pidfd: number
-  readonly #pidfdWatch: Watch | undefined
   readonly #helloTimer: NodeJS.Timeout
   #greeted = false
   #open = true
@@ -28,30 +27,29 @@ export class ParticipantLink {
   /** Takes over the descriptor, also when it throws. */
   constructor(fd: number, handlers: LinkHandlers) {
     this.#handlers = handlers
-    let pidfd: number | undefined
     try {
-      this.credentials = peerCredentials(fd)
-      pidfd = peerPidfd(fd)
+      this.#process = new PeerProcess(fd, () => this.#ended())
     } catch (error) {
       addon.closeFd(fd)
       throw error
     }
-    this.#pidfd = pidfd ?? -1
     try {
       this.#socket = new PacketSocket(fd, {
         packet: (packet) => this.#packet(packet),
         truncated: () => this.drop(new RpcError('INVALID_ARGUMENT', 'a message was too long, or brought too many descriptors')),
         closed: (error) => this.#gone(error),
       })
-      // The stream ends with the process, unless a child inherited the socket: the process's own descriptor cannot err.
-      this.#pidfdWatch = pidfd === undefined ? undefined : watch(pidfd, () => this.#ended())
     } catch (error) {
-      if (this.#pidfd >= 0) addon.closeFd(this.#pidfd)
+      this.#process.close()
       throw error
     }
     this.#helloTimer = setTimeout(() => {
       this.drop(new RpcError('DEADLINE_EXCEEDED', `no hello came within ${HELLO_TIMEOUT_MS} ms`))
     }, HELLO_TIMEOUT_MS)
+  }
+
+  get credentials(): PeerCredentials {
+    return this.#process.credentials
   }
 
   send(notice: Notice, fds: readonly number[] = [], settled?: () => void): void {
@@ -76,8 +74,7 @@ export class ParticipantLink {
     this.#open = false
     clearTimeout(this.#helloTimer)
     this.#socket.close()
-    this.#pidfdWatch?.close()
-    if (this.#pidfd >= 0) addon.closeFd(this.#pidfd)
+    this.#process.close()
   }
 
   #ended(): void {

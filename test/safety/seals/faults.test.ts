@@ -48,6 +48,9 @@ test('a receiver dies holding seals: its sender gets the pages back, and is told
   const index = seal(authority, heap.mapping.address, 5, 3)
   assert.equal(await receiver.ask('verify', { index, page: 5 }), true)
   assert.equal(writable(heap.mapping.address + 5 * PAGE_BYTES), false)
+  // Whoever has its link to the sealer beside it is not the receiver.
+  const holder = await receiver.ask('share') as number
+  t.after(() => process.kill(holder))
   await receiver.kill()
   await until('the pages to come back', () => writable(heap.mapping.address + 5 * PAGE_BYTES))
   await until('the news', () => {

@@ -4,7 +4,8 @@ import { failureOf } from '../../../control/protocol/errors.js'
 import { HELLO_TIMEOUT_MS } from '../../../control/protocol/limits.js'
 import { encodeMessage } from '../../../control/protocol/messages.js'
 import { PacketSocket } from '../../../control/protocol/packet-socket.js'
-import { addon, errnoCode, peerCredentials, type Packet, type PeerCredentials } from '../../../sys/index.js'
+import { PeerProcess } from '../../../control/protocol/peer-process.js'
+import { addon, errnoCode, type Packet, type PeerCredentials } from '../../../sys/index.js'
 import { decodeSealerRequest, SEALER_VERSION, type SealerNotice, type SealerRequest } from '../messages.js'
 import type { SealedHeap } from './sealed-heap.js'
 
@@ -22,12 +23,12 @@ export interface SealerLinkHandlers {
 
 /** The sealer's end of one isolate's socket. */
 export class SealerLink {
-  readonly credentials: PeerCredentials
   /** What this isolate sends from and receives. */
   readonly sends = new Set<SealedHeap>()
   readonly receives = new Set<SealedHeap>()
   /** Wake-ups for nothing: a wake-up can be crossed by a look at the ring. */
   readonly needless = new NeedlessCount(NEEDLESS_MAX, NEEDLESS_WINDOW_MS)
+  readonly #process: PeerProcess
   readonly #handlers: SealerLinkHandlers
   readonly #socket: PacketSocket
   readonly #timer: NodeJS.Timeout
@@ -39,17 +40,26 @@ export class SealerLink {
   constructor(fd: number, handlers: SealerLinkHandlers) {
     this.#handlers = handlers
     try {
-      this.credentials = peerCredentials(fd)
+      this.#process = new PeerProcess(fd, () => this.#ended())
     } catch (error) {
       addon.closeFd(fd)
       throw error
     }
-    this.#socket = new PacketSocket(fd, {
-      packet: (packet) => this.#packet(packet),
-      truncated: () => this.drop(new RpcError('INVALID_ARGUMENT', 'a message was too long, or brought too many descriptors')),
-      closed: () => this.#gone(),
-    })
+    try {
+      this.#socket = new PacketSocket(fd, {
+        packet: (packet) => this.#packet(packet),
+        truncated: () => this.drop(new RpcError('INVALID_ARGUMENT', 'a message was too long, or brought too many descriptors')),
+        closed: () => this.#gone(),
+      })
+    } catch (error) {
+      this.#process.close()
+      throw error
+    }
     this.#timer = setTimeout(() => this.drop(new RpcError('DEADLINE_EXCEEDED', `no hello came within ${HELLO_TIMEOUT_MS} ms`)), HELLO_TIMEOUT_MS)
+  }
+
+  get credentials(): PeerCredentials {
+    return this.#process.credentials
   }
 
   send(notice: SealerNotice, fds: readonly number[] = [], settled?: () => void): void {
@@ -77,9 +87,17 @@ export class SealerLink {
   }
 
   close(): void {
+    if (!this.#open) return
     this.#open = false
     clearTimeout(this.#timer)
     this.#socket.close()
+    this.#process.close()
+  }
+
+  #ended(): void {
+    // What it sent before its end still counts.
+    this.#socket.drain()
+    this.#gone()
   }
 
   #gone(): void {
