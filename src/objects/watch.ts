@@ -19,6 +19,19 @@ export function watched<View extends object>(viewClass: ViewClass<View>): ViewCl
   return Watched as ViewClass<View>
 }
 
+/** In the debug mode a class under it whose views are Proxies: for uses that a class does not see, and that must not pass in silence. */
+export function guarded<View extends object>(viewClass: ViewClass<View>, guard: ProxyHandler<View>): ViewClass<View> {
+  if (heapDebug === null) return viewClass
+  const Guarded = class extends (viewClass as ViewClass<object>) {
+    constructor(region: Region, word: number) {
+      super(region, word)
+      return new Proxy<object>(this, guard)
+    }
+  }
+  Object.defineProperty(Guarded, 'name', { value: viewClass.name })
+  return Guarded as ViewClass<View>
+}
+
 /** Statements of a generated constructor that keep the view's region `r` and word `w`. */
 export function emitKeep(emitter: Emitter): string {
   emitter.named('REGION', REGION)

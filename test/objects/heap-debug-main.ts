@@ -56,6 +56,9 @@ const tree = whole.tree as unknown as { name: string, list: unknown[] }
 const quick = whole.quick as unknown as { name: string, list: { at(i: number): unknown, set(i: number, v: unknown): void, length: number } & Iterable<unknown> }
 const treeList = tree.list
 const quickList = quick.list
+attempt('fast delete', () => Reflect.deleteProperty(quick, 'name'))
+attempt('fast in', () => 'name' in quick)
+attempt('fast after', () => [quick.name, (quick as { more?: number }).more = 5, (quick as { more?: number }).more, JSON.stringify(quick)])
 const inList = ownPosts.at(0)!
 const inMap = byName.get('first')!
 const walks: Readonly<Record<string, Iterator<unknown>>> = {

@@ -13,6 +13,7 @@ function run(debug: string): { readonly said: ReadonlyMap<string, unknown>, read
 }
 
 const debugged = run('heap')
+const undebugged = run('')
 
 test('with RPCOOL_DEBUG=heap what is used after its end is named, and what is forgotten is told by type and place', () => {
   const { said, warned } = debugged
@@ -27,6 +28,14 @@ test('with RPCOOL_DEBUG=heap what is used after its end is named, and what is fo
   assert.deepEqual(leaks.map(({ type, objects }) => [type, objects]), [['Post', 3]])
   assert.match(leaks[0]!.place, place)
   assert.match(warned, /RpcoolHeapWarning: a heap was closed with objects that nobody freed:\n {2}3 × Post, \d+ bytes, made at .*heap-debug-main\.ts:\d+:\d+/)
+})
+
+test('what a fast view of json cannot see is an error then, and only then', () => {
+  assert.match(String(debugged.said.get('fast delete')), /delete of "name" does nothing on a fast view of json: assign undefined/)
+  assert.match(String(debugged.said.get('fast in')), /"name" in a fast view of json says nothing/)
+  assert.deepEqual([undebugged.said.get('fast delete'), undebugged.said.get('fast in')], [true, false])
+  const after = ['a text with memory', 5, 5, '{"name":"a text with memory","list":[1,2],"more":5}']
+  for (const { said } of [debugged, undebugged]) assert.deepEqual(said.get('fast after'), after)
 })
 
 test('every use of every kind of view after its end is named', () => {
@@ -45,7 +54,7 @@ test('every use of every kind of view after its end is named', () => {
 })
 
 test('without it nothing is noted, and leaks say how to turn it on', () => {
-  const { said, warned } = run('')
+  const { said, warned } = undebugged
   assert.match(String(said.get('leaks')), /RPCOOL_DEBUG=heap/)
   assert.equal(warned, '')
 })
