@@ -1,11 +1,14 @@
-// npm run chaos, npm run fuzz: set-up, then the long form of a suite.
+// npm run chaos, npm run fuzz, npm run million: set-up, then the long form of a suite.
 import { SetupError, main } from './console.mjs'
 import { runProgram } from './run.mjs'
 import { setUp } from './setup.mjs'
 
+const PROGRAMS = { chaos: 'build/test/chaos/long.js', fuzz: 'build/test/fuzz/long.js', million: 'build/bench/documents/million.js' }
+
 await main(async () => {
   const [name, ...args] = process.argv.slice(2)
-  if (!/^[a-z-]+$/.test(name ?? '')) throw new SetupError('say which suite: node scripts/long.mjs <chaos|fuzz> [arguments]')
+  const program = PROGRAMS[name]
+  if (program === undefined) throw new SetupError(`say which suite: node scripts/long.mjs <${Object.keys(PROGRAMS).join('|')}> [arguments]`)
   await setUp()
-  return await runProgram(`build/test/${name}/long.js`, args)
+  return await runProgram(program, args)
 })

@@ -68,6 +68,13 @@ for (const { name } of TRIALS) {
   })
 }
 
+test('the trial of a million documents, with few', async () => {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('../../bench/documents/million.js', import.meta.url)), '--count', '500'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit') as Promise<[number | null]>])
+  assert.equal(code, 0, stderr)
+  assert.match(stdout, /^trusting, 500 documents[^]*left of the heap's use: \d+ MiB\nisolated, 500 documents[^]*left of the heap's use: \d+ MiB\n$/)
+})
+
 for (const json of [false, true]) {
   test(`what a trial prints ${json ? 'with' : 'without'} --json is ${json ? 'the object alone' : 'its tables'}`, (t) => {
     const printed = { stdout: '', stderr: '' }

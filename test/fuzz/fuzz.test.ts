@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { type Ending, FuzzFailure, regressions, runCampaign } from './campaign.js'
 import { TARGETS } from './targets/index.js'
 
-const MS = 1200
+const MS = 1000
 
 for (const name of Object.keys(TARGETS)) {
   test(`${name}: random cases`, async (t) => {

@@ -1,7 +1,7 @@
 // One of several processes that read and change the same things in one heap, until somebody kills it or says stop.
 import assert from 'node:assert/strict'
 import { Heap, HeapSet } from '../../src/memory/index.js'
-import { cellOf, i32, json, list, map, shared, sortedMap, struct, text, u32, set, type View } from '../../src/objects/index.js'
+import { bytes, cellOf, f64, i32, json, list, map, numbers, optional, shared, sortedMap, struct, text, u32, set, union, plain, assign, type Plain, type View } from '../../src/objects/index.js'
 import { addressHigh, addressLow, type Address } from '../../src/base/numbers.js'
 import { HEAPS_BASE, Mapping } from '../../src/sys/index.js'
 import { Random } from '../support/random.js'
@@ -10,8 +10,11 @@ export const HEAP_BYTES = 16 << 20
 export const TABLE_BYTES = 1 << 16
 export const TABLE_ADDRESS = 0x4002_0000_0000 as Address
 
+const Mark = struct('Mark', { total: u32, name: text })
+const Any = union({ text, mark: Mark, words: list(text) })
 export const Words = struct('Words', {
   counts: map(text, u32), order: sortedMap(text, u32), seen: set(u32), log: list(text), byMember: map(u32, i32), total: u32, document: json,
+  title: text, raw: bytes, values: numbers(f64), note: optional(text), any: Any, latest: map(u32, Any),
 })
 export const Store = struct('Store', { words: shared(Words) })
 export type Store = View<typeof Store>
@@ -67,6 +70,23 @@ export function storeAt(ground: Ground, address: number): Store {
   return cellOf(Store).read(ground.set.region, addressLow(address) | 0, addressHigh(address)) as Store
 }
 
+/** The same number in values of every kind. */
+export function valuesOf(total: number): Pick<Plain<typeof Words>, 'title' | 'raw' | 'values' | 'note' | 'any'> {
+  return {
+    title: titleOf(total), raw: new Uint8Array(total % 60).fill(total), values: Array.from({ length: total % 9 }, () => total),
+    note: total % 3 === 0 ? undefined : titleOf(total), any: anyOf(total),
+  }
+}
+
+function anyOf(total: number): Plain<typeof Any> {
+  const name = titleOf(total)
+  return total % 3 === 0 ? { kind: 'text', value: name } : total % 3 === 1 ? { kind: 'mark', value: { total, name } } : { kind: 'words', value: [name, name] }
+}
+
+function titleOf(total: number): string {
+  return `${'all '.repeat(total % 7)}the words are ${total}`
+}
+
 /** What holds between all the parts, whoever died when. */
 export function checkStore(words: View<typeof Words>): void {
   const counts = new Map(words.counts)
@@ -75,6 +95,9 @@ export function checkStore(words: View<typeof Words>): void {
   assert.equal([...words.byMember.values()].reduce((sum, count) => sum + count, 0), words.total)
   assert.equal(words.log.length, words.total % 100)
   assert.equal(words.seen.size, counts.size)
+  const { title, raw, values, note, any } = plain(words)
+  assert.deepEqual({ title, raw, values, note, any }, { ...valuesOf(words.total), values: new Float64Array(words.total % 9).fill(words.total) })
+  for (const [member, value] of words.latest) assert.deepEqual(plain(value), anyOf(words.byMember.get(member)!))
   const { total, counts: again, last } = words.document as unknown as Document
   assert.equal(total, words.total)
   assert.deepEqual(new Map(Object.entries(again)), counts)
@@ -120,6 +143,9 @@ export function runAgent(heapFd: number, tableFd: number, member: number, addres
         words.log = Array.from({ length: words.total % 100 }, () => 'a new log') as never
         words.byMember.set(0, words.byMember.get(0)! - count)
       }
+      assign(words, valuesOf(words.total))
+      words.latest.set(member, anyOf(words.byMember.get(member)!))
+      if (random.chance(50)) words.latest.delete(member)
     })
     done++
     Atomics.store(table, ROWS + member * 2 + 1, done)

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { addressOf, build, release } from '../../src/objects/index.js'
 import { createMemoryFile } from '../../src/sys/index.js'
 import { Random } from '../support/random.js'
-import { checkStore, DEAD, DEAD_COUNT, enter, HEAP_BYTES, ROWS, STOP, Store, TABLE_BYTES } from './shared-agent.js'
+import { checkStore, DEAD, DEAD_COUNT, enter, HEAP_BYTES, ROWS, STOP, Store, TABLE_BYTES, valuesOf } from './shared-agent.js'
 
 const MAIN = fileURLToPath(new URL('shared-agent-main.js', import.meta.url))
 const OWN_MEMBER = 1000
@@ -42,7 +42,7 @@ export async function stormShared(seconds: number, seed: number): Promise<{ read
   const tableFd = createMemoryFile('shared-table', TABLE_BYTES)
   const ground = enter(heapFd, tableFd, OWN_MEMBER)
   const { table, heap } = ground
-  const store = build(Store, ground.set, { words: { total: 0, byMember: [[0, 0]], document: { total: 0, counts: {}, last: [] } } })
+  const store = build(Store, ground.set, { words: { ...valuesOf(0), total: 0, byMember: [[0, 0]], document: { total: 0, counts: {}, last: [] } } })
   const address = addressOf(store)
   const random = new Random(seed)
   let member = 1

@@ -26,7 +26,8 @@ const JOURNAL = 2
 const VALUE = 4
 /** A read that writers disturb so often takes the lock itself. */
 const DISTURBED_MAX = 16
-const DEFAULT_TIMEOUT_MS = 5000
+/** How long a read or write waits that says nothing else, and what goes through a whole graph. Tests of what spoiled locks do have less patience. */
+export const patience = { timeoutMs: 5000 }
 
 /** The write that is under way in this isolate. */
 class Write implements Journal {
@@ -107,11 +108,11 @@ class SharedCodec extends Codec {
   }
 
   /** See {@link SharedView.read}. */
-  look<R>(region: Region, p: number, work: (value: unknown) => R, { timeoutMs = DEFAULT_TIMEOUT_MS }: WaitOptions): R {
+  look<R>(region: Region, p: number, work: (value: unknown) => R, { timeoutMs = patience.timeoutMs }: WaitOptions): R {
     const { current } = journal
     if (current instanceof Write && current.isOf(region, p)) return work(this.#valueOf(region, p))
     const { membership } = region
-    const patience = new Patience(membership, timeoutMs, this.type.label)
+    const waiting = new Patience(membership, timeoutMs, this.type.label)
     for (let disturbed = 0; ; disturbed++) {
       const before = Atomics.load(region.i32, p + SEQUENCE)
       if ((before & 1) === 0) {
@@ -119,17 +120,18 @@ class SharedCodec extends Codec {
         // Pairs with the stores in write and finish: where none came between, no writer was there meanwhile.
         if (Atomics.load(region.i32, p + SEQUENCE) === before) return outcome()
         if (disturbed < DISTURBED_MAX || current !== null || membership === null || region.readOnly) {
-          patience.wait()
+          waiting.wait()
           continue
         }
       } else {
+        if (region.isPrivate) throw new RpcError('ABORTED', `${this.type.label} was being changed when this copy of it was made`)
         const holder = Atomics.load(region.i32, p + LOCK)
         if (membership === null || region.readOnly || current !== null || !membership.isGone(holder)) {
-          patience.wait(holder)
+          waiting.wait(holder)
           continue
         }
       }
-      const allocator = this.#lock(region, p, membership, patience)
+      const allocator = this.#lock(region, p, membership, waiting)
       try {
         return work(this.#valueOf(region, p))
       } finally {
@@ -162,7 +164,7 @@ class SharedCodec extends Codec {
   }
 
   /** See {@link SharedView.write}. */
-  change<R>(region: Region, p: number, work: (value: unknown) => R, { timeoutMs = DEFAULT_TIMEOUT_MS }: WaitOptions): R {
+  change<R>(region: Region, p: number, work: (value: unknown) => R, { timeoutMs = patience.timeoutMs }: WaitOptions): R {
     const { current } = journal
     if (current !== null) {
       if (current instanceof Write && current.isOf(region, p)) return work(this.#valueOf(region, p))

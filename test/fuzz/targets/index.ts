@@ -4,7 +4,8 @@ import { descriptors } from './descriptors.js'
 import { messages } from './messages.js'
 import { objects } from './objects.js'
 import { sealing } from './sealing.js'
+import { sharedTarget } from './shared.js'
 import { slots } from './slots.js'
 
 /** Every target; making one may take memory, so they are made when they are used. */
-export const TARGETS: Readonly<Record<string, () => FuzzTarget>> = { objects, allocator, slots, messages, descriptors, sealing }
+export const TARGETS: Readonly<Record<string, () => FuzzTarget>> = { objects, shared: sharedTarget, allocator, slots, messages, descriptors, sealing }

@@ -16,7 +16,7 @@ const Thing = struct('FuzzThing', {
 })
 type Thing = View<typeof Thing>
 
-const HEAP_BYTES = 256 * 1024
+export const HEAP_BYTES = 256 * 1024
 const SCOPE_BYTES = 16 * 1024
 const MAX_NODES = 500
 const MAX_POINTERS = 1000
@@ -32,7 +32,7 @@ function thing(depth: number): Plain<typeof Thing> {
 }
 
 /** Changes some words as an attacker would: to noise, edges, others' words, and pointers to anywhere. */
-function spoil(words: Int32Array, from: number, count: number, random: Random): void {
+export function spoil(words: Int32Array, from: number, count: number, random: Random): void {
   for (let i = 1 + random.below(12); i > 0; i--) {
     const at = from + random.below(count)
     switch (random.below(5)) {
