@@ -67,7 +67,7 @@ export class IsolatedArguments {
    * All numbers may come from a peer, and were read once.
    */
   fromScope(cell: Cell, low: number, high: number, scopeLow: number, scopeHigh: number, used: number): unknown {
-    const snapshot = this.#snapshots.take(scopeHigh, scopeLow, used)
+    const snapshot = this.#snapshots.take(scopeHigh, scopeLow, used, this.arenaBytes)
     try {
       const value = cell.read(snapshot.region, low, high)
       this.holding = snapshot

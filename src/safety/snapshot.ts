@@ -67,15 +67,16 @@ export class Snapshots {
 
   /**
    * Copies `used` bytes from (high, low) on; all three may come from a peer. The caller releases the copy.
+   * @param others bytes that the connection's calls hold elsewhere, which count towards the limit.
    * @throws WildPointerError when they do not lie inside one of the connection's heaps; RpcError RESOURCE_EXHAUSTED when the
    * connection's copies would hold more than allowed.
    */
-  take(high: number, low: number, used: number): Snapshot {
+  take(high: number, low: number, used: number, others = 0): Snapshot {
     const words = (used + 3) >>> 2
     const home = this.#heaps.locate(high, low, words << 2 >>> 0)
     const word = home === undefined || words === 0 || (low & 7) !== 0 ? -1 : home.resolve(high, low, words)
     if (home === undefined || word < 0) this.#wild(high, low, used)
-    const snapshot = this.#room(words * 4)
+    const snapshot = this.#room(words * 4, others)
     copyWords(home.i32, word, words, snapshot.region.i32)
     const { region } = snapshot
     region.aim(0, words, high, low)
@@ -92,25 +93,26 @@ export class Snapshots {
     this.#kept.push(snapshot)
   }
 
-  #room(byteLength: number): Snapshot {
+  #room(byteLength: number, others: number): Snapshot {
     // The latest copy's buffer is still in the cache.
     const last = this.#kept.at(-1)
-    if (last !== undefined && last.byteLength >= byteLength) {
+    if (last !== undefined && last.byteLength >= byteLength && this.#heldBytes + last.byteLength + others <= this.#limit) {
       this.#kept.pop()
       this.#keptBytes -= last.byteLength
       this.#heldBytes += last.byteLength
       last.held = true
       return last
     }
-    return this.#make(byteLength)
+    return this.#make(byteLength, others)
   }
 
-  #make(byteLength: number): Snapshot {
+  #make(byteLength: number, others: number): Snapshot {
     let capacity = PAGE_BYTES
     while (capacity < byteLength) capacity *= 2
-    if (this.#heldBytes + capacity > this.#limit) {
+    const held = this.#heldBytes + others
+    if (held + capacity > this.#limit) {
       throw new RpcError('RESOURCE_EXHAUSTED',
-        `the calls in flight on this connection hold ${this.#heldBytes} bytes of private copies, and ${capacity} more are beyond ` +
+        `the calls in flight on this connection hold ${held} bytes of private copies, and ${capacity} more are beyond ` +
         `the limit of ${this.#limit}: wait for answers, or raise the server's snapshotBytes`)
     }
     // Smaller ones would be in the way for ever.

@@ -139,3 +139,22 @@ test('an object that claims billions of elements is refused before memory is tak
   assert.throws(() => all.isolated.fromHeap(big, all.heaps.region, all.slot[0]!, all.slot[1]!), hasCode('RESOURCE_EXHAUSTED'))
   assert.equal(all.isolated.heldBytes, 0)
 })
+
+test('copies of scopes and copies made object by object share one limit, whichever come first', () => {
+  const all = ground()
+  cell.write(all.heaps, value(1), all.slot, 0)
+  all.isolated.fromHeap(cell, all.heaps.region, all.slot[0]!, all.slot[1]!)
+  const first = all.isolated.holding!
+  assert.ok(all.isolated.heldBytes > 0)
+  cell.write(all.scope, value(1), all.slot, 0)
+  assert.throws(() => fromScope(all, 900 * KIB), hasCode('RESOURCE_EXHAUSTED'))
+  first.release()
+  fromScope(all, 900 * KIB)
+  const second = all.isolated.holding!
+  assert.throws(() => all.isolated.fromHeap(cell, all.scope.region, all.slot[0]!, all.slot[1]!), hasCode('RESOURCE_EXHAUSTED'))
+  second.release()
+  // The buffer that is kept for the next copy counts when it is used again.
+  all.isolated.fromHeap(cell, all.scope.region, all.slot[0]!, all.slot[1]!)
+  assert.throws(() => fromScope(all, 900 * KIB), hasCode('RESOURCE_EXHAUSTED'))
+  assert.ok(all.isolated.heldBytes <= LIMIT)
+})

@@ -1,6 +1,7 @@
 import { RpcError } from '../../../base/errors.js'
 import { encodeMessage } from '../../../control/protocol/messages.js'
 import { PacketSocket } from '../../../control/protocol/packet-socket.js'
+import { userId } from '../../../control/place/users.js'
 import { keeperLock, keeperSocket, openRuntimeDirectory, removeSocket } from '../../../control/place/runtime-directory.js'
 import { Acceptor, addon, listenUnix, peerCredentials, type Packet } from '../../../sys/index.js'
 import { Life } from '../life.js'
@@ -63,13 +64,16 @@ export class Keeper {
   }
 
   #welcome(fd: number): void {
-    if (peerCredentials(fd).uid !== process.getuid?.()) {
+    if (peerCredentials(fd).uid !== userId()) {
       addon.closeFd(fd)
       return
     }
     const sealer = new PacketSocket(fd, {
       packet: (packet) => this.#packet(sealer, packet),
-      truncated: () => sealer.close(),
+      truncated: () => {
+        sealer.close()
+        this.#left(sealer)
+      },
       closed: () => this.#left(sealer),
     })
     clearTimeout(this.#timer)

@@ -31,6 +31,8 @@ interface Ends {
 /** Sealed heaps at one sealer. */
 const HEAPS_MAX = 16_384
 const LINKS_MAX = 4096
+/** Between attempts to start another keeper. */
+const KEEPER_RETRY_MS = 500
 const BACKLOG = 512
 
 /**
@@ -99,7 +101,16 @@ export class Sealer {
   async replaceKeeper(): Promise<void> {
     if (!this.#open) return
     this.#keeper.close()
-    const { link } = await KeeperLink.open(this.#options.directory, () => void this.replaceKeeper())
+    let link: KeeperLink
+    try {
+      link = (await KeeperLink.open(this.#options.directory, () => void this.replaceKeeper())).link
+    } catch (error) {
+      // For want of processes or descriptors, perhaps: this one holds the seals meanwhile.
+      if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
+      setTimeout(() => void this.replaceKeeper(), KEEPER_RETRY_MS)
+      return
+    }
+    if (!this.#open) return link.close()
     this.#keeper = link
     for (const heap of this.#heaps.values()) link.keep(heap.key, heap.kept, heap.files)
     for (const { receiver } of this.#ends.values()) receiver?.send({ type: 'holder' }, [link.life])
