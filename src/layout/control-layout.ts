@@ -103,6 +103,8 @@ export const enum Request {
   RETURNS_RESULT = 4,
   /** The argument's scope is sealed, under the descriptor in {@link Slot.SEAL}. */
   HAS_SEAL = 8,
+  /** With {@link NO_METHOD}: the client has freed results itself, which only the server can take back. */
+  COLLECT = 16,
   NEXT_SHIFT = 16,
 }
 
@@ -127,7 +129,7 @@ export const SLOTS_MAX = 32768
 export const CONTROL_FINGERPRINT = fingerprintOf([
   ControlWord.CLIENT_LINE, ControlWord.SERVER_LINE, Line.WAITING, Line.CPU, Line.CLOSING, Line.CANCELS, Line.SEALS, SealState.ATTACHED, SealState.TOO_WEAK, SealState.NONE, ControlWord.SLOTS, SlotSize.WORDS,
   Slot.METHOD, Slot.REQUEST, Slot.TIMEOUT, Slot.ARGUMENT, Slot.SCOPE, Slot.USED, Slot.SEAL, Slot.CANCELLED, Slot.ANSWER,
-  Slot.RESULT, Slot.CHUNK, Request.HAS_TIMEOUT, Request.HAS_SCOPE, Request.RETURNS_RESULT, Request.HAS_SEAL, Request.NEXT_SHIFT, Answer.OWNED, Answer.CHUNK_SHIFT,
+  Slot.RESULT, Slot.CHUNK, Request.HAS_TIMEOUT, Request.HAS_SCOPE, Request.RETURNS_RESULT, Request.HAS_SEAL, Request.COLLECT, Request.NEXT_SHIFT, Answer.OWNED, Answer.CHUNK_SHIFT,
 ])
 
 /** Bytes of a control region with so many slots: whole pages. */

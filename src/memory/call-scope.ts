@@ -110,6 +110,7 @@ export class CallScope implements Allocator, ArgumentScope {
     const capacity = this.#capacity
     this.#capacity = 0
     this.#used = 0
+    this.#pointsOut = false
     try {
       if (capacity > 0) this.heaps.freeChunk(this.region, this.#word)
     } finally {

@@ -121,3 +121,29 @@ test('what counts of a result that was given back is the memory that it took', a
     for (let i = 0; i < 11; i++) assert.equal(make().blob.length, 40_000)
   }
 })
+
+test('a result that grows while it is written is built again, and refused when it goes on growing', async () => {
+  let length = 0
+  let growths = 0
+  const server = await serve('test/results/growing', Items, {
+    make: (id) => ({ id, get name() { return 'x'.repeat(growths-- > 0 ? length *= 2 : length) } }),
+    many: (count) => Array.from({ length: count }, (_, i) => i),
+  })
+  const connection = await connect('test/results/growing', Items)
+  const free = (): number => connection.heap.stats().freeBytes
+  const attempt = async (times: number): Promise<string> => {
+    length = 100_000
+    growths = times
+    using item = await connection.make(1)
+    return item.name
+  }
+  for (const times of [0, 1, 2, 3]) assert.match(await attempt(times), /^x+$/)
+  const before = free()
+  for (let i = 0; i < 20; i++) {
+    await assert.rejects(attempt(Infinity), { code: 'ABORTED' })
+    assert.equal((await attempt(3)).length, 100_000 * 2 ** 3)
+  }
+  assert.ok(free() > before - 1024 * 1024, 'chunks of it are lost')
+  await connection.close()
+  await server.close()
+})

@@ -333,9 +333,9 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
     if (this.quarantine.size > 0) this.reclaim()
     while (this.free.unreturned > 0 && this.free.count >= this.options.slots / 2) {
       const slot = this.next
+      if (this.free.tellLate()) this.returned[slot]! |= Request.COLLECT
       this.publish(slot, GIVING_BACK, null, 0)
       this.quarantine.set(slot, undefined)
-      this.free.lateTold()
     }
     this.wakePeer()
   }

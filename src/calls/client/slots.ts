@@ -93,10 +93,12 @@ export class FreeSlots {
     this.#freedLate += bytes
   }
 
-  /** A request tells the server to take back what was freed late. */
-  lateTold(): void {
-    this.#unreturned -= this.#freedLate
+  /** The next request tells the server to take back what was freed late. @returns whether there is any. */
+  tellLate(): boolean {
+    const late = this.#freedLate
+    this.#unreturned -= late
     this.#freedLate = 0
+    return late > 0
   }
 
   /** A request tells the server that the slot's result was given back. */

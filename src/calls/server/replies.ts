@@ -1,12 +1,21 @@
+import { RpcError } from '../../base/errors.js'
 import { Answer, Slot } from '../../layout/control-layout.js'
 import { type CallScope, CallScopePool, closeScope, type HeapSet, ignoringSpoils } from '../../memory/index.js'
 import type { Cell } from '../../objects/index.js'
+
+/** How often a result is built again that grows. */
+const REBUILDS_MAX = 3
+/** The share of its time that the server collects memory at a client's word, which walks all spans it owns in the heap, and so much at once. */
+const COLLECTING_SHARE = 0.1
+const COLLECTING_MS = 50
 
 /** The memory of a connection's results: each in a scope, which the client may hold until the next request of its slot. */
 export class Replies {
   /** For each slot: what the client holds the last result in. */
   readonly #lent: (CallScope | null)[]
   readonly #pool: CallScopePool
+  readonly #openedAt = performance.now()
+  #collectingMs = 0
 
   constructor(heaps: HeapSet, slots: number) {
     this.#lent = Array.from({ length: slots }, () => null)
@@ -49,9 +58,13 @@ export class Replies {
     return Math.min(Math.ceil(scope.capacity / 1024), Answer.CHUNK_MAX) << Answer.CHUNK_SHIFT
   }
 
-  /** Takes back what the client has freed: it stays this side's until somebody looks. */
+  /** Takes back what the client has freed, which stays this side's until somebody looks, and frees what is kept for later results. */
   collect(): void {
+    const start = performance.now()
+    if (this.#collectingMs > COLLECTING_MS + (start - this.#openedAt) * COLLECTING_SHARE) return
+    this.#pool.empty()
     ignoringSpoils(() => this.#pool.heaps.collect())
+    this.#collectingMs += performance.now() - start
   }
 
   /** In a heap that outlives the connection they would stay. */
@@ -61,8 +74,12 @@ export class Replies {
   }
 }
 
-/** The client gives a result back as one chunk: it is built again where it fits. */
+/** The client gives a result back as one chunk: it is built again where it fits. What it is made of may grow meanwhile. */
 function writeInOneChunk(scope: CallScope, cell: Cell, value: unknown, out: Int32Array): void {
-  cell.write(scope, value, out, 0)
-  if (!scope.isOneChunk) scope.rebuild(() => cell.write(scope, value, out, 0))
+  const write = (): void => void cell.write(scope, value, out, 0)
+  write()
+  for (let times = 0; !scope.isOneChunk; times++) {
+    if (times === REBUILDS_MAX) throw new RpcError('ABORTED', 'the result grew whenever it was about to be written')
+    scope.rebuild(write)
+  }
 }

@@ -240,7 +240,7 @@ export class ServerEnd extends End {
     if (method === undefined || this.#closing) {
       if ((request & Request.HAS_SEAL) !== 0) this.#guard?.dismiss(words, at)
       if (id === NO_METHOD) {
-        this.#replies.collect()
+        if ((request & Request.COLLECT) !== 0) this.#replies.collect()
         this.#publish(slot, Status.UNIMPLEMENTED, undefined)
         return
       }
