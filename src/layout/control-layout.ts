@@ -104,7 +104,7 @@ export const enum Request {
   /** The argument's scope is sealed, under the descriptor in {@link Slot.SEAL}. */
   HAS_SEAL = 8,
   /** With {@link NO_METHOD}: the client has freed results itself, which only the server can take back. */
-  COLLECT = 16,
+  COLLECT = 32,
   NEXT_SHIFT = 16,
 }
 
