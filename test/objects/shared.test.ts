@@ -171,6 +171,10 @@ test('what another member holds and never gives back ends in an error, for reade
   assert.equal(holder.words.read((words) => words.get('one')), 1)
   arena.region.i32[word + 1] = 1
   assert.throws(() => holder.words.read((words) => words.get('one'), { timeoutMs: 30 }), { code: 'DEADLINE_EXCEEDED' })
+  // In a private copy nobody will ever end the write.
+  arena.region.isPrivate = true
+  assert.throws(() => holder.words.read((words) => words.get('one')), { code: 'ABORTED' })
+  arena.region.isPrivate = false
   arena.region.membership = null
   assert.throws(() => holder.words.write((words) => words.set('x', 1)), { code: 'FAILED_PRECONDITION' })
   assert.throws(() => shared(text), RpcError)

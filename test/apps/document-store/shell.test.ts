@@ -148,12 +148,25 @@ test('help, and mistakes', async () => {
   assert.match(stderr, /there is no channel/)
 })
 
-test('an isolated store is served as well', async () => {
+test('an isolated store is served as well, and imported into', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'documents-'))
   const server = await serving('shell/b', '--isolated')
   try {
+    const documents = [...new NoBench(1500)]
+    const file = join(folder, 'nobench.ndjson')
+    writeFileSync(file, documents.map((document) => `${JSON.stringify(document)}\n`).join(''))
+    assert.deepEqual(await run(['import', file, '--key', 'str1', '--channel', 'shell/b']), { stdout: '1,500 documents imported\n', stderr: '', code: 0 })
+    await using client = await openStore('shell/b')
+    for (const [i, document] of documents.entries()) {
+      if (i % 100 !== 0) continue
+      using got = client.sync.get(document.str1)
+      assert.deepEqual(JSON.parse(JSON.stringify(got?.body)), document)
+    }
+    assert.equal(await client.clear(), 1500)
     await run(['put', 'a', '{"x": [1, 2]}', '--channel', 'shell/b'])
     assert.match((await run(['stats', '--channel', 'shell/b'])).stdout, /1 document in an isolated store/)
   } finally {
+    rmSync(folder, { recursive: true })
     const ended = once(server, 'exit')
     server.kill('SIGTERM')
     await ended
