@@ -150,6 +150,9 @@ test('one write at a time; reads inside writes; nothing async', () => {
     return words.size
   }), 3)
   assert.throws(() => holder.words.write(() => holder.all.write(() => 1)), /one write at a time/)
+  let written = 0
+  assert.throws(() => holder.words.read(() => holder.words.write(() => written++)), /a write inside of a read/)
+  assert.equal(written, 0)
   assert.throws(() => holder.words.write((words) => Promise.resolve(words.set('four', 4))), /must not be async/)
   assert.deepEqual(plain(holder.words), new Map([['one', 1], ['two', 2], ['three', 3]]))
   holder.words = [['new', 5]] as never

@@ -29,6 +29,9 @@ const DISTURBED_MAX = 16
 /** How long a read or write waits that says nothing else, and what goes through a whole graph. Tests of what spoiled locks do have less patience. */
 export const patience = { timeoutMs: 5000 }
 
+/** The reads that are under way in this isolate, one inside of the other: what they read cannot be written meanwhile. */
+const reads: Array<readonly [region: Region, word: number]> = []
+
 /** The write that is under way in this isolate. */
 class Write implements Journal {
   readonly #allocators = new Map<Allocator, Allocator>()
@@ -116,7 +119,7 @@ class SharedCodec extends Codec {
     for (let disturbed = 0; ; disturbed++) {
       const before = Atomics.load(region.i32, p + SEQUENCE)
       if ((before & 1) === 0) {
-        const outcome = attempt(() => work(this.#valueOf(region, p)))
+        const outcome = attempt(() => this.#read(region, p, work))
         // Pairs with the stores in write and finish: where none came between, no writer was there meanwhile.
         if (Atomics.load(region.i32, p + SEQUENCE) === before) return outcome()
         if (disturbed < DISTURBED_MAX || current !== null || membership === null || region.readOnly) {
@@ -133,10 +136,19 @@ class SharedCodec extends Codec {
       }
       const allocator = this.#lock(region, p, membership, waiting)
       try {
-        return work(this.#valueOf(region, p))
+        return this.#read(region, p, work)
       } finally {
         if (allocator !== null) releaseLock(region, p + LOCK, membership)
       }
+    }
+  }
+
+  #read<R>(region: Region, p: number, work: (value: unknown) => R): R {
+    reads.push([region, p])
+    try {
+      return work(this.#valueOf(region, p))
+    } finally {
+      reads.pop()
     }
   }
 
@@ -170,6 +182,9 @@ class SharedCodec extends Codec {
       if (current instanceof Write && current.isOf(region, p)) return work(this.#valueOf(region, p))
       throw new RpcError('FAILED_PRECONDITION',
         `${this.type.label}: one write at a time. Put what changes together into one shared(struct)`)
+    }
+    if (reads.some(([other, word]) => word === p && other === region)) {
+      throw new RpcError('FAILED_PRECONDITION', `${this.type.label}: a write inside of a read of the same, which would be read again and again: write alone reads too`)
     }
     const { membership, i32 } = region
     if (region.readOnly || membership === null) {
