@@ -153,6 +153,24 @@ test('a name that was taken when the daemon died is its server\'s user\'s alone 
   world.checkInvariants()
 })
 
+test('an end that comes back too late for its connection gives everything back, its control region with it', () => {
+  const { world, server, client } = connected()
+  world.restart(1_000_000, 5)
+  const [theirs, ours] = [server.ends[0]!, client.ends[0]!]
+  for (const memory of server.memory) done(world.claim(server, memory))
+  done(world.ask(server, claimOf(theirs)))
+  world.now += CLAIM_GRACE_MS
+  world.handle({ type: 'tick' })
+  for (const memory of client.memory) done(world.claim(client, memory))
+  refused(world.ask(client, claimOf(ours)), 'ABORTED', /is known otherwise/)
+  for (const [one, end] of [[client, ours], [server, theirs]] as const) {
+    for (const { heap, member } of one.memory) world.post(one, { type: 'release', heap, member })
+    world.post(one, { type: 'close', connection: end.id, end: end.end })
+  }
+  assert.deepEqual(world.table<HeapRecord>('heaps'), [])
+  world.checkInvariants()
+})
+
 test('a member of a shared heap that was told as gone does not come back', () => {
   const { world, server, client } = connected(8192)
   world.restart(1_000_000, 5)

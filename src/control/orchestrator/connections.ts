@@ -2,7 +2,7 @@ import { assert } from '../../base/assert.js'
 import { RpcError } from '../../base/errors.js'
 import { findChannel, ownChannel, removeChannel } from './channels.js'
 import type { Failure } from '../protocol/errors.js'
-import { attach, createHeap, describe, detach, isOfChannel, nextId, sharesHeap, stopHolding } from './heaps.js'
+import { attach, createHeap, describe, detach, holderOf, isOfChannel, nextId, sharesHeap, stopHolding } from './heaps.js'
 import { CONNECTIONS_PER_PARTICIPANT_MAX, HEAPS_PER_OWNER_MAX, PENDING_PER_SERVER_MAX } from '../protocol/limits.js'
 import type { MemoryMessage, Requests } from '../protocol/messages.js'
 import { tokenOf } from './proofs.js'
@@ -160,10 +160,19 @@ export function handOver(decision: Decision, connection: ConnectionRecord, end: 
 export function close(decision: Decision, participant: ParticipantId, message: Requests['close']): void {
   const connection = decision.connections.get(message.connection)
   const { end } = message
-  if (connection === undefined || connection.stage === 'pending' || connection[end].participant !== participant) return
+  if (connection?.[end].participant !== participant) return dropUnclaimed(decision, participant, { id: message.connection, end })
+  if (connection.stage === 'pending') return
   tellOther(decision, connection, end, 'closed')
   if (connection[end].control !== undefined) detach(decision, participant, connection[end].control)
   removeEnd(decision, connection.id, end)
+}
+
+/** After a restart: an end came back too late for its connection, and had claimed its control region, which goes with no other message. */
+function dropUnclaimed(decision: Decision, participant: ParticipantId, { id, end }: ConnectionEnd): void {
+  for (const attachment of decision.participants.get(participant)?.attachments ?? []) {
+    const via = holderOf(decision, participant, attachment, end)?.via
+    if (via?.id === id && decision.heaps.get(attachment.heap)?.kind === 'control') detach(decision, participant, attachment)
+  }
 }
 
 /** The participant of one end is gone. */

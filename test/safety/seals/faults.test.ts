@@ -116,7 +116,7 @@ test('the sealer dies and returns: no seal is lifted, none is lost, and sealing 
 })
 
 test('an end that detaches while it comes back to another sealer leaves no descriptor', async () => {
-  for (let pauseMs = 0; pauseMs < 160; pauseMs += 8) {
+  for (let pauseMs = 0; pauseMs < 160; pauseMs += 16) {
     await using ground = await openUserfaultfd({ pages: 4, descriptors: 4 })
     const sealer = serviceProcess('sealer')
     process.kill(sealer, 'SIGKILL')
