@@ -2,6 +2,7 @@
 // as it was before the write or as it is after it, with all of its memory accounted for; and dies itself at each of its stores.
 import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
+import { RpcError } from '../../src/base/errors.js'
 import { addressHigh, addressLow, type Address } from '../../src/base/numbers.js'
 import { Heap, HeapSet } from '../../src/memory/index.js'
 import { addressOf, build, cellOf, isView, map, plain, release, shared, struct, text, u32, type AnyType, type MapView, type Plain, type SharedView, type View } from '../../src/objects/index.js'
@@ -13,6 +14,7 @@ const HEAP_BYTES = 320 << 10
 /** Of each size from here on that an innocent member takes between a death and the repair. */
 const INNOCENT_SIZES = [16, 32, 64, 128, 256, 512, 1024, 4096]
 const INNOCENT_COUNT = 6
+const READER = 9
 const INNOCENT_WORD = 0x0123_4567
 /** In which a write gives memory back and empties its journal. */
 const LAST_STORES = 30
@@ -119,6 +121,16 @@ export function dieAtStores(given: Scenario, first: Pick, second: Pick): Deaths 
       throw new Error(`${given.name}, ${where}: ${error instanceof Error ? error.stack : String(error)}`, { cause: error })
     }
   }
+  /** What another member reads while the writer lives: what is there between two writes, or nothing yet. */
+  const readBeside = (left: Int32Array): unknown => {
+    const heaps = heapOver(left.slice().buffer, READER, [])
+    try {
+      return holderOf(heaps, address).held.read(plain, { timeoutMs: 0 })
+    } catch (error) {
+      if (RpcError.is(error) && error.code === 'DEADLINE_EXCEEDED') return undefined
+      throw error
+    }
+  }
   // Shapes of json stay.
   let keptBlocks = 0
   keptBlocks = keptAfterRelease(image.slice(), (buffer) => heapOver(buffer, 2, [1]), (heaps) => holderOf(heaps, address))
@@ -129,6 +141,9 @@ export function dieAtStores(given: Scenario, first: Pick, second: Pick): Deaths 
   for (let k = 0; k <= stores.length; k++) {
     if (k > 0) applyStore(image, stores[k - 1]!)
     if (!kills.has(k)) continue
+    const beside = readBeside(image)
+    if (beside === undefined) assert.ok(k > 0 && k < stores.length, `${given.name}: there is no write, and a read waits`)
+    else assert.deepStrictEqual(beside, isDeepStrictEqual(beside, after) && given.kind !== 'throws' ? after : before, `${given.name}, store ${k}: what is read meanwhile`)
     const where = `death after store ${k} of ${stores.length}`
     const isDone = judge(image, [1], where)
     assert.ok(isDone || !done, `${given.name}, ${where}: the write was undone after it had happened`)
