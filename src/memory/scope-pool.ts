@@ -1,4 +1,5 @@
 import { RpcError } from '../base/errors.js'
+import { requireOptions } from '../base/options.js'
 import type { ChunkSource } from './page-heap.js'
 import type { Region } from './region.js'
 import { Scope, scopeBytes, SCOPE_BYTES_MAX, type ScopeOwner } from './scope.js'
@@ -54,6 +55,7 @@ export class ScopePool implements ScopeOwner {
     for (const name of ['scopeBytes', 'count'] as const) {
       if ((options as Partial<ScopePoolOptions> | undefined)?.[name] === undefined) throw new RpcError('INVALID_ARGUMENT', `a scope pool needs ${name}: createScopePool({ scopeBytes: 4096, count: 16 })`)
     }
+    requireOptions('a scope pool', options, { scopeBytes: true, count: true, releaseBatch: true })
     const { count, releaseBatch = RELEASE_BATCH } = options
     const bytes = scopeBytes(options.scopeBytes)
     if (!Number.isInteger(count) || count < 1 || count > COUNT_MAX || count * bytes > SCOPE_BYTES_MAX) {

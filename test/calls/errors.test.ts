@@ -1,7 +1,7 @@
 // What a call that fails tells its caller, and what a server says of its own mistakes.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { connect, json, method, nothing, RpcError, serve, service, type Service, Status, type StatusName, struct, text, u32 } from '../../src/index.js'
+import { connect, json, method, nothing, Rpc, RpcError, serve, service, type Service, Status, type StatusName, struct, text, u32 } from '../../src/index.js'
 import { locationOf } from '../../src/objects/index.js'
 import { Everything, everyHandler, Gates } from '../support/everything.js'
 import { errorOf, Ground } from '../support/ground.js'
@@ -124,6 +124,29 @@ test('services and methods are checked where they are declared', async (t) => {
     await errorOf(connect(ground.channel, Everything, { slots: 3 })), await errorOf(connect(ground.channel, Everything, { waiting: 'x' as 'spin' })),
   ]
   for (const error of codes) assert.equal(error.code, 'INVALID_ARGUMENT', error.message)
+})
+
+test('an option that does not exist is refused where it is given, and the existing ones are named', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const bad = (option: object): never => ({ ...option }) as never
+  const conn = await ground.connect()
+  const attempts: Readonly<Record<string, () => unknown>> = {
+    heapbytes: () => connect(ground.channel, Everything, bad({ heapbytes: 1 })),
+    snapshotbytes: () => serve(`${ground.channel}/x`, service('x', {}), {}, bad({ snapshotbytes: 1 })),
+    heapByte: () => connect(ground.channel, Everything, { seals: bad({ heapByte: 1 }) }),
+    required: () => serve(`${ground.channel}/x`, service('x', {}), {}, { seals: bad({ required: 'enforced' }) }),
+    isolated: () => method(1, text, text, bad({ isolated: 'snapshot' })),
+    release: () => conn.createScopePool(bad({ scopeBytes: 4096, count: 1, release: 1 })),
+    wait: () => new Rpc(bad({ wait: 'spin' })),
+    timeout: () => conn.number(1, bad({ timeout: 1 })),
+  }
+  for (const [name, attempt] of Object.entries(attempts)) {
+    const error = await errorOf(attempt)
+    assert.equal(error.code, 'INVALID_ARGUMENT')
+    assert.match(error.message, new RegExp(`has no option "${name}"(;|:) there are `))
+  }
+  assert.match((await errorOf(() => connect(ground.channel, Everything, null as never))).message, /as an object/)
 })
 
 test('method numbers up to 2^32 - 2', async (t) => {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { RpcError } from '../../base/errors.js'
 import { PAGE_BYTES, roundUp } from '../../base/numbers.js'
+import { requireOptions } from '../../base/options.js'
 import type { DaemonClient, OpenedConnection } from '../../control/index.js'
 import { SealState } from '../../layout/control-layout.js'
 import { DESCRIPTORS_DEFAULT, sealDescriptorsBytes } from '../../layout/seal-layout.js'
@@ -28,6 +29,7 @@ export interface SealOptions {
 /** Refuses what makes no sense before anything is connected. */
 export function requireSealOptions(options: SealOptions | undefined): void {
   if (options === undefined) return
+  requireOptions('seals', options, { backend: true, heapBytes: true })
   const { backend = 'userfaultfd', heapBytes = SEALABLE_BYTES_DEFAULT } = options
   if (backend !== 'userfaultfd' && backend !== 'cooperative' && backend !== 'none') {
     throw new RpcError('INVALID_ARGUMENT', `seals.backend is 'userfaultfd', 'cooperative' or 'none', not ${String(backend)}`)

@@ -1,5 +1,6 @@
 import { RpcError, statusName, Status, type StatusName } from '../../base/errors.js'
 import { roundUp, PAGE_BYTES } from '../../base/numbers.js'
+import type { OptionNames } from '../../base/options.js'
 import { controlBytes, SLOTS_DEFAULT, SLOTS_MAX, SLOTS_MIN } from '../../layout/control-layout.js'
 import type { OpenedConnection } from '../../control/index.js'
 import { addon, connectUnix, errnoCode, hasEnded, type Mapping, peerCredentials } from '../../sys/index.js'
@@ -44,6 +45,10 @@ export interface ConnectOptions {
    * seals gets them; `auto` alone copies.
    */
   readonly seals?: SealOptions
+}
+
+export const CONNECT_OPTIONS: OptionNames<ConnectOptions> = {
+  heapBytes: true, slots: true, waiting: true, timeoutMs: true, connectTimeoutMs: true, hugePages: true, isolateResults: true, seals: true,
 }
 
 /** What a client tells about the service it expects. */

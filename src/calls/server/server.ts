@@ -1,5 +1,6 @@
 import { RpcError } from '../../base/errors.js'
 import { roundUp, PAGE_BYTES } from '../../base/numbers.js'
+import type { OptionNames } from '../../base/options.js'
 import { SLOTS_MAX, SLOTS_MIN } from '../../layout/control-layout.js'
 import type { Acceptance, DaemonClient, IncomingConnection, RegisteredChannel } from '../../control/index.js'
 import { AttachedHeaps, attachControl } from '../heaps/attached-memory.js'
@@ -44,6 +45,10 @@ export interface ServerOptions {
   readonly onError?: (error: unknown, method: string) => void
   /** Told when a client has connected. */
   readonly onConnection?: (connection: ServerConnection) => void
+}
+
+export const SERVER_OPTIONS: OptionNames<ServerOptions> = {
+  waiting: true, sharedHeapBytes: true, publishedHeapBytes: true, maxConnections: true, snapshotBytes: true, seals: true, hugePages: true, onError: true, onConnection: true,
 }
 
 export interface ServedService {

@@ -1,12 +1,13 @@
 import { RpcError } from '../../base/errors.js'
+import { requireOptions } from '../../base/options.js'
 import { isType, struct, text, type AnyType, type Plain, type View } from '../../objects/index.js'
-import { ClientConnection, type ConnectOptions } from '../client/client.js'
+import { ClientConnection, CONNECT_OPTIONS, type ConnectOptions } from '../client/client.js'
 import { type CallOptions, type ClientMethod, clientMethod, passing } from './method.js'
 import type { ObjectHeap } from '../heaps/object-heap.js'
 import type { Result } from './service.js'
 import { Pipeline } from '../client/pipeline.js'
 import { MethodTable } from '../server/method-table.js'
-import { Server, type ServerConnection, type ServerOptions } from '../server/server.js'
+import { Server, SERVER_OPTIONS, type ServerConnection, type ServerOptions } from '../server/server.js'
 
 /** Both sides of the plain interface name this instead of a service's fingerprint. */
 const PLAIN_FINGERPRINT = 'rpcool/rpc'
@@ -128,7 +129,9 @@ export class Rpc implements AsyncDisposable {
   #closed = false
   #server: Promise<Server> | undefined
 
-  constructor(readonly options: ServerOptions & ConnectOptions = {}) {}
+  constructor(readonly options: ServerOptions & ConnectOptions = {}) {
+    requireOptions('Rpc', options, { ...SERVER_OPTIONS, ...CONNECT_OPTIONS })
+  }
 
   /** Names the channel to serve or to connect to. */
   open(channel: string): this {
@@ -162,7 +165,10 @@ export class Rpc implements AsyncDisposable {
   async listening(): Promise<void> {
     this.#server ??= Server.start(this.#name(), { fingerprint: PLAIN_FINGERPRINT, description: null, methods: this.#functions }, {
       ...this.options,
-      onConnection: (connection) => this.#arrive(connection),
+      onConnection: (connection) => {
+        this.options.onConnection?.(connection)
+        this.#arrive(connection)
+      },
     })
     await this.#server
   }

@@ -1,4 +1,5 @@
 import { RpcError } from '../../base/errors.js'
+import { requireOptions } from '../../base/options.js'
 import { describe, fingerprint, isType, type AnyType, type Plain, type TypeDescription, type View } from '../../objects/index.js'
 import type { CallOptions } from './method.js'
 import { NO_METHOD } from '../../layout/control-layout.js'
@@ -95,6 +96,7 @@ export function method<A extends AnyType, R extends AnyType>(id: number, argumen
   if (!isType(argument) || !isType(result)) {
     throw new RpcError('INVALID_ARGUMENT', `method ${id} needs a type for its argument and one for its result; use "nothing" for none`)
   }
+  requireOptions(`method ${id}`, options, { isolation: true })
   return { id, argument, result, isolation: requireIsolation(options.isolation ?? 'none', `method ${id}`) }
 }
 

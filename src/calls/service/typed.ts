@@ -1,9 +1,10 @@
 import { RpcError } from '../../base/errors.js'
-import { ClientConnection, type ConnectOptions } from '../client/client.js'
+import { requireOptions } from '../../base/options.js'
+import { ClientConnection, CONNECT_OPTIONS, type ConnectOptions } from '../client/client.js'
 import { type CallOptions, type ClientMethod, clientMethod, passing } from './method.js'
 import type { ServerCall } from '../server/server-call.js'
 import { MethodTable } from '../server/method-table.js'
-import { Server, type ServerOptions } from '../server/server.js'
+import { Server, SERVER_OPTIONS, type ServerOptions } from '../server/server.js'
 import { Pipeline } from '../client/pipeline.js'
 import { SealedPipeline } from '../client/sealed-pipeline.js'
 import { type ArgumentOf, type AsyncMethods, type Handlers, type Methods, requireService, type ResultOf, type Service, type SyncMethods } from './service.js'
@@ -28,6 +29,7 @@ export async function serve<M extends Methods>(
   channel: string, service: Service<M>, handlers: Handlers<M>, options: ServerOptions = {},
 ): Promise<Server> {
   requireService(service)
+  requireOptions('serve', options, SERVER_OPTIONS)
   if (typeof handlers !== 'object' || handlers === null) {
     throw new RpcError('INVALID_ARGUMENT', `the third argument is an object with a handler for each method of service "${service.name}"`)
   }
@@ -59,6 +61,7 @@ export async function serve<M extends Methods>(
 /** Connects to a channel that serves a service. The connection is the caller's to close. */
 export async function connect<M extends Methods>(channel: string, service: Service<M>, options: ConnectOptions = {}): Promise<Connection<M>> {
   requireService(service)
+  requireOptions('connect', options, CONNECT_OPTIONS)
   const sealing = new Set(Object.values(service.methods).map(({ isolation }) => isolation).filter((one) => one === 'seal' || one === 'auto'))
   const connection = await ClientConnection.open(channel, { fingerprint: service.fingerprint, description: service.description, sealing }, options)
   const { end } = connection

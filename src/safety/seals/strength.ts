@@ -1,4 +1,5 @@
 import { RpcError } from '../../base/errors.js'
+import { requireOptions } from '../../base/options.js'
 
 /**
  * What a connection's seals do not hold against, when they hold at all. Each names a family of attacks; `attacks.ts` of the
@@ -74,6 +75,7 @@ export interface SealDemand {
 
 /** Refuses what is no demand. */
 export function requireSealDemand(demand: SealDemand): void {
+  requireOptions('seals', demand, { require: true, except: true })
   const { require, except = [] } = demand
   if (require !== undefined && require !== 'enforced' && require !== 'cooperative') {
     throw new RpcError('INVALID_ARGUMENT', `seals.require is 'enforced' or 'cooperative', not ${String(require)}`)
