@@ -6,12 +6,15 @@ import type { HeapSet } from './heap-set.js'
 const KEPT_SHARE = 8
 
 /**
- * Call scopes that wait for their next use, each with the chunk of its last one: the latest first, whose chunk is still in the caches.
- * Their chunks take at most an eighth of the connection's first heap.
+ * Call scopes that wait for their next use, each with the chunk of its last one. Their chunks take at most an eighth of the
+ * connection's first heap, and one chunk more.
  */
 export class CallScopePool {
-  readonly #scopes: CallScope[] = []
+  /** The one that is used again and again where calls follow each other: the others are not touched then. */
+  #first: CallScope | null = null
+  readonly #others: CallScope[] = []
   readonly #keptMax: number
+  /** Bytes of the others' chunks. */
   #kept = 0
 
   constructor(readonly heaps: HeapSet) {
@@ -20,22 +23,35 @@ export class CallScopePool {
 
   /** An empty scope: its taker's, until it is given back. */
   take(): CallScope {
-    const scope = this.#scopes.pop()
-    if (scope === undefined) return new CallScope(this.heaps)
-    this.#kept -= scope.capacity
-    return scope
+    const first = this.#first
+    if (first === null) return this.#takeOther()
+    this.#first = null
+    return first
   }
 
   /** What the scope holds is done with. */
   give(scope: CallScope): void {
     try {
       scope.reset()
-      if (this.#kept + scope.capacity > this.#keptMax) scope.close()
-      this.#kept += scope.capacity
-      this.#scopes.push(scope)
     } catch (error) {
       ignoreSpoil(error)
+      return
     }
+    if (this.#first === null) this.#first = scope
+    else this.#giveOther(scope)
+  }
+
+  #takeOther(): CallScope {
+    const scope = this.#others.pop()
+    if (scope === undefined) return new CallScope(this.heaps)
+    this.#kept -= scope.capacity
+    return scope
+  }
+
+  #giveOther(scope: CallScope): void {
+    if (this.#kept + scope.capacity > this.#keptMax) closeScope(scope)
+    this.#kept += scope.capacity
+    this.#others.push(scope)
   }
 
   /** Building something in the scope failed. @returns whether it is worth another try: room was lacking, and what waited here is free now. */
@@ -44,15 +60,16 @@ export class CallScopePool {
       this.give(scope)
       return false
     }
-    const freed = this.#kept > 0
-    this.#scopes.push(scope)
+    const kept = this.#kept + (this.#first?.capacity ?? 0)
+    this.#others.push(scope)
     this.empty()
-    return freed
+    return kept > 0
   }
 
   /** Frees the chunks. In a heap that outlives the connection they would stay. */
   empty(): void {
-    for (const scope of this.#scopes) closeScope(scope)
+    if (this.#first !== null) closeScope(this.#first)
+    for (const scope of this.#others) closeScope(scope)
     this.#kept = 0
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The client's book-keeping of slots: which are free, and which of them is used next. First those whose last result was given back,
  * the latest first: their next request gives its memory to the server, which builds the next result there. Then those without a
- * result, the one that has been free for the longest first; then those whose result is still held, in the same order.
+ * result, the one that has been free for the longest first; then those whose result is still held.
  *
  * Private memory: a server that scribbles in the ring cannot confuse it.
  */
@@ -12,10 +12,10 @@ export class FreeSlots {
   #queued: number
   readonly #spare: Uint16Array
   #spares = 0
-  /** Slots with held results, as a ring of links through one more place at the end: to the next, and to the one before. */
-  readonly #after: Uint16Array
-  readonly #before: Uint16Array
-  readonly #ends: number
+  /** For each slot: 1 where the result of a free slot is held. */
+  readonly #isHeld: Uint8Array
+  /** Where the look for a slot with a held result goes on: in the order of their numbers, and so about that of their answers. */
+  #heldFrom = 0
   #count: number
   /** For each slot: bytes that its last result takes. */
   readonly #resultBytes: Uint32Array
@@ -30,9 +30,7 @@ export class FreeSlots {
     this.#queued = this.#count = slots
     for (let i = 0; i < slots; i++) this.#queue[i] = i
     this.#spare = new Uint16Array(slots)
-    this.#after = new Uint16Array(slots + 1).fill(slots)
-    this.#before = new Uint16Array(slots + 1).fill(slots)
-    this.#ends = slots
+    this.#isHeld = new Uint8Array(slots)
   }
 
   get count(): number {
@@ -70,11 +68,7 @@ export class FreeSlots {
 
   /** A slot whose result, of so many bytes, is held. */
   giveHeld(slot: number, bytes: number): void {
-    const last = this.#before[this.#ends]!
-    this.#before[slot] = last
-    this.#after[slot] = this.#ends
-    this.#after[last] = slot
-    this.#before[this.#ends] = slot
+    this.#isHeld[slot] = 1
     this.#resultBytes[slot] = bytes
     this.#count++
   }
@@ -83,7 +77,7 @@ export class FreeSlots {
   giveBack(slot: number, isTaken: boolean): void {
     this.#unreturned += this.#resultBytes[slot]!
     if (isTaken) return
-    this.#unlink(slot)
+    this.#isHeld[slot] = 0
     this.#spare[this.#spares++] = slot
   }
 
@@ -106,17 +100,13 @@ export class FreeSlots {
     this.#unreturned -= this.#resultBytes[slot]!
   }
 
+  /** Nothing but slots with held results is free. */
   #takeHeld(): number {
-    const slot = this.#after[this.#ends]!
-    this.#unlink(slot)
+    let slot = this.#heldFrom
+    while (this.#isHeld[slot] === 0) slot = (slot + 1) & this.#mask
+    this.#isHeld[slot] = 0
+    this.#heldFrom = (slot + 1) & this.#mask
     return slot
-  }
-
-  #unlink(slot: number): void {
-    const before = this.#before[slot]!
-    const after = this.#after[slot]!
-    this.#after[before] = after
-    this.#before[after] = before
   }
 }
 

@@ -55,7 +55,7 @@ export class Replies {
     words[at + Slot.CHUNK] = region.lowOf(scope.firstWord)
     words[at + Slot.CHUNK + 1] = region.high
     words[at + Slot.USED] = scope.isWhole ? scope.usedBytes : 0
-    return Math.min(Math.ceil(scope.capacity / 1024), Answer.CHUNK_MAX) << Answer.CHUNK_SHIFT
+    return Math.min(scope.capacity + 1023 >>> 10, Answer.CHUNK_MAX) << Answer.CHUNK_SHIFT
   }
 
   /** Takes back what the client has freed, which stays this side's until somebody looks, and frees what is kept for later results. */
@@ -76,10 +76,9 @@ export class Replies {
 
 /** The client gives a result back as one chunk: it is built again where it fits. What it is made of may grow meanwhile. */
 function writeInOneChunk(scope: CallScope, cell: Cell, value: unknown, out: Int32Array): void {
-  const write = (): void => void cell.write(scope, value, out, 0)
-  write()
+  cell.write(scope, value, out, 0)
   for (let times = 0; !scope.isOneChunk; times++) {
     if (times === REBUILDS_MAX) throw new RpcError('ABORTED', 'the result grew whenever it was about to be written')
-    scope.rebuild(write)
+    scope.rebuild(() => cell.write(scope, value, out, 0))
   }
 }
