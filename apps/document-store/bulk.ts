@@ -1,6 +1,6 @@
 // Many documents put, as many in flight as the connection carries.
 import { RpcError } from 'rpcool'
-import type { Handed, Link, Run } from './link.js'
+import { type Handed, type Link, type Outcome, outcomeOf, type Run } from './link.js'
 import type { Json } from './store/values.js'
 
 export interface Bulk {
@@ -28,8 +28,8 @@ class InFlight<T> {
   readonly #handed: T[] = []
   failed: RpcError | undefined
 
-  /** @param settle called for each when it is answered, with whether the store took it. */
-  constructor(private readonly answers: Answers, private readonly settle: (handed: T, wasTaken: boolean) => void) {}
+  /** @param settle called once for each. */
+  constructor(private readonly answers: Answers, private readonly settle: (handed: T, outcome: Outcome) => void) {}
 
   get isEmpty(): boolean {
     return this.#handed.length === 0
@@ -39,22 +39,27 @@ class InFlight<T> {
     this.#handed.push(handed)
   }
 
-  /** Blocks until at least one is answered. */
+  /** Blocks until at least one is answered. Throws RpcError when no answer comes: to none of them, then. */
   take(): void {
-    this.answers.wait()
     try {
-      this.answers.poll(() => this.#settleFirst(true))
+      this.answers.wait()
+      this.answers.poll(() => this.#settleFirst('taken'))
     } catch (error) {
       if (!RpcError.is(error)) throw error
+      const outcome = outcomeOf(error)
+      if (outcome === 'unanswered') {
+        while (!this.isEmpty) this.#settleFirst(outcome)
+        throw error
+      }
       // The failed one is behind those that were handed over.
-      this.#settleFirst(false)
+      this.#settleFirst(outcome)
       this.failed ??= error
     }
   }
 
-  #settleFirst(wasTaken: boolean): void {
+  #settleFirst(outcome: Outcome): void {
     const handed = this.#handed.shift()
-    if (handed !== undefined) this.settle(handed, wasTaken)
+    if (handed !== undefined) this.settle(handed, outcome)
   }
 }
 
@@ -67,7 +72,7 @@ class BulkOfRuns implements Bulk {
   constructor(link: Link) {
     this.#link = link
     this.#pipeline = link.connection.pipeline('putRun')
-    this.#inFlight = new InFlight(this.#pipeline, (run: Run, wasTaken) => link.giveRun(run, wasTaken))
+    this.#inFlight = new InFlight(this.#pipeline, (run: Run, outcome) => link.giveRun(run, outcome))
   }
 
   put(key: string, body: Json): void {
@@ -95,7 +100,12 @@ class BulkOfRuns implements Bulk {
     const run = this.#run
     if (run === undefined) return
     this.#run = undefined
-    while (!this.#pipeline.submit(run.argument)) this.#inFlight.take()
+    try {
+      while (!this.#pipeline.submit(run.argument)) this.#inFlight.take()
+    } catch (error) {
+      this.#link.giveRun(run, 'refused')
+      throw error
+    }
     this.#inFlight.add(run)
   }
 }
@@ -108,7 +118,7 @@ class BulkOfCalls implements Bulk {
   constructor(link: Link) {
     this.#link = link
     this.#pipeline = link.connection.pipeline('put')
-    this.#inFlight = new InFlight(this.#pipeline, (handed: Handed) => handed.settle())
+    this.#inFlight = new InFlight(this.#pipeline, (handed: Handed, outcome) => handed.settle(outcome))
   }
 
   put(key: string, body: Json): void {

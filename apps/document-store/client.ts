@@ -1,7 +1,7 @@
 // The client's end of a store.
 import { connect, type ConnectOptions, type ObjectHeap, plain, type Result, type RpcError, type View } from 'rpcool'
 import { bulkPut } from './bulk.js'
-import { Link } from './link.js'
+import { Link, outcomeOf } from './link.js'
 import { Got, Pairs, type Results } from './results.js'
 import type { Mode } from './server.js'
 import { DocumentService, type DocumentView } from './service.js'
@@ -79,9 +79,12 @@ export class StoreClient implements AsyncDisposable {
   async #put(key: string, body: Json): Promise<boolean> {
     const handed = this.#link.hand(key, body)
     try {
-      return await this.#link.connection.put(handed.argument)
-    } finally {
-      handed.settle()
+      const replaced = await this.#link.connection.put(handed.argument)
+      handed.settle('taken')
+      return replaced
+    } catch (error) {
+      handed.settle(outcomeOf(error))
+      throw error
     }
   }
 
@@ -201,9 +204,12 @@ export class SyncStore {
   #put(key: string, body: Json): boolean {
     const handed = this.#link.hand(key, body)
     try {
-      return this.#link.connection.sync.put(handed.argument)
-    } finally {
-      handed.settle()
+      const replaced = this.#link.connection.sync.put(handed.argument)
+      handed.settle('taken')
+      return replaced
+    } catch (error) {
+      handed.settle(outcomeOf(error))
+      throw error
     }
   }
 

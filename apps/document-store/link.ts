@@ -10,9 +10,18 @@ export type StoreConnection = Connection<(typeof DocumentService)['methods']>
 /** A document on its way to the store. */
 export interface Handed {
   readonly argument: Plain<typeof Document>
-  /** The store has answered, or failed to: what it did not take is freed. */
-  settle(): void
+  /** Its call has ended: what the store refused is freed. */
+  settle(outcome: Outcome): void
 }
+
+/** Of a call that hands over documents. One without an answer may still be carried out: what it handed over is the store's to free. */
+export type Outcome = 'taken' | 'refused' | 'unanswered'
+
+export function outcomeOf(error: unknown): Outcome {
+  return RpcError.is(error) && UNANSWERED.has(error.code) ? 'unanswered' : 'refused'
+}
+
+const UNANSWERED: ReadonlySet<string> = new Set(['DEADLINE_EXCEEDED', 'CANCELLED', 'UNAVAILABLE'])
 
 const NOTHING = (): void => undefined
 
@@ -23,6 +32,8 @@ export class Link {
   readonly #places = Array.from({ length: SINGLE_PLACES }, (_, i) => SINGLE_PLACES - i)
   /** The first places of runs that are free. */
   readonly #runs = Array.from({ length: RUNS }, (_, i) => SINGLE_PLACES + i * RUN_PLACES)
+  /** Runs, and places as runs of one, whose calls were not answered: free again when the store has taken out what is in them. */
+  #undecided: Places[] = []
   /** Tickets of results not given back, the oldest first. */
   readonly #held = new Set<number>()
   #ticket = 0
@@ -72,16 +83,14 @@ export class Link {
   hand(key: string, body: Json): Handed {
     if (this.#mode === 'isolated') return { argument: { place: 0, key, body }, settle: NOTHING }
     const { heap } = this.connection
+    if (this.#places.length === 0) this.#reclaimPlaces()
     const place = this.#places.pop() ?? 0
     const document = heap.new(Document, { place, key, body })
     if (place === 0) return { argument: document, settle: NOTHING }
     this.#handing.set(place - 1, document)
     return {
       argument: document,
-      settle: () => {
-        this.#takeBack(place - 1)
-        this.#places.push(place)
-      },
+      settle: (outcome) => this.#settle({ first: place - 1, end: place }, outcome),
     }
   }
 
@@ -97,14 +106,35 @@ export class Link {
 
   /** A run of places to be filled; undefined when none is free. */
   takeRun(): Run | undefined {
+    if (this.#runs.length === 0) this.#reclaimPlaces()
     const first = this.#runs.pop()
     return first === undefined ? undefined : new Run(this.connection.heap, this.#handing, first)
   }
 
-  /** Its call was answered, or never made: what the store did not take is freed. */
-  giveRun(run: Run, wasTaken: boolean): void {
-    if (!wasTaken) for (let place = run.first; place < run.end; place++) this.#takeBack(place)
-    this.#runs.push(run.first)
+  /** Its call has ended, or was refused before it was made. */
+  giveRun(run: Run, outcome: Outcome): void {
+    this.#settle(run, outcome)
+  }
+
+  #settle(places: Places, outcome: Outcome): void {
+    if (outcome === 'unanswered') {
+      this.#undecided.push(places)
+      return
+    }
+    if (outcome === 'refused') for (let place = places.first; place < places.end; place++) this.#takeBack(place)
+    if (places.first < SINGLE_PLACES) this.#places.push(places.first + 1)
+    else this.#runs.push(places.first)
+  }
+
+  #reclaimPlaces(): void {
+    const undecided = this.#undecided
+    this.#undecided = []
+    for (const places of undecided) this.#settle(places, this.#isEmpty(places) ? 'taken' : 'unanswered')
+  }
+
+  #isEmpty({ first, end }: Places): boolean {
+    for (let place = first; place < end; place++) if (this.#handing.at(place) !== null) return false
+    return true
   }
 
   /** The server takes out what it takes over. */
@@ -116,8 +146,14 @@ export class Link {
   }
 }
 
+/** Of {@link Reader.handing}: from `first` to before `end`. */
+interface Places {
+  readonly first: number
+  readonly end: number
+}
+
 /** Documents that one call hands over. */
-export class Run {
+export class Run implements Places {
   end: number
 
   constructor(private readonly heap: ObjectHeap, private readonly handing: View<typeof Reader>['handing'], readonly first: number) {

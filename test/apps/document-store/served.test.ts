@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { addressOf, assign, connect, json, plain, same, struct, text, u32 } from '../../../src/index.js'
 import { locationOf } from '../../../src/objects/index.js'
-import { Document, DocumentService, type DocumentView, HANDING_MAX, Reader, runOf } from '../../../apps/document-store/service.js'
+import { Document, DocumentService, type DocumentView, HANDING_MAX, Reader, RUN_PLACES, runOf, RUNS } from '../../../apps/document-store/service.js'
 import type { Json } from '../../../apps/document-store/store/values.js'
 import { openStore, type StoreClient } from '../../../apps/document-store/client.js'
 import { type Commanded, errorOf, Ground } from '../../support/ground.js'
@@ -319,4 +319,27 @@ test('trusting: entries that put in bulk themselves are served, and refused befo
   assert.ok(deepest > 4 && deepest < 40, `${deepest} deep`)
   client.sync.putAll([['after', { depth: -1 }]])
   assert.equal(client.sync.count({ depth: -1 }), 1)
+})
+
+test('trusting: what is put without an answer may still be taken over: the client frees none of it, and uses its places again', async (t) => {
+  await using ground = await Ground.open(t)
+  const server = await ground.child(SERVER, ground.channel, 'trusting', String(64 << 20))
+  const client = ground.owns(await openStore(ground.channel, { timeoutMs: 100 }))
+  const patient = ground.owns(await openStore(ground.channel))
+  const entry = (key: string): readonly [string, Json] => [key, { key, text: `the text of ${key}, which takes a record` }]
+  const many = Array.from({ length: RUNS * RUN_PLACES }, (_, i) => entry(`many ${1000 + i}`))
+  for (let round = 0; round < 2; round++) {
+    server.process.kill('SIGSTOP')
+    try {
+      assert.throws(() => client.sync.put(...entry('first')), { code: 'DEADLINE_EXCEEDED' })
+      assert.throws(() => client.sync.putAll(many), { code: 'DEADLINE_EXCEEDED' })
+      // In the place of whatever is freed.
+      for (let i = 0; i < 50; i++) client.heap.new(Document, { place: 0, key: 'other', body: entry(`other ${i}`)[1] })
+    } finally {
+      server.process.kill('SIGCONT')
+    }
+    await ground.until('the store to carry out what was given up', () => patient.sync.count({}) === 1 + many.length)
+    assert.deepStrictEqual(servedTested(patient).find({}), [entry('first'), ...many])
+    await patient.clear()
+  }
 })
