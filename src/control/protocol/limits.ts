@@ -56,6 +56,8 @@ export const HELLO_TIMEOUT_MS = 5000
 /** What the daemon keeps for a participant that does not read; beyond it the participant is dropped. */
 export const OUTBOX_MESSAGES_MAX = 8192
 export const OUTBOX_BYTES_MAX = 4 * 1024 * 1024
+/** Of those, messages that keep copies of their descriptors: twice as many as are sent in one go (held.ts). */
+export const COPIED_MESSAGES_MAX = 512
 /** Requests of one isolate that wait for an answer: a program that has more does not look at the answers. */
 export const OUTSTANDING_MAX = 4096
 /** Packets taken from one socket before others get their turn. */

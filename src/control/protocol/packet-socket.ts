@@ -1,6 +1,6 @@
 import { RpcError } from '../../base/errors.js'
 import { addon, errnoCode, receivePacket, sendPacket, watch, type Packet, type Watch } from '../../sys/index.js'
-import { OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, PACKETS_PER_TURN } from './limits.js'
+import { COPIED_MESSAGES_MAX, OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, PACKETS_PER_TURN } from './limits.js'
 
 export interface PacketHandlers {
   /** A message; its descriptors are the handler's. */
@@ -28,6 +28,8 @@ export class PacketSocket {
   readonly #handlers: PacketHandlers
   readonly #outbox: Outgoing[] = []
   #outboxBytes = 0
+  /** Messages in the queue that wait with copies of their descriptors. */
+  #copied = 0
   #retry: NodeJS.Timeout | undefined
   #open = true
   #failing = false
@@ -53,16 +55,37 @@ export class PacketSocket {
 
   /**
    * Sends a message, now or when the other side has read some. `settled` is called exactly once, when the descriptors are
-   * not needed any more. Beyond the limits of the queue the socket is closed.
+   * not needed any more; without it they may be closed at once: a message that waits keeps copies. Beyond the limits of the queue the socket is closed.
    */
-  send(bytes: Uint8Array, fds: readonly number[] = [], settled: () => void = () => undefined): void {
-    if (!this.#open || this.#failing) return settled()
-    this.#outbox.push({ bytes, fds, settled })
+  send(bytes: Uint8Array, fds: readonly number[] = [], settled?: () => void): void {
+    if (!this.#open || this.#failing) return settled?.()
+    const message: Outgoing = { bytes, fds, settled: settled ?? (() => undefined) }
+    this.#outbox.push(message)
     this.#outboxBytes += bytes.length
     if (this.#outbox.length === 1) this.#flush()
+    if (settled === undefined && fds.length > 0 && this.#outbox.at(-1) === message && !this.#failing) this.#keepCopies(message)
     if (this.#outbox.length > OUTBOX_MESSAGES_MAX || this.#outboxBytes > OUTBOX_BYTES_MAX) {
       this.#failLater(new RpcError('RESOURCE_EXHAUSTED', `the other side does not read: ${this.#outbox.length} messages wait for it`))
     }
+  }
+
+  /** Of the last message, which waits: its descriptors' numbers may be those of other files by the time it leaves. */
+  #keepCopies({ bytes, fds }: Outgoing): void {
+    this.#outbox.pop()
+    const copies: number[] = []
+    const settled = (): void => {
+      this.#copied--
+      for (const fd of copies) addon.closeFd(fd)
+    }
+    this.#outbox.push({ bytes, fds: copies, settled })
+    this.#copied++
+    try {
+      for (const fd of fds) copies.push(addon.duplicateFd(fd))
+    } catch (error) {
+      if (errnoCode(error) === undefined) throw error
+      this.#failLater(new RpcError('RESOURCE_EXHAUSTED', `the other side does not read, and no descriptor is left for what waits for it: ${String(error)}`))
+    }
+    if (this.#copied > COPIED_MESSAGES_MAX) this.#failLater(new RpcError('RESOURCE_EXHAUSTED', `the other side does not read: ${this.#copied} messages with descriptors wait for it`))
   }
 
   /** Takes what has arrived, a bounded number of messages: level-triggered, the rest has its turn later. */

@@ -3,7 +3,7 @@ import { encodeMessage } from '../../../control/protocol/messages.js'
 import { PacketSocket } from '../../../control/protocol/packet-socket.js'
 import { userId } from '../../../control/place/users.js'
 import { keeperLock, keeperSocket, openRuntimeDirectory, removeSocket } from '../../../control/place/runtime-directory.js'
-import { Acceptor, addon, listenUnix, peerCredentials, type Packet } from '../../../sys/index.js'
+import { Acceptor, addon, errnoCode, listenUnix, peerCredentials, type Packet } from '../../../sys/index.js'
 import { Life } from '../life.js'
 import { decodeKeeperMessage, type KeeperMessage } from '../messages.js'
 
@@ -70,10 +70,7 @@ export class Keeper {
     }
     const sealer = new PacketSocket(fd, {
       packet: (packet) => this.#packet(sealer, packet),
-      truncated: () => {
-        sealer.close()
-        this.#left(sealer)
-      },
+      truncated: () => this.#drop(sealer),
       closed: () => this.#left(sealer),
     })
     clearTimeout(this.#timer)
@@ -92,8 +89,7 @@ export class Keeper {
       if (message.type !== 'keep' && fds.length > 0) throw new RpcError('INVALID_ARGUMENT', 'descriptors came unasked')
     } catch {
       for (const fd of fds) addon.closeFd(fd)
-      sealer.close()
-      return this.#left(sealer)
+      return this.#drop(sealer)
     }
     if (message.type === 'keep') {
       this.#forget(message.key)
@@ -102,11 +98,32 @@ export class Keeper {
     } else if (message.type === 'forget') {
       this.#forget(message.key)
     } else if (message.type === 'list') {
-      for (const [key, { meta, fds: kept }] of this.#kept) sealer.send(encodeMessage({ type: 'kept', key, meta } satisfies KeeperMessage), kept)
-      const life = this.#life.open()
-      sealer.send(encodeMessage({ type: 'end' } satisfies KeeperMessage), [life], () => addon.closeFd(life))
+      void this.#list(sealer)
     }
     return undefined
+  }
+
+  /** One after the other, as the sealer reads them: they may be more than its queue takes. */
+  async #list(sealer: PacketSocket): Promise<void> {
+    const tell = async (message: KeeperMessage, fds: readonly number[]): Promise<void> => {
+      try {
+        await new Promise<void>((resolve) => sealer.send(encodeMessage(message), fds, resolve))
+      } finally {
+        for (const fd of fds) addon.closeFd(fd)
+      }
+    }
+    for (const [key, { meta, fds }] of this.#kept) {
+      const copies = sealer.isOpen ? copiesOf(fds) : undefined
+      if (copies === undefined) return this.#drop(sealer)
+      await tell({ type: 'kept', key, meta }, copies)
+    }
+    await tell({ type: 'end' }, [this.#life.open()])
+  }
+
+  /** It may come again. */
+  #drop(sealer: PacketSocket): void {
+    sealer.close()
+    this.#left(sealer)
   }
 
   #forget(key: string): void {
@@ -120,5 +137,18 @@ export class Keeper {
     this.#timer = setTimeout(() => {
       if (this.#sealers.size === 0) this.stop()
     }, this.#kept.size > 0 ? ABANDONED_MS : this.#options.idleMs)
+  }
+}
+
+/** What is forgotten while it waits to be sent has its number no more. Undefined when no descriptor is left. */
+function copiesOf(fds: readonly number[]): number[] | undefined {
+  const copies: number[] = []
+  try {
+    for (const fd of fds) copies.push(addon.duplicateFd(fd))
+    return copies
+  } catch (error) {
+    if (errnoCode(error) === undefined) throw error
+    for (const fd of copies) addon.closeFd(fd)
+    return undefined
   }
 }

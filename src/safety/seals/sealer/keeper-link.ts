@@ -48,6 +48,8 @@ export class KeeperLink {
         link.#life = packet.fds[0] ?? -1
         return resolve({ link, kept })
       }, () => {
+        // Of one whose message could not be received, too.
+        link.#socket.close()
         if (listed) return lost()
         for (const { files } of kept) for (const one of [files.userfault, files.requests, files.descriptors]) addon.closeFd(one)
         return resolve(undefined)

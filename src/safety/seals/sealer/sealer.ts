@@ -113,7 +113,7 @@ export class Sealer {
     if (!this.#open) return link.close()
     this.#keeper = link
     for (const heap of this.#heaps.values()) link.keep(heap.key, heap.kept, heap.files)
-    for (const { receiver } of this.#ends.values()) receiver?.send({ type: 'holder' }, [link.life])
+    for (const receiver of new Set([...this.#ends.values()].map((ends) => ends.receiver))) receiver?.send({ type: 'holder' }, [link.life])
   }
 
   #welcome(fd: number): void {
@@ -212,7 +212,8 @@ export class Sealer {
     this.#add(heap, { sender: sender.link, receiver: receiver.link })
     const { except, descriptors } = heap.kept
     const readOnly = heap.openReadOnly()
-    sender.link.send({ type: 'sending', id: sender.request.id, except }, [heap.files.requests, readOnly, heap.bell], () => addon.closeFd(readOnly))
+    sender.link.send({ type: 'sending', id: sender.request.id, except }, [heap.files.requests, readOnly, heap.bell])
+    addon.closeFd(readOnly)
     const holders = this.#holders()
     receiver.link.send({ type: 'receiving', id: receiver.request.id, except, descriptors, holders: holders.length }, [heap.files.descriptors, ...holders])
   }
