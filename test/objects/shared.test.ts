@@ -164,6 +164,29 @@ test('one write at a time; reads inside writes; nothing async', () => {
   arena.assertEmpty()
 })
 
+test('what is made of something shared that changes meanwhile is an error, and leaves nothing', () => {
+  const arena = new Arena(1 << 19)
+  holding(arena)
+  const holder = make(arena)
+  const { region, word } = locationOf(holder.all)
+  const { live } = arena
+  const allocate = arena.allocate.bind(arena)
+  for (const again of [() => build(Holder, arena, { ...start, all: holder.all }), () => copyGraph(holder, arena)]) {
+    arena.allocate = (byteLength) => {
+      region.i32[word + 1]! += 2
+      return allocate(byteLength)
+    }
+    assert.throws(again, { code: 'ABORTED' })
+    assert.equal(arena.live, live)
+    arena.allocate = allocate
+    const made = again()
+    assert.deepEqual(plain(made), plain(holder))
+    release(arena, made)
+  }
+  release(arena, holder)
+  arena.assertEmpty()
+})
+
 test('what another member holds and never gives back ends in an error, for readers and writers', () => {
   const arena = new Arena(1 << 19)
   holding(arena)

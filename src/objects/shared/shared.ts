@@ -215,7 +215,9 @@ class SharedCodec extends Codec {
 
   write(build: Build, region: Region, p: number, value: unknown, where: string): void {
     clearHeader(region, p)
-    this.#value().write(build, region, p + VALUE, value instanceof SharedValue ? value.read((content) => content) : value, where)
+    if (!(value instanceof SharedValue)) return this.#value().write(build, region, p + VALUE, value, where)
+    const content = value.read((content) => content)
+    this.#lookOnce(value[REGION], value[WORD], () => this.#value().write(build, region, p + VALUE, content, where))
   }
 
   override assign(region: Region, p: number, value: unknown, where: string): void {
@@ -231,13 +233,17 @@ class SharedCodec extends Codec {
 
   copy(copier: Copier, from: Region, p: number, to: Region, q: number): void {
     clearHeader(to, q)
+    this.#lookOnce(from, p, () => this.#value().copy(copier, from, p + VALUE, to, q + VALUE))
+  }
+
+  /** For what cannot be done again, since it allocates: its caller undoes it when the value was changed meanwhile. */
+  #lookOnce(from: Region, p: number, work: () => void): void {
+    const { current } = journal
     const before = Atomics.load(from.i32, p + SEQUENCE)
-    this.#value().copy(copier, from, p + VALUE, to, q + VALUE)
-    if ((before & 1) !== 0 || Atomics.load(from.i32, p + SEQUENCE) !== before) {
-      if (!(journal.current instanceof Write && journal.current.isOf(from, p))) {
-        throw new RpcError('ABORTED', `${this.type.label} was being changed while it was copied: copy it inside of read`)
-      }
-    }
+    work()
+    if (current instanceof Write && current.isOf(from, p)) return
+    if ((before & 1) === 0 && Atomics.load(from.i32, p + SEQUENCE) === before) return
+    throw new RpcError('ABORTED', `${this.type.label} was being changed while it was copied: copy it inside of read`)
   }
 
   describe(describer: Describer): TypeNode {
