@@ -135,12 +135,12 @@ test('a shared heap is one heap for all, each with a member of its own, and deat
   world.leave(one)
   assert.deepEqual(of(two, 'memberGone').map(({ member, gone }) => [member, gone]), [[3, 2], [3, 2]])
   assert.equal(of(server, 'memberGone').length, 2)
-  // Who comes later was not told, and asks; about the living there is no answer, and none for who has no part in it.
+  // Who comes later was not told, and asks; about the living there is no answer, nor about who is still to come, and none for who has no part in it.
   const [three, stranger] = [world.join(), world.join()]
   open(world, three, 'a')
   world.post(server, { type: 'accept', connection: server.undecided.pop()!.id, answer: '1' })
   const { heap, member } = of(three, 'opened')[0]!.heaps[0]!
-  for (const about of [2, 3, 1, member]) world.post(three, { type: 'inquire', heap, member, about })
+  for (const about of [2, 3, 1, member, member + 1, member + 2, member + 100]) world.post(three, { type: 'inquire', heap, member, about })
   assert.deepEqual(of(three, 'memberGone'), [{ type: 'memberGone', heap, member, gone: 2 }])
   world.post(stranger, { type: 'inquire', heap, member, about: 2 })
   world.post(three, { type: 'inquire', heap, member: 3, about: 2 })

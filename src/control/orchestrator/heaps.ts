@@ -82,6 +82,8 @@ export function attach(decision: Decision, id: HeapId, participant: ParticipantI
 export function answerInquiry(decision: Decision, participant: ParticipantId, { heap: id, member, about }: Attachment & { readonly about: number }): void {
   const heap = decision.heaps.get(id)
   if (heap === undefined || !heap.holders.some((one) => one.participant === participant && one.member === member)) return
+  // Whoever gets a number that is still to be given out must not be dead to those who read it in a lock that somebody spoiled.
+  if ((about - heap.nextMember + MEMBER_MAX) % MEMBER_MAX < MEMBER_MAX / 2) return
   const isHere = (one: { readonly member: number }): boolean => one.member === about
   if (!heap.holders.some(isHere) && !heap.expected.some(isHere)) decision.send(participant, { type: 'memberGone', heap: id, member, gone: about })
 }
