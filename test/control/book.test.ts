@@ -1,6 +1,6 @@
 // What a daemon gave out is written down beyond its death: what is in the book can be claimed, and nothing else.
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -8,8 +8,10 @@ import { connectUnix } from '../../src/sys/index.js'
 import type { Address } from '../../src/base/numbers.js'
 import { closeAll, Session } from '../../src/control/client/session.js'
 import { AttachmentBook } from '../../src/control/daemon/book.js'
+import { Daemon } from '../../src/control/daemon/daemon.js'
 import type { BookEntry } from '../../src/control/orchestrator/state.js'
 import { daemonBook, daemonSocket } from '../../src/control/place/runtime-directory.js'
+import { EXPECTED_MS } from '../../src/control/protocol/limits.js'
 import type { Notices } from '../../src/control/protocol/messages.js'
 import type { ConnectionId, HeapId, MemoryDescription } from '../../src/control/protocol/types.js'
 import { errorOf } from '../support/ground.js'
@@ -129,6 +131,47 @@ test('a book is read by the next daemon without what was given back, and what is
     last.close()
     assert.match(logged.join('\n'), /^cannot keep the book.*$/)
     assert.equal(existsSync(join(folder, 'nowhere')), false)
+  } finally {
+    rmSync(folder, { recursive: true })
+  }
+})
+
+test('daemons that nobody needs, one after the other, keep a dead user\'s name no longer than one that stays', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rpcool-book-'))
+  const path = daemonBook(folder)
+  const open = (): AttachmentBook => new AttachmentBook(path, assert.fail)
+  const daemon = (idleMs: number): Promise<void> => new Promise((resolve) => {
+    assert.ok(Daemon.start({ directory: folder, idleMs, debug: false, onEnd: resolve }))
+  })
+  try {
+    const killed = open()
+    killed.enterName({ number: 7, uid: 8 })
+    killed.close()
+    await daemon(20)
+    const second = open()
+    assert.ok(second.expectedMs < EXPECTED_MS - 15, `${second.expectedMs} ms are left`)
+    assert.deepEqual(second.foundNames, [{ number: 7, uid: 8 }])
+    second.close()
+    // That one was killed: what it gave out has the whole time.
+    const third = open()
+    assert.equal(third.expectedMs, EXPECTED_MS)
+    third.closeUnused()
+    const whole = readFileSync(path)
+    whole.writeDoubleLE(Date.now() - 1, 16)
+    writeFileSync(path, whole)
+    await daemon(200)
+    assert.deepEqual(open().foundNames, [], 'its time has passed')
+    for (const value of [Number.NaN, Infinity, -1, 2 ** 60]) {
+      whole.writeDoubleLE(value, 16)
+      writeFileSync(path, whole)
+      assert.equal(open().expectedMs, EXPECTED_MS)
+    }
+    // What cannot be removed is no reason to end.
+    rmSync(path)
+    mkdirSync(path)
+    const logged: string[] = []
+    new AttachmentBook(path, (line) => logged.push(line)).enterName({ number: 7, uid: 8 })
+    assert.match(logged.join('\n'), /^cannot keep the book.*\nthe book cannot be removed.*$/)
   } finally {
     rmSync(folder, { recursive: true })
   }

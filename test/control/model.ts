@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto'
 import type { Notice, Request } from '../../src/control/protocol/messages.js'
 import { Orchestrator, type Event } from '../../src/control/orchestrator/orchestrator.js'
 import type { BookEntry, ChannelRecord, CounterRecord, Effect, HeapRecord, NameEntry, ParticipantRecord, ConnectionRecord, SlotRecord } from '../../src/control/orchestrator/state.js'
+import { EXPECTED_MS } from '../../src/control/protocol/limits.js'
 import { MemoryStore } from '../../src/control/orchestrator/store.js'
 import type { Attachment, ConnectionEnd, HeapId, MemoryDescription, ParticipantId, Standing } from '../../src/control/protocol/types.js'
 
@@ -80,7 +81,7 @@ export class World {
   }
 
   #start(firstId: number, firstSlot: number): Orchestrator {
-    return new Orchestrator({ store: this.store, firstId, firstSlot, sign, now: this.now, book: [...this.book.values()], names: [...this.names.values()] })
+    return new Orchestrator({ store: this.store, firstId, firstSlot, sign, now: this.now, book: [...this.book.values()], names: [...this.names.values()], expectedMs: EXPECTED_MS })
   }
 
   join(who: Partial<Who> = {}): ModelParticipant {

@@ -1,7 +1,7 @@
 import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { PAGE_BYTES, type Address } from '../../base/numbers.js'
 import { HEAPS_BASE, WINDOW_END } from '../../sys/index.js'
-import { HEAP_BYTES_MAX, MEMBER_MAX, PROTOCOL_VERSION } from '../protocol/limits.js'
+import { EXPECTED_MS, HEAP_BYTES_MAX, MEMBER_MAX, PROTOCOL_VERSION } from '../protocol/limits.js'
 import type { BookEntry, NameEntry, Role } from '../orchestrator/state.js'
 import type { Attachment, ConnectionId, HeapId, HeapKind } from '../protocol/types.js'
 
@@ -12,7 +12,9 @@ import type { Attachment, ConnectionId, HeapId, HeapKind } from '../protocol/typ
  *    0       1        2      3      4            5     6         7
  *    heap    member   kind   role   connection   uid   address   bytes       heap 0: the record is free
  *    name    0        0      0      0            uid   0         0           a channel's name, as a number
- *    MAGIC   version  0 ...                                                  the first record
+ *    MAGIC   version  until  0 ...                                           the first record
+ *
+ * `until` (milliseconds since 1970): of a daemon that ended because nobody needed it, when it had struck the rest; else 0.
  */
 
 const RECORD_BYTES = 64
@@ -27,6 +29,9 @@ export class AttachmentBook {
   /** What the daemon before had given out when it died. */
   readonly found: readonly BookEntry[]
   readonly foundNames: readonly NameEntry[]
+  /** How long that is kept for who holds it, in milliseconds: daemons that end unused one after the other share the time of the first. */
+  readonly expectedMs: number
+  readonly #until: number
   readonly #path: string
   readonly #log: (line: string) => void
   readonly #records = new Map<string, number>()
@@ -38,9 +43,11 @@ export class AttachmentBook {
   constructor(path: string, log: (line: string) => void) {
     this.#path = path
     this.#log = log
-    const { entries, names } = readBook(path)
+    const { entries, names, until } = readBook(path)
     this.found = entries
     this.foundNames = names
+    this.expectedMs = until > 0 ? Math.max(0, Math.min(EXPECTED_MS, until - Date.now())) : EXPECTED_MS
+    this.#until = Math.ceil(Date.now() + this.expectedMs)
     try {
       this.#begin()
     } catch (error) {
@@ -95,12 +102,22 @@ export class AttachmentBook {
     this.#fd = -1
   }
 
+  /** Nobody holds anything of this daemon's: what still stands here was found. */
+  closeUnused(): void {
+    try {
+      if (this.#fd >= 0) this.#writeHead(this.#until)
+    } catch (error) {
+      this.#giveUp(error)
+    }
+    this.close()
+  }
+
   /** A fresh file with what was found, whole or not at all: gaps go. */
   #begin(): void {
     const fresh = `${this.#path}.new`
     rmSync(fresh, { force: true })
     this.#fd = openSync(fresh, 'wx+', 0o600)
-    this.#write(0, Float64Array.of(MAGIC, PROTOCOL_VERSION, 0, 0, 0, 0, 0, 0))
+    this.#writeHead(0)
     const all = [...this.found.map((one) => [keyOf(one), encode(one)] as const), ...this.foundNames.map((one) => [nameKey(one.number), encodeName(one)] as const)]
     for (const [key, numbers] of all) {
       const record = this.#next++
@@ -114,7 +131,15 @@ export class AttachmentBook {
   #giveUp(error: unknown): void {
     this.#log(`cannot keep the book: what participants hold is lost with this daemon: ${String(error)}`)
     this.close()
-    rmSync(this.#path, { force: true })
+    try {
+      rmSync(this.#path, { force: true })
+    } catch (cause) {
+      this.#log(`the book cannot be removed: ${String(cause)}`)
+    }
+  }
+
+  #writeHead(until: number): void {
+    this.#write(0, Float64Array.of(MAGIC, PROTOCOL_VERSION, until, 0, 0, 0, 0, 0))
   }
 
   #write(record: number, numbers: Float64Array): void {
@@ -139,16 +164,16 @@ function encodeName({ number, uid }: NameEntry): Float64Array {
   return Float64Array.of(number, 0, 0, 0, 0, uid, 0, 0)
 }
 
-function readBook(path: string): { entries: BookEntry[], names: NameEntry[] } {
+function readBook(path: string): { entries: BookEntry[], names: NameEntry[], until: number } {
   let bytes: Buffer
   try {
     bytes = readFileSync(path)
   } catch {
     // There was no daemon before.
-    return { entries: [], names: [] }
+    return { entries: [], names: [], until: 0 }
   }
   const numbers = new Float64Array(new Uint8Array(bytes).buffer, 0, Math.floor(bytes.length / 8))
-  if (numbers[0] !== MAGIC || numbers[1] !== PROTOCOL_VERSION) return { entries: [], names: [] }
+  if (numbers[0] !== MAGIC || numbers[1] !== PROTOCOL_VERSION) return { entries: [], names: [], until: 0 }
   const entries = new Map<string, BookEntry>()
   const names = new Map<number, NameEntry>()
   for (let at = RECORD_NUMBERS; at + RECORD_NUMBERS <= numbers.length; at += RECORD_NUMBERS) {
@@ -158,7 +183,7 @@ function readBook(path: string): { entries: BookEntry[], names: NameEntry[] } {
     if (entry !== undefined) entries.set(keyOf(entry), entry)
     if (name !== undefined) names.set(name.number, name)
   }
-  return { entries: [...entries.values()], names: [...names.values()] }
+  return { entries: [...entries.values()], names: [...names.values()], until: numbers[2]! }
 }
 
 function decodeName(record: Float64Array): NameEntry | undefined {

@@ -80,6 +80,7 @@ export class Daemon {
       firstSlot: this.#firstSlot(),
       book: this.#book.found,
       names: this.#book.foundNames,
+      expectedMs: this.#book.expectedMs,
       now: performance.now(),
     })
     const path = daemonSocket(options.directory)
@@ -200,7 +201,9 @@ export class Daemon {
     clearTimeout(this.#idleTimer)
     this.#idleTimer = setTimeout(() => {
       this.#acceptor.acceptWaiting()
-      if (this.#links.size + this.#strangers.size === 0) this.stop('nobody needs it')
+      if (this.#links.size + this.#strangers.size > 0) return
+      this.#book.closeUnused()
+      this.stop('nobody needs it')
     }, this.#options.idleMs)
   }
 

@@ -6,7 +6,7 @@ import { claimChannel, claimConnection, claimHeap, giveUpAwaiting, tellLivingMem
 import { abandon, accept, cancel, close, endDied, grow, open, refuse, unregister } from './connections.js'
 import { failureOf, type Failure } from '../protocol/errors.js'
 import { answerInquiry, detach, expect, release, stopExpecting } from './heaps.js'
-import { EXPECTED_MS, PARTICIPANTS_MAX } from '../protocol/limits.js'
+import { PARTICIPANTS_MAX } from '../protocol/limits.js'
 import { assign, claimPrepared, endPrepared, growPrepared, prepare } from './prepared.js'
 import type { Request } from '../protocol/messages.js'
 import { Decision, type BookEntry, type Effect, type NameEntry, type Undo } from './state.js'
@@ -38,6 +38,8 @@ export interface OrchestratorOptions {
   readonly book: readonly BookEntry[]
   /** The same of channels' names. */
   readonly names: readonly NameEntry[]
+  /** How long it is kept for who claims it, in milliseconds. */
+  readonly expectedMs: number
   /** When it starts, by the clock of {@link Orchestrator.handle}. */
   readonly now: number
 }
@@ -58,7 +60,7 @@ export class Orchestrator {
     decision.count({ nextId: options.firstId, slot: options.firstSlot })
     for (const entry of options.book) expect(decision, entry)
     for (const entry of options.names) decision.names.set(entry.number, entry)
-    if (options.book.length + options.names.length > 0) decision.timers.set('expected', { at: options.now + EXPECTED_MS, purpose: { expected: true } })
+    if (options.book.length + options.names.length > 0) decision.timers.set('expected', { at: options.now + options.expectedMs, purpose: { expected: true } })
     decision.commit()
   }
 
