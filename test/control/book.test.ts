@@ -139,7 +139,7 @@ test('a book is read by the next daemon without what was given back, and what is
 test('daemons that nobody needs, one after the other, keep a dead user\'s name no longer than one that stays', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'rpcool-book-'))
   const path = daemonBook(folder)
-  const open = (): AttachmentBook => new AttachmentBook(path, assert.fail)
+  const open = (): AttachmentBook => new AttachmentBook(path, (line) => assert.fail(line))
   const daemon = (idleMs: number): Promise<void> => new Promise((resolve) => {
     assert.ok(Daemon.start({ directory: folder, idleMs, debug: false, onEnd: resolve }))
   })
