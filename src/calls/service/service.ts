@@ -58,8 +58,6 @@ export interface ServiceDescription {
 
 /** The argument of a call: nothing, a plain value, or a view into one of the connection's heaps. */
 export type ArgumentOf<M> = M extends Method<infer A> ? Plain<A> : never
-/** What an argument or result is read as. */
-export type ViewOf<T> = T extends AnyType ? View<T> : never
 
 type ClientFunction<M, R> = M extends Method<infer A>
   ? A extends { readonly kind: 'nothing' } ? (argument?: undefined, options?: CallOptions) => R : (argument: Plain<A>, options?: CallOptions) => R

@@ -1,5 +1,5 @@
 // Objects, dictionaries and arrays as they lie in shared memory: every header is read once and checked here.
-import { ARRAY, DICTIONARY, DICTIONARY_WORDS, ENTRY_WORDS, MOVED, RECORD_WORDS } from '../../layout/json-layout.js'
+import { ARRAY, DICTIONARY, DICTIONARY_WORDS, ENTRY_WORDS, RECORD_WORDS } from '../../layout/json-layout.js'
 import { locate, type Region } from '../../memory/region.js'
 import { damaged } from '../problems.js'
 import { MAX_JSON_LENGTH } from './limits.js'
@@ -119,14 +119,4 @@ export function openContainer(region: Region, word: number, tag: number): OpenRe
 
 function requireRoom(region: Region, word: number, words: number): void {
   if (words > region.words - (word - region.shift)) damaged('an object of json does not fit its region')
-}
-
-/** Word of the first cell of an opened record that is no dictionary. */
-export function firstCell({ word }: OpenRecord): number {
-  return word + RECORD_WORDS
-}
-
-/** Whether a header says that its record moved away. */
-export function isMoved(hi: number): boolean {
-  return (hi & DICTIONARY) === MOVED
 }

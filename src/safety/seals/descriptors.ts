@@ -61,12 +61,6 @@ export class DescriptorWriter {
   }
 }
 
-/** A seal that the receiver has verified and not yet completed. */
-export interface VerifiedSeal {
-  readonly index: number
-  readonly word: number
-}
-
 /** Tells whether somebody who keeps the seals in force has lived all the time. */
 export interface SealHolders {
   /** False when all holders that were known when `since` was asked for have gone. */
