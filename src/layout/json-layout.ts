@@ -68,5 +68,5 @@ export const JSON_NUMBERS: readonly number[] = [
   ENTRY_WORDS, RECORD_WORDS, DOCUMENT_WORDS, DOCUMENT_MAGIC, SHAPE_MAGIC, SHAPE_WORDS, SHAPE_BEFORE,
 ]
 
-/** What a service that passes json says of its layout. */
+/** What the description of a type says of this layout. */
 export const JSON_FINGERPRINT = fingerprintOf(JSON_NUMBERS)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { array, bytes, compareDescriptions, describe, fingerprint, list, map, optional, ref, struct, text, u32, u64, union } from '../../src/objects/index.js'
+import { array, bytes, compareDescriptions, describe, fingerprint, json, list, map, optional, ref, struct, text, u32, u64, union } from '../../src/objects/index.js'
 
 const Edge = struct('Edge', { from: u32, to: u32 })
 const Graph = struct('Graph', { name: text, edges: list(Edge), index: map(text, u32), data: bytes, get next() { return ref(Graph) } })
@@ -82,4 +82,13 @@ test('a peer may send anything for a description', () => {
   let deep: unknown = 'u32'
   for (let i = 0; i < 10_000; i++) deep = ['list', deep]
   assert.deepEqual(compareDescriptions(mine, { type: deep, structs: [] }), ['the peer sent no valid description of its types'])
+})
+
+test('peers that lay out json in different ways do not meet', () => {
+  const Holding = struct('Holding', { document: json.fast, all: list(json) })
+  const mine = describe(Holding)
+  assert.deepEqual(compareDescriptions(mine, JSON.parse(JSON.stringify(mine))), [])
+  const other: unknown = JSON.parse(JSON.stringify(mine).replaceAll(/\["json",(-?\d+)\]/g, '["json",$10]'))
+  assert.equal(compareDescriptions(mine, other).length, 2)
+  assert.match(compareDescriptions(mine, other)[0]!, /Holding.document is json\(-?\d+\) here and json\(-?\d+\) at the peer/)
 })

@@ -1,7 +1,7 @@
-import { ARRAY, OBJECT, OWNED } from '../../layout/json-layout.js'
+import { ARRAY, JSON_FINGERPRINT, OBJECT, OWNED } from '../../layout/json-layout.js'
 import type { Allocator, Region } from '../../memory/region.js'
 import type { Build, Source } from '../graph/build.js'
-import { Codec, type AnyType } from '../codec.js'
+import { Codec, type AnyType, type TypeNode } from '../codec.js'
 import type { Copier } from '../graph/copier.js'
 import type { Emitter } from '../emit.js'
 import type { Gather } from '../graph/gather.js'
@@ -96,8 +96,9 @@ class JsonCodec extends Codec {
     return valueOf(region, lo, hi, this.form)
   }
 
-  describe(): string {
-    return 'json'
+  // Its bytes are described nowhere else: two versions that lay it out in different ways must not meet.
+  describe(): TypeNode {
+    return ['json', JSON_FINGERPRINT]
   }
 }
 
