@@ -57,8 +57,13 @@ export class DescriptorWriter {
 
   /** The sender was found at something that breaks seals: none of them counts any more. */
   markBroken(): void {
-    Atomics.store(this.#words, DESCRIPTORS_BROKEN_WORD, 1)
+    markBroken(this.#words.buffer)
   }
+}
+
+/** Of descriptors whatever stands there else. */
+export function markBroken(buffer: ArrayBufferLike): void {
+  Atomics.store(new Int32Array(buffer), DESCRIPTORS_BROKEN_WORD, 1)
 }
 
 /** Tells whether somebody who keeps the seals in force has lived all the time. */

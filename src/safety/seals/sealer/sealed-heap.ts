@@ -1,8 +1,9 @@
 import { closeSync, fchmodSync, openSync } from 'node:fs'
+import { RpcError } from '../../../base/errors.js'
 import { PAGE_BYTES } from '../../../base/numbers.js'
 import { sealDescriptorsBytes, sealRequestsBytes } from '../../../layout/seal-layout.js'
 import { addon, checkSealableFile, createMemoryFile, errnoCode, isPublished, Mapping, publishMemoryFile } from '../../../sys/index.js'
-import { DescriptorWriter } from '../descriptors.js'
+import { DescriptorWriter, markBroken } from '../descriptors.js'
 import { SealEngine } from './engine.js'
 import { checkConfinement, checkMapping, probeProtection } from './mapping-check.js'
 import { PageRuns } from '../page-runs.js'
@@ -85,12 +86,30 @@ export class SealedHeap {
     }
   }
 
-  /** Takes over what a sealer before left. Takes over the descriptors, also when it throws: FAILED_PRECONDITION when they make no sense. */
-  static resume(kept: KeptHeap, files: HeapFiles): SealedHeap {
-    const heap = new SealedHeap(kept, files, (events) =>
-      UserfaultGuard.resume(files.userfault, kept.address, kept.byteLength, { events: kept.events === 'yes' }, events))
-    heap.#restore()
-    return heap
+  /**
+   * Takes over what a sealer before left, and the descriptors, also when it throws. Undefined when it makes no sense, or nothing is left to
+   * take it over with: its seals count no more, which its receiver can see, and may be lifted. Throws the kernel's error when not even that can be said.
+   */
+  static resume(kept: KeptHeap, files: HeapFiles): SealedHeap | undefined {
+    let ring: Mapping
+    try {
+      ring = Mapping.mapLocal(files.descriptors, sealDescriptorsBytes(kept.descriptors))
+    } catch (error) {
+      closeFiles(files)
+      throw error
+    }
+    try {
+      const heap = new SealedHeap(kept, files, (events) =>
+        UserfaultGuard.resume(files.userfault, kept.address, kept.byteLength, { events: kept.events === 'yes' }, events))
+      heap.#restore()
+      return heap
+    } catch (error) {
+      if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
+      markBroken(ring.buffer)
+      return undefined
+    } finally {
+      ring.unmap()
+    }
   }
 
   private constructor(public kept: KeptHeap, readonly files: { userfault: number, requests: number, descriptors: number }, guard: (events: GuardEvents) => UserfaultGuard) {

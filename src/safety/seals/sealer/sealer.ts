@@ -245,17 +245,24 @@ export class Sealer {
       if (!this.#prepared.remember(kept)) this.#keeper.forget(heapKey(kept))
       return
     }
+    let heap: SealedHeap | undefined
     try {
-      const heap = SealedHeap.resume(kept, files)
-      this.#add(heap, { sender: undefined, receiver: undefined })
-      setTimeout(() => {
-        const ends = this.#ends.get(heap)
-        if (ends?.receiver === undefined) this.#end(heap)
-      }, MEETING_MS).unref()
+      heap = SealedHeap.resume(kept, files)
     } catch (error) {
-      // What was kept makes no sense, or there is no descriptor left for it: its ends are told when they come back.
-      if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
+      // The keeper goes on: its ends are told when they come back.
+      if (errnoCode(error) === undefined) throw error
+      return
     }
+    if (heap === undefined) {
+      if (kept.broken === 'no' || !this.#prepared.remember(kept)) this.#keeper.forget(heapKey(kept))
+      return
+    }
+    const taken = heap
+    this.#add(taken, { sender: undefined, receiver: undefined })
+    setTimeout(() => {
+      const ends = this.#ends.get(taken)
+      if (ends?.receiver === undefined) this.#end(taken)
+    }, MEETING_MS).unref()
   }
 
   #resume(link: SealerLink, request: Ask<'resume'>): void {
