@@ -224,14 +224,22 @@ napi_value peerCredentials(napi_env env, napi_callback_info info) {
   return out;
 }
 
-// peerPidfd(fd): a descriptor of the peer process (Linux 6.5), free of the races of a pid; -1 where not supported.
+// peerPidfd(fd): a descriptor of the peer process (Linux 6.5), free of the races of a pid; -1 where not supported, or the process is gone and the
+// kernel too old to name one that is.
 napi_value peerPidfd(napi_env env, napi_callback_info info) {
   Args args(env, info);
   int fd = args.int32(0, "fd");
   if (!args.ok()) return nullptr;
   int pidfd = -1;
   socklen_t length = sizeof pidfd;
-  if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) != 0) return makeNumber(env, -1);
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERPIDFD, &pidfd, &length) != 0) {
+    int error = errno;
+    // For want of a descriptor: who is let in all the same is one whose death is not seen.
+    if (error != EMFILE && error != ENFILE && error != ENOMEM) return makeNumber(env, -1);
+    char what[32];
+    describeFd(what, sizeof what, fd);
+    return throwErrno(env, error, "getsockopt SO_PEERPIDFD", what);
+  }
   return makeNumber(env, trackFd(env, pidfd));
 }
 

@@ -29,7 +29,7 @@ export function peerCredentials(fd: number): PeerCredentials {
   return { pid, uid, gid }
 }
 
-/** A pidfd of the peer (the caller's to close), or undefined where the kernel has none (before Linux 6.5). */
+/** A pidfd of the peer (the caller's to close), or undefined where the kernel has none (before Linux 6.5). Throws when no descriptor is left. */
 export function peerPidfd(fd: number): number | undefined {
   const got = addon.peerPidfd(fd)
   return got < 0 ? undefined : got

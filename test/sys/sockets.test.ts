@@ -1,5 +1,6 @@
 // Packets that carry descriptors: all arrive, none is left behind, whatever the peer does.
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readdirSync, rmSync, readSync, writeFileSync } from 'node:fs'
 import { release, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -191,6 +192,21 @@ test('the kernel says who the peer is', () => {
     assert.equal(addon.pollReadable(pidfd, 0), false)
     closeSync(pidfd)
   }
+})
+
+test('a process whose death could not be seen, for want of a descriptor, is not let in as if it could', () => {
+  const program = `
+    import { openSync } from 'node:fs'
+    const { acceptUnix, connectUnix, listenUnix, peerPidfd } = await import(${JSON.stringify(new URL('../../src/sys/index.js', import.meta.url).href)})
+    const path = '@rpcool-test-' + process.pid
+    const listener = listenUnix(path, 'packets', 1)
+    connectUnix(path, 'packets')
+    const fd = acceptUnix(listener)
+    try { for (;;) openSync('/dev/null') } catch {}
+    try { console.log(peerPidfd(fd)) } catch (error) { console.log(error.code) }`
+  const { stdout } = spawnSync('sh', ['-c', 'ulimit -n 64; exec "$0" --input-type=module -e "$1"', process.execPath, program], { encoding: 'utf8' })
+  const [major, minor] = release().split('.').map(Number) as [number, number]
+  assert.equal(stdout.trim(), major > 6 || (major === 6 && minor >= 5) ? 'EMFILE' : 'undefined')
 })
 
 test('a doorbell never blocks: unread bytes are enough to wake the peer', () => {
