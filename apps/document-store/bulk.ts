@@ -18,7 +18,7 @@ export function bulkPut(link: Link): Bulk {
   return link.mode === 'trusting' ? new BulkOfRuns(link) : new BulkOfCalls(link)
 }
 
-interface Answers {
+interface Answers extends Disposable {
   wait(): void
   poll(onResult: () => void): number
 }
@@ -49,6 +49,7 @@ class InFlight<T> {
       const outcome = outcomeOf(error)
       if (outcome === 'unanswered') {
         while (!this.isEmpty) this.#settleFirst(outcome)
+        this.answers[Symbol.dispose]()
         throw error
       }
       // The failed one is behind those that were handed over.

@@ -259,7 +259,7 @@ export class SyncStore {
    * given back when it returns.
    */
   findAll(filters: Iterable<Filter>, read: (results: Results, index: number) => void): void {
-    const pipeline = this.#link.connection.pipeline('find')
+    using pipeline = this.#link.connection.pipeline('find')
     const tickets: number[] = []
     let index = 0
     const take = (): void => {
@@ -269,13 +269,17 @@ export class SyncStore {
         read(results, index++)
       })
     }
-    for (const filter of filters) {
-      const where: readonly Condition[] = conditionsOf(filter)
-      const ticket = this.#link.takeTicket()
-      while (!pipeline.submit(searchForm(where, ticket))) take()
-      tickets.push(ticket)
+    try {
+      for (const filter of filters) {
+        const where: readonly Condition[] = conditionsOf(filter)
+        const ticket = this.#link.takeTicket()
+        tickets.push(ticket)
+        while (!pipeline.submit(searchForm(where, ticket))) take()
+      }
+      while (tickets.length > 0) take()
+    } finally {
+      for (const ticket of tickets) this.#link.giveBack(ticket)
     }
-    while (tickets.length > 0) take()
   }
 
   count(filter: Filter): number {

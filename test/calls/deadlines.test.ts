@@ -108,6 +108,28 @@ test('a slot and its argument stay untouched until the server has answered a cal
   assert.ok(conn.heap.stats().liveBlocks <= live + 2, 'arguments are given back')
 })
 
+test('a pipeline that is disposed of gives its calls up, and their slots come back', async (t) => {
+  await using ground = await Ground.open(t)
+  const server = await ground.serve()
+  const conn = await ground.connect({ slots: 8 })
+  for (let round = 0; round < 3; round++) {
+    {
+      using pipeline = conn.pipeline('holdPoint')
+      for (let i = 0; i < 7; i++) assert.ok(pipeline.submit({ x: i, y: round, label: `${round} ${i}` }))
+      assert.throws(() => pipeline.wait(20), { code: 'DEADLINE_EXCEEDED' })
+    }
+    await ground.until('the handlers to be told', async () => (await ground.info(server)).reasons.length === 7 * (round + 1))
+    assert.equal(quarantined(conn), 7)
+    for (let i = 0; i < 7; i++) await server.ask('free', `${round} ${i}`)
+    assert.equal(await conn.number(round), round)
+    assert.equal(conn.sync.number(round), round)
+  }
+  assert.ok((await ground.info(server)).reasons.every((reason) => reason.endsWith('CANCELLED')))
+  const pipeline = conn.pipeline('number')
+  await conn.close()
+  pipeline[Symbol.dispose]()
+})
+
 test('a server dies with calls that were given up: what waits rejects, and their slots and arguments go with the connection', async (t) => {
   // The ground proves at its end that nothing is left.
   await using ground = await Ground.open(t)

@@ -161,6 +161,25 @@ for (const [backend, options] of Object.entries(backends)) {
     assert.deepEqual(got, Array.from({ length: 3000 }, (_, i) => i + 1))
   })
 
+  test(`${backend}: a pipeline that is disposed of gives back its seals, asked for, in force, or in flight`, async () => {
+    await using ends = await pair({ ...options, client: { slots: 16, seals: { backend: backend as never, heapBytes: 32 * 4096 } } })
+    for (let round = 0; round < 30; round++) {
+      const pipeline = ends.conn.pipeline('sum')
+      const submitted = (): void => {
+        for (let i = 0; i < 5; i++) assert.ok(pipeline.submit(value(i)))
+      }
+      submitted()
+      if (round % 3 > 0) pipeline.poll(() => undefined)
+      submitted()
+      if (round % 3 > 1) await sleep(1)
+      pipeline[Symbol.dispose]()
+      assert.equal(pipeline.inFlight, 0)
+      // Memory and slots come back when the server has answered.
+      assert.equal(await ends.conn.sum(value(round)), round + 1)
+    }
+    for (let i = 0; i < 40; i++) assert.equal(await ends.conn.sum(value(i)), i + 1)
+  })
+
   test(`${backend}: a pipeline with more slots than pages waits for answers instead of failing`, async () => {
     await using ends = await pair({ ...options, client: { slots: 256, seals: { backend: backend as never, heapBytes: 16 * 4096 } } })
     const pipeline = ends.conn.pipeline('sum')

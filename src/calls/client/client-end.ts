@@ -315,9 +315,7 @@ export class ClientEnd extends SyncEnd {
 
   #dropQueued({ waiter }: QueuedCall, error: RpcError): void {
     waiter.patience?.stop()
-    // A seal in force ends by an answer only.
-    if (waiter.scope instanceof SealedArgument && waiter.scope.isAsked) this.adopt(waiter.scope)
-    else this.recycle(waiter.scope)
+    this.dropPrepared(waiter.scope)
     waiter.reject(error)
   }
 

@@ -128,7 +128,7 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
 
   /** @internal Takes the answer of a slot for which {@link isAnswered} holds. */
   finish(slot: number, method: ClientMethod): unknown {
-    return this.takeAnswer(slot, method, this.#takePipelined(slot), false)
+    return this.takeAnswer(slot, method, this.takePipelined(slot), false)
   }
 
   /** @internal Blocks until the answer of a pipelined call is there. */
@@ -145,7 +145,7 @@ export abstract class ClientRing extends BlockingEnd implements ResultOwner {
     this.#pipelined[slot] = scope
   }
 
-  #takePipelined(slot: number): ArgumentScope | null {
+  protected takePipelined(slot: number): ArgumentScope | null {
     const scope = this.#pipelined[slot]!
     if (scope !== null) this.#pipelined[slot] = null
     return scope

@@ -4,9 +4,9 @@ import { InFlight } from './slots.js'
 
 /**
  * Many calls in flight without a promise each: `submit` as long as there are slots, `poll` for the answers. The fastest way
- * to make small calls; the caller's code is the loop.
+ * to make small calls; the caller's code is the loop. Disposing gives up what is still in flight.
  */
-export class Pipeline<Argument, Result> {
+export class Pipeline<Argument, Result> implements Disposable {
   /** @internal */
   protected readonly end: ClientEnd
   /** @internal */
@@ -52,6 +52,16 @@ export class Pipeline<Argument, Result> {
     }
     if (count === 0) this.end.throwIfGone(this.method)
     return count
+  }
+
+  /** Gives up the calls in flight: they are cancelled, and their slots come back when the server has answered. Idempotent; others can follow. */
+  [Symbol.dispose](): void {
+    const { slots } = this
+    while (slots.count > 0) {
+      const slot = slots.first()
+      slots.removeFirst()
+      this.end.giveUpPipelined(slot)
+    }
   }
 
   /** Blocks this thread until an answer is there. @throws RpcError DEADLINE_EXCEEDED, UNAVAILABLE */

@@ -68,6 +68,22 @@ export class SealedPipeline<Argument, Result> extends Pipeline<Argument, Result>
     if (this.#problem === undefined) super.wait(timeoutMs)
   }
 
+  /** Waits for the seals that were asked for: only one in force can be given back. */
+  override [Symbol.dispose](): void {
+    const { end } = this
+    const asked = [...this.#sealing.splice(0), ...this.#asked.splice(0)]
+    const ready = this.#ready.splice(0)
+    if (!end.isUnmapped) {
+      // The later ticket stands for the earlier one, too.
+      const isDone = asked.length === 0 || end.sealsDone(end.flushSeals() ?? this.#ticket, true)
+      for (const { scope } of asked) if (!isDone || end.isSealed(scope)) end.dropPrepared(scope)
+      for (const { scope } of ready) end.dropPrepared(scope)
+    }
+    this.#ticket = undefined
+    this.#problem = undefined
+    super[Symbol.dispose]()
+  }
+
   /** Sends what is sealed, and has sealed what was submitted. `block`: waits for seals, since no answer is to come. */
   #advance(block: boolean, timeoutMs?: number): void {
     const { end } = this

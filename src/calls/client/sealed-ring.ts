@@ -110,6 +110,12 @@ export abstract class SealedRing extends ClientRing {
     return seals.isDone(ticket)
   }
 
+  /** @internal Of what was prepared and is not sent: a seal that was asked for ends by an answer only. */
+  dropPrepared(scope: ArgumentScope | null): void {
+    if (scope instanceof SealedArgument && scope.isAsked) this.adopt(scope)
+    else this.recycle(scope)
+  }
+
   /** @internal Of what was prepared, and its seal dealt with. */
   isSealed(scope: ArgumentScope | null): boolean {
     return !(scope instanceof SealedArgument && scope.isWanted) || scope.seals.isInForce(scope)

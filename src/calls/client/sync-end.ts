@@ -48,6 +48,12 @@ export abstract class SyncEnd extends SealedRing {
     return this.takeAnswer(slot, method, scope, false)
   }
 
+  /** @internal Nobody waits for a pipelined call any more. */
+  giveUpPipelined(slot: number): void {
+    const scope = this.takePipelined(slot)
+    if (this.gone === undefined) this.giveUpOn(slot, scope)
+  }
+
   // ---- waiting on this thread ----
 
   protected override attend(): void {
