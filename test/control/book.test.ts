@@ -1,6 +1,7 @@
 // What a daemon gave out is written down beyond its death: what is in the book can be claimed, and nothing else.
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -9,8 +10,10 @@ import type { Address } from '../../src/base/numbers.js'
 import { closeAll, Session } from '../../src/control/client/session.js'
 import { AttachmentBook } from '../../src/control/daemon/book.js'
 import { Daemon } from '../../src/control/daemon/daemon.js'
+import { openDaemonKey } from '../../src/control/daemon/key.js'
 import type { BookEntry } from '../../src/control/orchestrator/state.js'
-import { daemonBook, daemonSocket } from '../../src/control/place/runtime-directory.js'
+import { readOwnFile } from '../../src/control/place/own-file.js'
+import { daemonBook, daemonKey, daemonSocket } from '../../src/control/place/runtime-directory.js'
 import { EXPECTED_MS } from '../../src/control/protocol/limits.js'
 import type { Notices } from '../../src/control/protocol/messages.js'
 import type { ConnectionId, HeapId, MemoryDescription } from '../../src/control/protocol/types.js'
@@ -175,4 +178,30 @@ test('daemons that nobody needs, one after the other, keep a dead user\'s name n
   } finally {
     rmSync(folder, { recursive: true })
   }
+})
+
+test('a key or a book that somebody else could have put there is not read: a pipe, a link, a file that others can write', async (t) => {
+  await using space = new Workspace(t)
+  const plant: Readonly<Record<string, (path: string, elsewhere: string) => void>> = {
+    pipe: (path) => assert.equal(spawnSync('mkfifo', ['-m', '600', path]).status, 0),
+    link: (path, elsewhere) => symlinkSync(elsewhere, path),
+    open: (path, elsewhere) => {
+      writeFileSync(path, readFileSync(elsewhere))
+      chmodSync(path, 0o666)
+    },
+  }
+  const own = join(space.directory, 'elsewhere')
+  writeFileSync(own, Buffer.alloc(32, 7), { mode: 0o600 })
+  assert.deepEqual(readOwnFile(own), Buffer.alloc(32, 7))
+  for (const [name, put] of Object.entries(plant)) {
+    for (const path of [daemonKey(space.directory), daemonBook(space.directory)]) {
+      rmSync(path, { force: true })
+      put(path, own)
+      assert.equal(readOwnFile(path), undefined, name)
+    }
+    const key = openDaemonKey(space.directory)
+    assert.ok(key.length === 32 && !key.equals(Buffer.alloc(32, 7)), `a key of its own in place of the ${name}`)
+    assert.deepEqual(openDaemonKey(space.directory), key)
+  }
+  assert.deepEqual(readFileSync(own), Buffer.alloc(32, 7))
 })

@@ -1,6 +1,7 @@
-import { closeSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { PAGE_BYTES, type Address } from '../../base/numbers.js'
 import { HEAPS_BASE, WINDOW_END } from '../../sys/index.js'
+import { readOwnFile } from '../place/own-file.js'
 import { EXPECTED_MS, HEAP_BYTES_MAX, MEMBER_MAX, PROTOCOL_VERSION } from '../protocol/limits.js'
 import type { BookEntry, NameEntry, Role } from '../orchestrator/state.js'
 import type { Attachment, ConnectionId, HeapId, HeapKind } from '../protocol/types.js'
@@ -165,13 +166,9 @@ function encodeName({ number, uid }: NameEntry): Float64Array {
 }
 
 function readBook(path: string): { entries: BookEntry[], names: NameEntry[], until: number } {
-  let bytes: Buffer
-  try {
-    bytes = readFileSync(path)
-  } catch {
-    // There was no daemon before.
-    return { entries: [], names: [], until: 0 }
-  }
+  const bytes = readOwnFile(path)
+  // There was no daemon before.
+  if (bytes === undefined) return { entries: [], names: [], until: 0 }
   const numbers = new Float64Array(new Uint8Array(bytes).buffer, 0, Math.floor(bytes.length / 8))
   if (numbers[0] !== MAGIC || numbers[1] !== PROTOCOL_VERSION) return { entries: [], names: [], until: 0 }
   const entries = new Map<string, BookEntry>()

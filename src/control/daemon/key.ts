@@ -1,5 +1,6 @@
 import { createHmac, randomBytes } from 'node:crypto'
-import { lstatSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readOwnFile } from '../place/own-file.js'
 import { daemonKey } from '../place/runtime-directory.js'
 
 const KEY_BYTES = 32
@@ -12,25 +13,14 @@ const SIGNATURE_DIGITS = 32
  */
 export function openDaemonKey(directory: string): Buffer {
   const path = daemonKey(directory)
-  const known = readKey(path)
-  if (known !== undefined) return known
+  const known = readOwnFile(path)
+  if (known?.length === KEY_BYTES) return known
   const key = randomBytes(KEY_BYTES)
   // Whole or not at all: a daemon that dies in between leaves no half of one.
   rmSync(`${path}.new`, { force: true })
   writeFileSync(`${path}.new`, key, { mode: 0o600 })
   renameSync(`${path}.new`, path)
   return key
-}
-
-/** Undefined when there is none, or one that others could have read or written. */
-function readKey(path: string): Buffer | undefined {
-  try {
-    const { mode, uid } = lstatSync(path)
-    const key = readFileSync(path)
-    return (mode & 0o777) === 0o600 && uid === process.geteuid?.() && key.length === KEY_BYTES ? key : undefined
-  } catch {
-    return undefined
-  }
 }
 
 /** What nobody without the key can tell beforehand: HMAC-SHA-256, cut to 128 bits. */

@@ -117,7 +117,9 @@ export class Keeper {
       if (copies === undefined) return this.#drop(sealer)
       await tell({ type: 'kept', key, meta }, copies)
     }
-    await tell({ type: 'end' }, [this.#life.open()])
+    const life = sealer.isOpen ? openedLife(this.#life) : undefined
+    if (life === undefined) return this.#drop(sealer)
+    await tell({ type: 'end' }, [life])
   }
 
   /** It may come again. */
@@ -137,6 +139,16 @@ export class Keeper {
     this.#timer = setTimeout(() => {
       if (this.#sealers.size === 0) this.stop()
     }, this.#kept.size > 0 ? ABANDONED_MS : this.#options.idleMs)
+  }
+}
+
+/** Undefined when no descriptor is left. */
+function openedLife(life: Life): number | undefined {
+  try {
+    return life.open()
+  } catch (error) {
+    if (errnoCode(error) === undefined) throw error
+    return undefined
   }
 }
 
