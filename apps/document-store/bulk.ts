@@ -73,7 +73,7 @@ class BulkOfRuns implements Bulk {
   constructor(link: Link) {
     this.#link = link
     this.#pipeline = link.connection.pipeline('putRun')
-    this.#inFlight = new InFlight(this.#pipeline, (run: Run, outcome) => link.giveRun(run, outcome))
+    this.#inFlight = new InFlight(this.#pipeline, (run: Run, outcome) => link.settle(run, outcome))
   }
 
   put(key: string, body: Json): void {
@@ -104,7 +104,7 @@ class BulkOfRuns implements Bulk {
     try {
       while (!this.#pipeline.submit(run.argument)) this.#inFlight.take()
     } catch (error) {
-      this.#link.giveRun(run, 'refused')
+      this.#link.settle(run, 'refused')
       throw error
     }
     this.#inFlight.add(run)

@@ -90,7 +90,7 @@ export class Link {
     this.#handing.set(place - 1, document)
     return {
       argument: document,
-      settle: (outcome) => this.#settle({ first: place - 1, end: place }, outcome),
+      settle: (outcome) => this.settle({ first: place - 1, end: place }, outcome),
     }
   }
 
@@ -111,12 +111,8 @@ export class Link {
     return first === undefined ? undefined : new Run(this.connection.heap, this.#handing, first)
   }
 
-  /** Its call has ended, or was refused before it was made. */
-  giveRun(run: Run, outcome: Outcome): void {
-    this.#settle(run, outcome)
-  }
-
-  #settle(places: Places, outcome: Outcome): void {
+  /** The call that handed over what is in these places has ended, or was refused before it was made. */
+  settle(places: Places, outcome: Outcome): void {
     if (outcome === 'unanswered') {
       this.#undecided.push(places)
       return
@@ -129,7 +125,7 @@ export class Link {
   #reclaimPlaces(): void {
     const undecided = this.#undecided
     this.#undecided = []
-    for (const places of undecided) this.#settle(places, this.#isEmpty(places) ? 'taken' : 'unanswered')
+    for (const places of undecided) this.settle(places, this.#isEmpty(places) ? 'taken' : 'unanswered')
   }
 
   #isEmpty({ first, end }: Places): boolean {

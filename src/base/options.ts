@@ -10,6 +10,6 @@ export type OptionNames<Options> = Readonly<Record<keyof Options, true>>
 export function requireOptions<Options extends object>(what: string, options: Options, names: OptionNames<Options>): void {
   if (typeof options !== 'object' || (options as unknown) === null) throw new RpcError('INVALID_ARGUMENT', `${what} takes its options as an object, not ${options === null ? 'null' : typeof options}`)
   for (const name in options) {
-    if (!Object.hasOwn(names, name)) throw new RpcError('INVALID_ARGUMENT', `${what} has no option "${name}"; there are ${Object.keys(names).join(', ')}`)
+    if (names[name] !== true) throw new RpcError('INVALID_ARGUMENT', `${what} has no option "${name}"; there are ${Object.keys(names).join(', ')}`)
   }
 }

@@ -1,6 +1,5 @@
 import { RpcError } from '../base/errors.js'
-import type { RegionSpace } from '../memory/index.js'
-import type { Region } from '../memory/index.js'
+import type { Region, RegionSpace } from '../memory/index.js'
 import type { Cell } from '../objects/index.js'
 import { PrivateArena } from './private-arena.js'
 import { SNAPSHOT_BYTES, Snapshots } from './snapshot.js'

@@ -1,4 +1,5 @@
 import { RpcError } from '../../base/errors.js'
+import { type OptionNames, requireOptions } from '../../base/options.js'
 import type { ArgumentScope } from '../../memory/index.js'
 import type { CallOptions, ClientMethod } from '../service/method.js'
 
@@ -13,15 +14,13 @@ export interface Waiter {
   readonly patience: Patience | null
 }
 
+const CALL_OPTIONS: OptionNames<CallOptions> = { timeoutMs: true, signal: true }
 /** The longest wait that fits into a request. */
 const TIMEOUT_MS_MAX = 0x7fff_ffff
 
 /** A call's own deadline in whole milliseconds, 0 for none. Throws INVALID_ARGUMENT, or CANCELLED when its signal is aborted already. */
 export function timeoutOf(options: CallOptions): number {
-  for (const name in options) {
-    // A misspelt deadline would wait for ever.
-    if (name !== 'timeoutMs' && name !== 'signal') throw new RpcError('INVALID_ARGUMENT', `a call has no option "${name}": there are timeoutMs and signal`)
-  }
+  requireOptions('a call', options, CALL_OPTIONS)
   const { timeoutMs, signal } = options
   if (timeoutMs !== undefined && !(timeoutMs > 0)) throw new RpcError('INVALID_ARGUMENT', `timeoutMs must be a positive number, not ${timeoutMs}`)
   if (signal?.aborted === true) throw new RpcError('CANCELLED', 'the signal was aborted before the call')

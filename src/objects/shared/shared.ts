@@ -27,7 +27,7 @@ const VALUE = 4
 /** A read that writers disturb so often takes the lock itself. */
 const DISTURBED_MAX = 16
 /** How long a read or write waits that says nothing else, and what goes through a whole graph. Tests of what spoiled locks do have less patience. */
-export const patience = { timeoutMs: 5000 }
+export const defaultWait = { timeoutMs: 5000 }
 
 /** The reads that are under way in this isolate, one inside of the other: what they read cannot be written meanwhile. */
 const reads: Array<readonly [region: Region, word: number]> = []
@@ -111,7 +111,7 @@ class SharedCodec extends Codec {
   }
 
   /** See {@link SharedView.read}. */
-  look<R>(region: Region, p: number, work: (value: unknown) => R, { timeoutMs = patience.timeoutMs }: WaitOptions): R {
+  look<R>(region: Region, p: number, work: (value: unknown) => R, { timeoutMs = defaultWait.timeoutMs }: WaitOptions): R {
     const { current } = journal
     if (current instanceof Write && current.isOf(region, p)) return work(this.#valueOf(region, p))
     const { membership } = region
@@ -176,7 +176,7 @@ class SharedCodec extends Codec {
   }
 
   /** See {@link SharedView.write}. */
-  change<R>(region: Region, p: number, work: (value: unknown) => R, { timeoutMs = patience.timeoutMs }: WaitOptions): R {
+  change<R>(region: Region, p: number, work: (value: unknown) => R, { timeoutMs = defaultWait.timeoutMs }: WaitOptions): R {
     const { current } = journal
     if (current !== null) {
       if (current instanceof Write && current.isOf(region, p)) return work(this.#valueOf(region, p))

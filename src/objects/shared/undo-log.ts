@@ -205,8 +205,8 @@ export class UndoLog {
 
   /** The log must be empty before it is open again. */
   #empty(first: Block): void {
-    // The latest first: should we die here, what is left of the log is its beginning, and so many of its frees are done.
-    for (const block of this.#blocks.toReversed()) {
+    // Should we die here, there are no more frees in what is left of the log than are done: the next one does none again.
+    for (const block of this.#blocks) {
       block.used = HEADER_WORDS
       block.region.i32[block.word + USED] = HEADER_WORDS
     }

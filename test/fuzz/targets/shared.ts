@@ -4,7 +4,7 @@ import { Heap, HeapSet } from '../../../src/memory/index.js'
 import {
   addressOf, bytes, build, cellOf, copyGraph, json, list, locationOf, map, numbers, f64, optional, plain, release, set, shared, sortedMap, struct, text, u32, union, type View,
 } from '../../../src/objects/index.js'
-import { patience } from '../../../src/objects/shared/shared.js'
+import { defaultWait } from '../../../src/objects/shared/shared.js'
 import { IsolatedArguments } from '../../../src/safety/index.js'
 import { HEAPS_BASE } from '../../../src/sys/index.js'
 import type { Random } from '../../support/random.js'
@@ -81,8 +81,8 @@ class Shared implements FuzzTarget {
     heap.region.endless = false
     heap.region.allowance = MAX_POINTERS
     heap.region.refill()
-    const before = patience.timeoutMs
-    patience.timeoutMs = PATIENCE_MS
+    const before = defaultWait.timeoutMs
+    defaultWait.timeoutMs = PATIENCE_MS
     try {
       const [lo, hi] = [addressLow(this.#root) | 0, addressHigh(this.#root)]
       const holder = (): Holder => cellOf(Holder).read(heap.region, lo, hi) as Holder
@@ -105,7 +105,7 @@ class Shared implements FuzzTarget {
       }
       isolated.holding?.release()
     } finally {
-      patience.timeoutMs = before
+      defaultWait.timeoutMs = before
     }
   }
 }
