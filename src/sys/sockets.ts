@@ -1,4 +1,4 @@
-import { addon } from './addon.js'
+import { addon, errnoCode } from './addon.js'
 
 /** Largest message of the packet protocols, in bytes: below the default send buffer of a Unix socket (208 KiB). */
 export const MESSAGE_BYTES_MAX = 128 * 1024
@@ -33,6 +33,19 @@ export function peerCredentials(fd: number): PeerCredentials {
 export function peerPidfd(fd: number): number | undefined {
   const got = addon.peerPidfd(fd)
   return got < 0 ? undefined : got
+}
+
+/** Copies of all descriptors (the caller's to close; those that were given stay their owner's). Undefined when none is left for that. */
+export function duplicateAll(fds: readonly number[]): number[] | undefined {
+  const copies: number[] = []
+  try {
+    for (const fd of fds) copies.push(addon.duplicateFd(fd))
+    return copies
+  } catch (error) {
+    if (errnoCode(error) === undefined) throw error
+    for (const fd of copies) addon.closeFd(fd)
+    return undefined
+  }
 }
 
 /** Sends one packet with descriptors (they stay the caller's). False when the peer's buffer is full. Throws when it is gone. */

@@ -16,6 +16,7 @@ import { SealerSession } from '../../src/safety/seals/sealer-session.js'
 import { SEALER } from '../../src/safety/seals/sealer/sealer-service.js'
 import { addon, createMemoryFile, HEAPS_BASE } from '../../src/sys/index.js'
 import { errorOf } from '../support/ground.js'
+import { openFiles } from '../support/leaks.js'
 import { openUserfaultfd, sealOnce } from '../safety/seals/ground.js'
 import { serviceProcess } from '../safety/seals/services.js'
 
@@ -64,6 +65,14 @@ test('what is not what it should be is asked nothing, which could wait for whoev
     : session.ask({ type: 'attachReceiver', ...named }, 5000, [fd]))).message
   for (const fd of [file, memory, bell]) assert.match(await attach(fd, true), /INVALID_ARGUMENT.*a userfaultfd must come along/)
   for (const fd of [file, bell]) assert.match(await attach(fd, false), /INVALID_ARGUMENT.*a memory file must come along/)
+  const userfault = addon.createUserfault(-1)
+  const sealer = serviceProcess('sealer')
+  const held = openFiles(sealer).length
+  for (let i = 0; i < 20; i++) {
+    const attested = session.ask({ type: 'attest', pid: process.pid, uid: 1, address: HEAPS_BASE, byteLength: BYTES, stage: 'runs' }, 5000, [userfault, file])
+    assert.match((await errorOf(attested)).message, /INVALID_ARGUMENT.*a memory file must come along/)
+  }
+  assert.equal(openFiles(sealer).length, held, 'descriptors that were refused stay with the sealer')
   session.close()
-  for (const fd of [file, memory, bell]) addon.closeFd(fd)
+  for (const fd of [file, memory, bell, userfault]) addon.closeFd(fd)
 })

@@ -87,6 +87,7 @@ export class AttachmentBook {
   }
 
   #strike(key: string): void {
+    if (this.#fd < 0) return
     const record = this.#records.get(key)
     if (record === undefined) return
     this.#records.delete(key)

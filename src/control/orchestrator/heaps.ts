@@ -58,6 +58,10 @@ function heapOf(decision: Decision, id: HeapId): HeapRecord {
   return heap
 }
 
+function hasMember({ holders, expected }: HeapRecord, member: number): boolean {
+  return holders.some((one) => one.member === member) || expected.some((one) => one.member === member)
+}
+
 /** Attaches a participant with the next member id. Ids go up and start again, over those in use, only at the end. */
 export function attach(decision: Decision, id: HeapId, participant: ParticipantId, via: ConnectionEnd | undefined): Attachment {
   const heap = heapOf(decision, id)
@@ -65,8 +69,7 @@ export function attach(decision: Decision, id: HeapId, participant: ParticipantI
     throw new RpcError('RESOURCE_EXHAUSTED', `a heap has ${MEMBER_MAX} attachments already; close some, or use heaps of one's own`)
   }
   let member = heap.nextMember
-  const isTaken = (one: { readonly member: number }): boolean => one.member === member
-  while (heap.holders.some(isTaken) || heap.expected.some(isTaken)) member = (member % MEMBER_MAX) + 1
+  while (hasMember(heap, member)) member = (member % MEMBER_MAX) + 1
   const holder: HolderRecord = { participant, member, role: via?.end ?? 'own', via }
   decision.heaps.set(id, { ...heap, nextMember: (member % MEMBER_MAX) + 1, holders: [...heap.holders, holder] })
   const attachment = { heap: id, member }
@@ -84,8 +87,7 @@ export function answerInquiry(decision: Decision, participant: ParticipantId, { 
   if (heap === undefined || !heap.holders.some((one) => one.participant === participant && one.member === member)) return
   // Whoever gets a number that is still to be given out must not be dead to those who read it in a lock that somebody spoiled.
   if ((about - heap.nextMember + MEMBER_MAX) % MEMBER_MAX < MEMBER_MAX / 2) return
-  const isHere = (one: { readonly member: number }): boolean => one.member === about
-  if (!heap.holders.some(isHere) && !heap.expected.some(isHere)) decision.send(participant, { type: 'memberGone', heap: id, member, gone: about })
+  if (!hasMember(heap, about)) decision.send(participant, { type: 'memberGone', heap: id, member, gone: about })
 }
 
 /** Ends an attachment and, unless it was never used, tells the other holders. */

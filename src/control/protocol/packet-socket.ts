@@ -1,5 +1,5 @@
 import { RpcError } from '../../base/errors.js'
-import { addon, errnoCode, receivePacket, sendPacket, watch, type Packet, type Watch } from '../../sys/index.js'
+import { addon, duplicateAll, errnoCode, receivePacket, sendPacket, watch, type Packet, type Watch } from '../../sys/index.js'
 import { COPIED_MESSAGES_MAX, OUTBOX_BYTES_MAX, OUTBOX_MESSAGES_MAX, PACKETS_PER_TURN } from './limits.js'
 
 export interface PacketHandlers {
@@ -13,9 +13,9 @@ export interface PacketHandlers {
 
 interface Outgoing {
   readonly bytes: Uint8Array
-  readonly fds: readonly number[]
+  fds: readonly number[]
   /** Sent or dropped: the descriptors are not needed any more. */
-  readonly settled: () => void
+  settled: () => void
 }
 
 // The kernel limits descriptors in flight per user; others of the user may have used them up for a moment.
@@ -69,23 +69,17 @@ export class PacketSocket {
     }
   }
 
-  /** Of the last message, which waits: its descriptors' numbers may be those of other files by the time it leaves. */
-  #keepCopies({ bytes, fds }: Outgoing): void {
-    this.#outbox.pop()
-    const copies: number[] = []
-    const settled = (): void => {
+  /** Of a message that waits: its descriptors' numbers may be those of other files by the time it leaves. */
+  #keepCopies(message: Outgoing): void {
+    const copies = duplicateAll(message.fds)
+    message.fds = copies ?? []
+    message.settled = (): void => {
       this.#copied--
-      for (const fd of copies) addon.closeFd(fd)
+      for (const fd of message.fds) addon.closeFd(fd)
     }
-    this.#outbox.push({ bytes, fds: copies, settled })
     this.#copied++
-    try {
-      for (const fd of fds) copies.push(addon.duplicateFd(fd))
-    } catch (error) {
-      if (errnoCode(error) === undefined) throw error
-      this.#failLater(new RpcError('RESOURCE_EXHAUSTED', `the other side does not read, and no descriptor is left for what waits for it: ${String(error)}`))
-    }
-    if (this.#copied > COPIED_MESSAGES_MAX) this.#failLater(new RpcError('RESOURCE_EXHAUSTED', `the other side does not read: ${this.#copied} messages with descriptors wait for it`))
+    if (copies === undefined) this.#failLater(new RpcError('RESOURCE_EXHAUSTED', 'the other side does not read, and no descriptor is left for what waits for it'))
+    else if (this.#copied > COPIED_MESSAGES_MAX) this.#failLater(new RpcError('RESOURCE_EXHAUSTED', `the other side does not read: ${this.#copied} messages with descriptors wait for it`))
   }
 
   /** Takes what has arrived, a bounded number of messages: level-triggered, the rest has its turn later. */

@@ -1,7 +1,7 @@
 import { RpcError } from '../../base/errors.js'
 import { encodeMessage } from '../../control/protocol/messages.js'
 import { PacketSocket } from '../../control/protocol/packet-socket.js'
-import { addon, type Packet } from '../../sys/index.js'
+import { addon, duplicateAll, type Packet } from '../../sys/index.js'
 import { decodeSealerNotice, noticeDescriptors, SEALER_VERSION, type SealerNotice, type SealerRequest } from './messages.js'
 
 type WithId = Extract<SealerRequest, { id: number }>
@@ -74,13 +74,14 @@ export class SealerSession {
   ask(question: DistributiveOmit<WithId, 'id'>, timeoutMs: number, fds: readonly number[] = [], keepsAlive = true): Promise<Answer> {
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended)
+      // What waits in a queue keeps descriptors open by itself.
+      const own = duplicateAll(fds)
+      if (own === undefined) return reject(new RpcError('RESOURCE_EXHAUSTED', 'this process has no descriptor left to send to the sealer; raise "ulimit -n"'))
       const id = this.#nextId++
       const timer = setTimeout(() => this.#take(id)?.fail(new RpcError('DEADLINE_EXCEEDED', `the sealer did not answer within ${timeoutMs} ms`)), timeoutMs)
       this.#pending.set(id, { answer: resolve, fail: reject, timer, keepsAlive })
       if (keepsAlive) this.#socket.setReferenced(true)
       else timer.unref()
-      // What waits in a queue keeps descriptors open by itself.
-      const own = fds.map((fd) => addon.duplicateFd(fd))
       this.#socket.send(encodeMessage({ ...question, id }), own, () => {
         for (const fd of own) addon.closeFd(fd)
       })

@@ -2,7 +2,7 @@
 // believes is what the kernel was told.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DESCRIPTORS_WORD, RELEASE_REQUEST, REQUESTS_WORD, SEAL_REQUEST, sealDescriptorsBytes, sealRequestsBytes } from '../../../src/layout/seal-layout.js'
+import { DESCRIPTORS_WORD, RELEASE_REQUEST, REQUESTS_WORD, SEAL_REQUEST, SealOutcome, sealDescriptorsBytes, sealRequestsBytes } from '../../../src/layout/seal-layout.js'
 import { DescriptorWriter, SealVerifier } from '../../../src/safety/seals/descriptors.js'
 import { SealEngine } from '../../../src/safety/seals/sealer/engine.js'
 import { SealTable } from '../../../src/safety/seals/sealer/seal-table.js'
@@ -70,6 +70,18 @@ for (const seed of [1, 2, 3, 4]) {
     assert.ok(world.protectedPages.every((one) => one === 0))
   })
 }
+
+test('pages that the kernel does not make writable again do not keep the others from being so', () => {
+  const table = new SealTable(PAGES, DESCRIPTORS)
+  const asked: number[] = []
+  const engine = new SealEngine(table, new DescriptorWriter(new ArrayBuffer(sealDescriptorsBytes(DESCRIPTORS)), DESCRIPTORS, PAGES), (page) => {
+    asked.push(page)
+    return page === 1 ? 14 : 0
+  })
+  for (const [descriptor, page] of [1, 4, 8].entries()) assert.equal(table.seal(descriptor, page, 1), SealOutcome.DONE)
+  assert.equal(engine.releaseAll(), 14)
+  assert.deepEqual(asked, [1, 4, 8])
+})
 
 test('a sender that asks for all of its heap again and again keeps the sealer from others for a moment at a time', () => {
   const [pages, count] = [1 << 20, 1 << 12]

@@ -3,7 +3,7 @@ import { encodeMessage } from '../../../control/protocol/messages.js'
 import { PacketSocket } from '../../../control/protocol/packet-socket.js'
 import { userId } from '../../../control/place/users.js'
 import { keeperLock, keeperSocket, openRuntimeDirectory, removeSocket } from '../../../control/place/runtime-directory.js'
-import { Acceptor, addon, errnoCode, listenUnix, peerCredentials, type Packet } from '../../../sys/index.js'
+import { Acceptor, addon, duplicateAll, errnoCode, listenUnix, peerCredentials, type Packet } from '../../../sys/index.js'
 import { Life } from '../life.js'
 import { decodeKeeperMessage, type KeeperMessage } from '../messages.js'
 
@@ -113,7 +113,8 @@ export class Keeper {
       }
     }
     for (const [key, { meta, fds }] of this.#kept) {
-      const copies = sealer.isOpen ? copiesOf(fds) : undefined
+      // What is forgotten while it waits to be sent has its number no more.
+      const copies = sealer.isOpen ? duplicateAll(fds) : undefined
       if (copies === undefined) return this.#drop(sealer)
       await tell({ type: 'kept', key, meta }, copies)
     }
@@ -148,19 +149,6 @@ function openedLife(life: Life): number | undefined {
     return life.open()
   } catch (error) {
     if (errnoCode(error) === undefined) throw error
-    return undefined
-  }
-}
-
-/** What is forgotten while it waits to be sent has its number no more. Undefined when no descriptor is left. */
-function copiesOf(fds: readonly number[]): number[] | undefined {
-  const copies: number[] = []
-  try {
-    for (const fd of fds) copies.push(addon.duplicateFd(fd))
-    return copies
-  } catch (error) {
-    if (errnoCode(error) === undefined) throw error
-    for (const fd of copies) addon.closeFd(fd)
     return undefined
   }
 }

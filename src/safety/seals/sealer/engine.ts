@@ -113,7 +113,11 @@ export class SealEngine {
     const runs = this.#runs
     runs.merge()
     let failure = 0
-    for (let i = 0; i < runs.count && (failure === 0 || !protect); i++) failure ||= this.protect(runs.page(i), runs.pages(i), protect)
+    // What cannot be made writable does not keep the others from being so.
+    for (let i = 0; i < runs.count && (failure === 0 || !protect); i++) {
+      const error = this.protect(runs.page(i), runs.pages(i), protect)
+      failure ||= error
+    }
     return failure
   }
 }

@@ -2,10 +2,10 @@ import { RpcError } from '../../../base/errors.js'
 import { encodeMessage } from '../../../control/protocol/messages.js'
 import { connectOrStart } from '../../../control/place/launch.js'
 import { PacketSocket } from '../../../control/protocol/packet-socket.js'
-import { addon, errnoCode, type Packet } from '../../../sys/index.js'
+import { addon, duplicateAll, type Packet } from '../../../sys/index.js'
 import { KEEPER } from '../keeper/keeper-service.js'
 import { decodeKeeperMessage, decodeKept, type KeeperMessage, type KeptHeap } from '../messages.js'
-import type { HeapFiles } from './sealed-heap.js'
+import { closeFiles, type HeapFiles } from './sealed-heap.js'
 
 const START_TIMEOUT_MS = 10_000
 
@@ -51,7 +51,7 @@ export class KeeperLink {
         // Of one whose message could not be received, too.
         link.#socket.close()
         if (listed) return lost()
-        for (const { files } of kept) for (const one of [files.userfault, files.requests, files.descriptors]) addon.closeFd(one)
+        for (const { files } of kept) closeFiles(files)
         return resolve(undefined)
       })
       link.#send({ type: 'list' })
@@ -70,15 +70,10 @@ export class KeeperLink {
   /** Replaces what was kept under the key. The files stay the caller's, who may close them at once. */
   keep(key: string, heap: KeptHeap, files: HeapFiles): void {
     const given = [files.userfault, files.requests, files.descriptors]
-    const copies: number[] = []
-    try {
-      for (const fd of given) copies.push(addon.duplicateFd(fd))
-    } catch (error) {
-      // None is left: these do, unless the keeper is slow and they are closed before they have left.
-      if (errnoCode(error) === undefined) throw error
-    }
-    this.#send({ type: 'keep', key, meta: JSON.stringify(heap) }, copies.length === given.length ? copies : given, () => {
-      for (const fd of copies) addon.closeFd(fd)
+    const copies = duplicateAll(given)
+    // When none is left these do, unless the keeper is slow and they are closed before they have left.
+    this.#send({ type: 'keep', key, meta: JSON.stringify(heap) }, copies ?? given, () => {
+      for (const fd of copies ?? []) addon.closeFd(fd)
     })
   }
 

@@ -93,8 +93,8 @@ export class PreparedHeap {
 /** The heaps of confined programs that their launchers told of, as long as these are linked. */
 export class PreparedHeaps {
   readonly #heaps = new Map<string, PreparedHeap>()
-  /** Ended heaps that were found broken while no launcher was there to hear it, under their names at the keeper. */
-  readonly #remembered = new Map<string, string>()
+  /** Ended heaps that were found broken while no launcher was there to hear it. */
+  readonly #remembered = new Map<string, KeptHeap>()
   /** The keeper need not remember it any more. */
   readonly #forget: (key: string) => void
 
@@ -146,16 +146,16 @@ export class PreparedHeaps {
   remember(kept: KeptHeap): boolean {
     const name = keyOf(kept.senderPid, kept)
     if (kept.confined === 'no' || this.#heaps.has(name) || hasEnded(kept.senderPid)) return false
-    for (const other of this.#remembered.keys()) if (hasEnded(Number.parseInt(other, 10))) this.#forgetBroken(other)
-    this.#remembered.set(name, heapKey(kept))
+    for (const [other, { senderPid }] of this.#remembered) if (hasEnded(senderPid)) this.#forgetBroken(other)
+    this.#remembered.set(name, kept)
     return true
   }
 
   #forgetBroken(name: string): boolean {
-    const key = this.#remembered.get(name)
-    if (key === undefined) return false
+    const kept = this.#remembered.get(name)
+    if (kept === undefined) return false
     this.#remembered.delete(name)
-    this.#forget(key)
+    this.#forget(heapKey(kept))
     return true
   }
 

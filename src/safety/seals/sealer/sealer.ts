@@ -101,15 +101,18 @@ export class Sealer {
   async replaceKeeper(): Promise<void> {
     if (!this.#open) return
     this.#keeper.close()
-    let link: KeeperLink
+    let opened: Awaited<ReturnType<typeof KeeperLink.open>>
     try {
-      link = (await KeeperLink.open(this.#options.directory, () => void this.replaceKeeper())).link
+      opened = await KeeperLink.open(this.#options.directory, () => void this.replaceKeeper())
     } catch (error) {
       // For want of processes or descriptors, perhaps: this one holds the seals meanwhile.
       if (!RpcError.is(error) && errnoCode(error) === undefined) throw error
       setTimeout(() => void this.replaceKeeper(), KEEPER_RETRY_MS)
       return
     }
+    const { link, kept } = opened
+    // Of a keeper that lives and lacked something only: this sealer has them.
+    for (const { files } of kept) closeFiles(files)
     if (!this.#open) return link.close()
     this.#keeper = link
     for (const heap of this.#heaps.values()) link.keep(heap.key, heap.kept, heap.files)
@@ -174,8 +177,11 @@ export class Sealer {
   }
 
   #attest(link: SealerLink, request: Ask<'attest'>, fds: number[]): void {
-    if (fds.length !== 2) throw new RpcError('INVALID_ARGUMENT', 'a userfaultfd and the heap\'s file must come along')
-    this.#prepared.attest(link, request, take(fds, isUserfault, 'userfaultfd'), take(fds, isMemoryFile, 'memory file'), this.#heaps.values())
+    // Both before either is taken: what was taken is not closed with the others when this throws.
+    requireThat(fds[0], isUserfault, 'userfaultfd')
+    requireThat(fds[1], isMemoryFile, 'memory file')
+    const [userfault, file] = fds.splice(0, 2)
+    this.#prepared.attest(link, request, userfault!, file!, this.#heaps.values())
     link.send({ type: 'done', id: request.id })
   }
 
@@ -313,9 +319,10 @@ export class Sealer {
     this.#loop.remove(heap)
     this.#heaps.delete(heap.key)
     this.#ends.delete(heap)
+    // May find it broken: before the keeper is told what to remember.
+    heap.releaseAll()
     if (heap.isBroken && this.#prepared.remember(heap.kept)) this.#keeper.keep(heap.key, { ...heap.kept, broken: 'ended' }, heap.files)
     else this.#keeper.forget(heap.key)
-    heap.releaseAll()
     heap.close()
     const { token, address } = heap.kept
     ends?.sender?.sends.delete(heap)
@@ -361,8 +368,10 @@ function isOf({ kept }: SealedHeap, end: 'sender' | 'receiver', { credentials }:
  * file system in user space, an ioctl or its length, would wait for that one's answer.
  */
 function take(fds: number[], isThat: (fd: number) => boolean, what: string): number {
-  const fd = fds[0]
+  requireThat(fds[0], isThat, what)
+  return fds.shift()!
+}
+
+function requireThat(fd: number | undefined, isThat: (fd: number) => boolean, what: string): void {
   if (fd === undefined || !isThat(fd)) throw new RpcError('INVALID_ARGUMENT', `a ${what} must come along`)
-  fds.shift()
-  return fd
 }
