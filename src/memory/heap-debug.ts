@@ -26,7 +26,12 @@ export interface Leak {
   readonly bytes: number
 }
 
+/** Where what was freed by others was freed: nobody knows more. */
+const ELSEWHERE = 'the other end of the connection'
+
 interface Made {
+  readonly region: Region
+  readonly word: number
   readonly type: string
   readonly place: string
   readonly bytes: number
@@ -38,22 +43,16 @@ interface Gone extends Made {
   readonly freedAt: string
 }
 
-interface Waiting {
-  readonly region: Region
-  readonly word: number
-  readonly address: number
-  readonly bytes: number
-}
-
 /** What a heap set has that is watched: also its methods are replaced. */
 interface Watched extends Allocator {
+  isLive(region: Region, word: number): boolean
   collect(): void
   stats(): unknown
 }
 
 /** Knows every block that the heaps of this isolate hand out. Costs a stack trace for each. */
 export class HeapDebug {
-  readonly #live = new Map<Allocator, Map<number, Made>>()
+  readonly #live = new Map<Watched, Map<number, Made>>()
   readonly #gone = new Map<number, Gone>()
   #type: string | null = null
   #call = 0
@@ -86,17 +85,18 @@ export class HeapDebug {
   /** Puts itself between a heap set and its users. */
   watch(heaps: Watched): void {
     const live = new Map<number, Made>()
-    const waiting: Waiting[] = []
+    const waiting = new Map<number, Made>()
     this.#live.set(heaps, live)
     const allocate = heaps.allocate.bind(heaps)
     const free = heaps.free.bind(heaps)
     const collect = heaps.collect.bind(heaps)
     const stats = heaps.stats.bind(heaps)
     const release = (keep: number): void => {
-      while (waiting.length > keep) {
-        const { region, word, address, bytes } = waiting.shift()!
+      for (const [address, { region, word, bytes }] of waiting) {
+        if (waiting.size <= keep) return
+        waiting.delete(address)
         this.#forget(address, bytes)
-        free(region, word)
+        if (heaps.isLive(region, word)) free(region, word)
       }
     }
     heaps.allocate = (byteLength) => {
@@ -107,9 +107,12 @@ export class HeapDebug {
         release(0)
         word = allocate(byteLength)
       }
-      const address = heaps.region.addressOf(word)
+      const { region } = heaps
+      const address = region.addressOf(word)
       this.#forget(address, byteLength)
-      live.set(address, { type: this.#type ?? UNNAMED, place: placeOf(), bytes: byteLength, call: this.#type === null ? KEPT : this.#call })
+      // Others have freed it while it waited: it is not freed again.
+      waiting.delete(address)
+      live.set(address, { region, word, type: this.#type ?? UNNAMED, place: placeOf(), bytes: byteLength, call: this.#type === null ? KEPT : this.#call })
       return word
     }
     heaps.free = (region, word) => {
@@ -120,11 +123,9 @@ export class HeapDebug {
         free(region, word)
         return
       }
-      live.delete(address)
-      const gone = { ...made, freedAt: placeOf() }
-      for (let at = 0; at < made.bytes; at += GRANULE_BYTES) this.#gone.set(address + at, gone)
+      this.#goes(live, address, made, placeOf())
       region.i32.fill(POISON, word, word + (made.bytes >>> 2))
-      waiting.push({ region, word, address, bytes: made.bytes })
+      waiting.set(address, made)
       release(QUARANTINE_MAX)
     }
     heaps.collect = () => {
@@ -135,6 +136,12 @@ export class HeapDebug {
       release(0)
       return stats()
     }
+  }
+
+  #goes(live: Map<number, Made>, address: number, made: Made, freedAt: string): void {
+    live.delete(address)
+    const gone = { ...made, freedAt }
+    for (let at = 0; at < made.bytes; at += GRANULE_BYTES) this.#gone.set(address + at, gone)
   }
 
   #forget(address: number, bytes: number): void {
@@ -149,6 +156,10 @@ export class HeapDebug {
     // A copy keeps the addresses of what it is a copy of.
     if (region.isPrivate) return
     const address = region.addressOf(word)
+    for (const [heaps, live] of this.#live) {
+      const made = live.get(address)
+      if (made !== undefined && !heaps.isLive(made.region, made.word)) this.#goes(live, address, made, ELSEWHERE)
+    }
     const gone = this.#gone.get(address - address % GRANULE_BYTES)
     if (gone === undefined) return
     throw new RpcError('FAILED_PRECONDITION',
@@ -156,9 +167,11 @@ export class HeapDebug {
   }
 
   /** What was made by name in these heaps and is still live, the largest first. */
-  leaks(heaps: Allocator): readonly Leak[] {
+  leaks(heaps: Watched): readonly Leak[] {
+    const live = this.#live.get(heaps) ?? new Map<number, Made>()
+    for (const [address, made] of live) if (!heaps.isLive(made.region, made.word)) this.#goes(live, address, made, ELSEWHERE)
     const byPlace = new Map<string, { type: string, place: string, calls: Set<number>, bytes: number }>()
-    for (const { type, place, bytes, call } of this.#live.get(heaps)?.values() ?? []) {
+    for (const { type, place, bytes, call } of live.values()) {
       if (call === KEPT) continue
       const key = `${type} ${place}`
       const known = byPlace.get(key) ?? { type, place, calls: new Set(), bytes: 0 }
@@ -170,7 +183,7 @@ export class HeapDebug {
   }
 
   /** The heaps are closed: tells what was forgotten, and forgets them. */
-  close(heaps: Allocator): void {
+  close(heaps: Watched): void {
     const leaks = this.leaks(heaps)
     this.#live.delete(heaps)
     if (leaks.length === 0) return

@@ -89,6 +89,11 @@ export class HeapSet implements Allocator, RegionSpace {
     this.#heapOf(region).freeChunk(word)
   }
 
+  /** See {@link Heap.isLive}. */
+  isLive(region: Region, word: number): boolean {
+    return this.#heapOf(region).isLive(word)
+  }
+
   owns(region: Region): boolean {
     return region.space === this || this.#lent.includes(region) || this.#heaps.some((heap) => heap.region === region)
   }

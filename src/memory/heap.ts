@@ -156,6 +156,13 @@ export class Heap implements Allocator, Membership {
     this.#large.collect()
   }
 
+  /** Of a block that this member made: whether nobody has freed it. */
+  isLive(word: number): boolean {
+    const span = word >>> this.#spanWordShift
+    if (this.#small.bins[this.#kinds[span] ?? 0] !== undefined) return this.#small.isLive(word)
+    return (this.#kinds[span] ?? 0) !== 0 && !this.#large.isFreedRemotely(span)
+  }
+
   stats(): HeapStats {
     const { spanBytes } = this.geometry
     const largeBytes = this.#large.spans * spanBytes

@@ -59,7 +59,8 @@ export interface ListView<V, P = V> extends SequenceView<V> {
   /** Sorts in place, stably; by the elements as texts unless told otherwise, as Array does. */
   sort(compare?: (a: V, b: V) => number): this
   /** Removes `count` elements from `start` and puts others in their place. */
-  splice(start: number, count: number, ...values: readonly P[]): void
+  /** What it takes out comes as {@link pop} gives it. */
+  splice(start: number, count?: number, ...values: readonly P[]): V[]
   /** Removes all elements and gives their memory back. */
   clear(): void
 }

@@ -12,7 +12,7 @@ type Step =
   | { readonly do: 'push', readonly values: readonly number[] }
   | { readonly do: 'pop' }
   | { readonly do: 'set', readonly at: number, readonly value: number }
-  | { readonly do: 'splice', readonly start: number, readonly count: number, readonly values: readonly number[] }
+  | { readonly do: 'splice', readonly start: number, readonly count: number | undefined, readonly values: readonly number[] }
   | { readonly do: 'clear' }
   | { readonly do: 'shift' }
   | { readonly do: 'reverse' }
@@ -24,7 +24,7 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(fc.oneof(
   fc.record({ do: fc.constant('push' as const), values: fc.array(small, { maxLength: 4 }) }),
   fc.record({ do: fc.constant('pop' as const) }),
   fc.record({ do: fc.constant('set' as const), at: fc.nat(30), value: small }),
-  fc.record({ do: fc.constant('splice' as const), start: fc.integer({ min: -10, max: 30 }), count: fc.integer({ min: -1, max: 10 }), values: fc.array(small, { maxLength: 4 }) }),
+  fc.record({ do: fc.constant('splice' as const), start: fc.integer({ min: -10, max: 30 }), count: fc.option(fc.integer({ min: -1, max: 10 }), { nil: undefined, freq: 8 }), values: fc.array(small, { maxLength: 4 }) }),
   fc.record({ do: fc.constant('clear' as const) }), fc.record({ do: fc.constant('shift' as const) }),
   fc.record({ do: fc.constant('reverse' as const) }), fc.record({ do: fc.constant('sort' as const) }),
   fc.record({ do: fc.constant('unshift' as const), values: fc.array(small, { maxLength: 4 }) }),
@@ -55,7 +55,7 @@ interface AnyList extends Iterable<unknown> {
   unshift(...values: readonly unknown[]): number
   reverse(): unknown
   sort(compare: (a: unknown, b: unknown) => number): unknown
-  splice(start: number, count: number, ...values: readonly unknown[]): void
+  splice(start: number, count?: number, ...values: readonly unknown[]): unknown[]
   clear(): void
   map<R>(convert: (value: unknown) => R): R[]
   slice(start?: number, end?: number): unknown[]
@@ -72,8 +72,9 @@ for (const [name, convert] of conversions) {
         if (step.do === 'push') assert.equal(shared.push(...step.values.map(convert)), model.push(...step.values.map(convert)))
         else if (step.do === 'pop') assert.deepEqual(shared.pop(), model.pop())
         else if (step.do === 'splice') {
-          shared.splice(step.start, step.count, ...step.values.map(convert))
-          model.splice(step.start, step.count, ...step.values.map(convert))
+          const { start, count, values } = step
+          if (count === undefined) assert.deepEqual(shared.splice(start), model.splice(start))
+          else assert.deepEqual(shared.splice(start, count, ...values.map(convert)), model.splice(start, count, ...values.map(convert)))
         } else if (step.do === 'shift') assert.deepEqual(shared.shift(), model.shift())
         else if (step.do === 'unshift') assert.equal(shared.unshift(...step.values.map(convert)), model.unshift(...step.values.map(convert)))
         else if (step.do === 'reverse') {

@@ -4,7 +4,9 @@ import { Heap, HeapSet } from '../../src/memory/index.js'
 import {
   array, assign, bytes, fast, json, jsonEqual, jsonPath, list, map, numbers, plain, f64, ref, same, set, shared, sortedMap, struct, text, textField, u32, unsafeBytes,
 } from '../../src/objects/index.js'
+import { locationOf } from '../../src/objects/index.js'
 import { HEAPS_BASE } from '../../src/sys/index.js'
+import { addressOf, connect, method, nothing, serve, service } from '../../src/index.js'
 
 const Post = struct('Post', { id: u32, author: text, get reply() { return ref(Post) } })
 const buffer = new ArrayBuffer(8 << 20)
@@ -103,3 +105,32 @@ heap.free(growing)
 heap.free(document)
 attempt('leaks after', () => heap.leaks().map(({ type, objects }) => [type, objects]))
 heap.close()
+
+// What the other end of a connection frees.
+const Peer = service('heap-debug', { drop: method(1, Post, nothing) })
+const server = await serve('test/heap-debug', Peer, { drop: (one, call) => call.heap.free(one) })
+const conn = await connect('test/heap-debug', Peer)
+const make = (id: number) => conn.heap.new(Post, { id, author: 'somebody whose name takes memory' })
+const [mine, theirs] = [make(1), make(2)]
+await conn.drop(theirs)
+attempt('peer read', () => theirs.author)
+attempt('peer free', () => conn.heap.free(theirs))
+attempt('peer leaks', () => conn.heap.leaks().map(({ type, objects }) => [type, objects]))
+conn.heap.free(mine)
+await conn.close()
+await server.close()
+
+// Another process, which frees what waits for its end here: it is somebody else's when its turn comes.
+const common = new ArrayBuffer(8 << 20)
+const here = new ObjectHeap(new HeapSet((space) => new Heap(common, HEAPS_BASE, 1, space)))
+const there = new Heap(common, HEAPS_BASE, 2)
+const Plain = struct('Plain', { id: u32 })
+if (process.env['RPCOOL_DEBUG'] === 'heap') for (const one of Array.from({ length: 100 }, (_, id) => here.new(Plain, { id }))) {
+  const { word } = locationOf(one)
+  here.free(one)
+  there.free(there.region, word)
+}
+const later = Array.from({ length: 9000 }, (_, id) => here.new(Plain, { id }))
+for (let i = 0; i < 600; i++) here.free(here.new(Plain, { id: i }))
+const more = Array.from({ length: 9000 }, (_, i) => here.new(Plain, { id: 9000 + i }))
+attempt('peer later', () => [[...later, ...more].every((one, id) => one.id === id), new Set([...later, ...more].map((one) => addressOf(one))).size])

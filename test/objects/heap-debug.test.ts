@@ -53,6 +53,15 @@ test('every use of every kind of view after its end is named', () => {
   for (const [what, type] of types) assert.match(type, expected.find(([kind]) => kind.test(what))?.[1] ?? /never/, what)
 })
 
+test('what the other end of a connection has freed is named too, is no leak, and is not freed again', () => {
+  const { said } = debugged
+  const named = /^FAILED_PRECONDITION: (use|free) of Post at 0x[0-9a-f]+ after it was freed at the other end of the connection; it was made at .*heap-debug-main/
+  assert.match(String(said.get('peer read')), named)
+  assert.match(String(said.get('peer free')), named)
+  assert.deepEqual(said.get('peer leaks'), [['Post', 1]])
+  assert.deepEqual(said.get('peer later'), [true, 18_000])
+})
+
 test('without it nothing is noted, and leaks say how to turn it on', () => {
   const { said, warned } = undebugged
   assert.match(String(said.get('leaks')), /RPCOOL_DEBUG=heap/)

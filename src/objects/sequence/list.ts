@@ -100,12 +100,15 @@ class ListCodec extends Codec {
     return true
   }
 
-  /** Removes the element at an index, which must exist, and returns it: what the list held by value as a snapshot. */
-  takeOut(list: Sequence, index: number): unknown {
-    const element = list.at(index)
-    const kept = this.#elements().codec.type.kind === 'ref' ? element : plain(element)
-    this.#replace(list[REGION], list[WORD], index, index + 1, [])
-    return kept
+  /** Puts values in the place of elements `first` to `end`, which must exist, and returns those: what the list held by value as snapshots. */
+  takeOut(list: Sequence, first: number, end: number, values: readonly unknown[] = []): unknown[] {
+    const isRef = this.#elements().codec.type.kind === 'ref'
+    const taken = Array.from({ length: end - first }, (_, i) => {
+      const element = list.at(first + i)
+      return isRef ? element : plain(element)
+    })
+    this.#replace(list[REGION], list[WORD], first, end, values)
+    return taken
   }
 
   /** Puts the elements into another order, in new memory: `order` has the index of each one's old place. */
@@ -126,12 +129,6 @@ class ListCodec extends Codec {
     willChange(region, p, 4)
     setHeader(region, p, home.lowOf(block), home.high, list.length, list.length)
     freePointer(allocator, region, list.lo, list.hi)
-  }
-
-  splice(region: Region, p: number, start: number, count: number, values: readonly unknown[]): void {
-    const length = region.i32[p + LENGTH]! >>> 0
-    const from = clamp(start, length)
-    this.#replace(region, p, from, from + clamp(Math.max(0, count), length - from), values)
   }
 
   clear(region: Region, p: number): void {
@@ -224,13 +221,13 @@ function installChanges(viewClass: SequenceClass, codec: ListCodec): void {
   })
   define('pop', function pop(this: Sequence): unknown {
     const { length } = this
-    return length === 0 ? undefined : codec.takeOut(this, length - 1)
+    return length === 0 ? undefined : codec.takeOut(this, length - 1, length)[0]
   })
   define('shift', function shift(this: Sequence): unknown {
-    return this.length === 0 ? undefined : codec.takeOut(this, 0)
+    return this.length === 0 ? undefined : codec.takeOut(this, 0, 1)[0]
   })
   define('unshift', function unshift(this: Sequence, ...values: readonly unknown[]): number {
-    codec.splice(this[REGION], this[WORD], 0, 0, values)
+    codec.takeOut(this, 0, 0, values)
     return this.length
   })
   define('reverse', function reverse(this: Sequence): Sequence {
@@ -244,8 +241,13 @@ function installChanges(viewClass: SequenceClass, codec: ListCodec): void {
     if (order.length > 1) codec.reorder(this[REGION], this[WORD], order)
     return this
   })
-  define('splice', function splice(this: Sequence, start: number, count: number, ...values: readonly unknown[]): void {
-    codec.splice(this[REGION], this[WORD], start, count, values)
+  define('splice', function splice(this: Sequence, ...args: readonly unknown[]): unknown[] {
+    const { length } = this
+    const [start, count, ...values] = args as [start?: number, count?: number, ...values: unknown[]]
+    const first = clamp(start ?? 0, length)
+    // As an array does: without a count all the rest, without anything nothing.
+    const most = args.length === 1 ? length : count ?? 0
+    return codec.takeOut(this, first, first + clamp(Math.max(0, most), length - first), values)
   })
   define('clear', function clear(this: Sequence): void {
     codec.clear(this[REGION], this[WORD])
