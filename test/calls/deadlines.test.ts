@@ -103,6 +103,7 @@ test('a slot and its argument stay untouched until the server has answered a cal
     await conn.nothing()
     return quarantined(conn) === 0
   })
+  assert.deepEqual((await ground.info(server)).sums, [5555, 3], 'the handlers read what was sent')
   const live = conn.heap.stats().liveBlocks
   for (let i = 0; i < 200; i++) await Promise.all([conn.add({ x: i, y: 1, label: '' }), conn.add({ x: i, y: 1, label: '' }), conn.add({ x: i, y: 1, label: '' })])
   assert.ok(conn.heap.stats().liveBlocks <= live + 2, 'arguments are given back')

@@ -63,7 +63,7 @@ async function pair(t: TestContext, options: { readonly server?: ServerOptions, 
     text: (value) => value.length,
     number: (value) => value + 1,
     nothing: () => {},
-    sealed: (node) => node.id,
+    sealed: sum,
     open: told,
     write: (node) => { node.id = 1 },
     list: (nodes) => nodes.reduce((total, node) => total + sum(node), 0),
@@ -139,6 +139,23 @@ test('a pointer out of the scope is a WildPointerError of that call, and others 
   assert.equal(error.code, 'INVALID_ARGUMENT')
   assert.match(error.message, /outside the region/)
   assert.equal(await conn.sum(value(1)), 3)
+})
+
+test('a handler that walks in circles over its argument meets the end of its budget, however it is isolated, and others go on', async (t) => {
+  const { conn } = await pair(t, { client: { seals: { heapBytes: 65_536 } } })
+  using scope = conn.createScope(8192)
+  using page = conn.createScope(8192)
+  for (const [name, memory] of [['sum', scope], ['sum', conn.heap], ['sealed', page]] as const) {
+    const [first, second] = [memory.new(Node, value(1)), memory.new(Node, value(2))]
+    first.next = second
+    second.next = first
+    const walk = conn[name](first)
+    assert.equal(await conn.number(1), 2)
+    const error = await errorOf(walk)
+    assert.equal(error.code, 'INVALID_ARGUMENT')
+    assert.match(error.message, /pointers|budget/)
+    assert.equal(await conn.sum(value(3)), 3 + 1 + 3)
+  }
 })
 
 test('copies of calls in flight are bounded', async (t) => {

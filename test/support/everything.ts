@@ -49,6 +49,8 @@ export const Everything = service('everything', {
 export class Gates {
   readonly #open = new Map<string, () => void>()
   readonly reasons: string[] = []
+  /** What handlers read of their arguments at the end, whoever waits for it. */
+  readonly sums: number[] = []
 
   /** Waits until somebody frees the key; a call that nobody waits for any more says so in `reasons`. */
   async pass(key: string, call: ServerCall): Promise<void> {
@@ -122,7 +124,9 @@ export function everyHandler(gates: Gates): Handlers<(typeof Everything)['method
     free: (key) => gates.free(key),
     holdPoint: async (point, call) => {
       await gates.pass(point.label, call)
-      return point.x + point.y
+      const sum = point.x + point.y
+      gates.sums.push(sum)
+      return sum
     },
     reasons: () => JSON.stringify(gates.reasons),
     busy: (ms) => spin(Math.min(ms, BUSY_MS_MAX)),

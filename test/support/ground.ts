@@ -89,6 +89,7 @@ export interface ServerInfo {
   readonly errors: readonly string[]
   readonly closes: readonly boolean[]
   readonly reasons: readonly string[]
+  readonly sums: readonly number[]
 }
 
 interface Serving {

@@ -41,6 +41,7 @@ const commands: Record<string, (argument: unknown) => unknown> = {
   info: () => ({
     open: openCount(), mappings: mappingCount(), connections: server.connectionCount, inHandlers: server.inHandlers, errors, closes,
     reasons: gates.reasons,
+    sums: gates.sums,
   }),
   sharedStats: () => {
     server.heap.collect()
