@@ -1,5 +1,7 @@
 import { PAGE_BYTES } from '../../src/base/numbers.js'
 import type { SealAuthority } from '../../src/safety/seals/authority.js'
+import { crossoverPages } from '../../src/safety/seals/sender/crossover.js'
+import { SealClient } from '../../src/safety/seals/seal-client.js'
 import type { SealVerifier } from '../../src/safety/seals/descriptors.js'
 import { nowNs } from '../support/clock.js'
 import { program } from '../support/program.js'
@@ -25,6 +27,8 @@ export interface SealCosts {
   readonly firstStoreNs: number
   /** One scope of so many pages, all rewritten before. */
   readonly curve: readonly CurvePoint[]
+  /** Where the library's `auto` changes over, as it measures for itself in this process; Infinity for never. */
+  readonly autoPages: number
 }
 
 /** Both ends in this process, which waits while the sealer works, as senders do. */
@@ -36,13 +40,18 @@ export const measureSealCosts = program<{ readonly rounds: number }, void, SealC
   const curve = CURVE.map((length) => cost.scope(length, roundsOf(rounds, length)))
   authority.close()
   receiving.close()
-  return { ...batched, curve }
+  const client = SealClient.ofDirectory()
+  try {
+    return { ...batched, curve, autoPages: await crossoverPages(client) }
+  } finally {
+    client.close()
+  }
 })
 
 class CostMeter {
   constructor(readonly pages: BenchPages, readonly authority: SealAuthority, readonly verifier: SealVerifier) {}
 
-  batched(rounds: number): Omit<SealCosts, 'curve'> {
+  batched(rounds: number): Omit<SealCosts, 'curve' | 'autoPages'> {
     const [seal, release, store]: [number[], number[], number[]] = [[], [], []]
     const indexes = new Uint32Array(PAGES)
     this.#rewrite(PAGES)

@@ -27,7 +27,7 @@ export const operations: Trial = {
     result['isolation_crossover_pages'] = crossover(result['copy_curve'], result['seal_curve'], true)
     result['isolation_crossover_not_rewritten_pages'] = crossover(result['copy_curve'], result['seal_curve'], false)
     output.note(`sealing a page that is written again costs less than copying it from ${String(result['isolation_crossover_pages'])} pages on; without the ` +
-      `fault of that next store, from ${String(result['isolation_crossover_not_rewritten_pages'])} pages on (null: at no length that was tried, up to 16384)`)
+      `fault of that next store, from ${String(result['isolation_crossover_not_rewritten_pages'])} pages on (null: at no length that was tried, up to 16384). The library's auto, which tries three lengths at start-up, changes over at ${String(result['isolation_auto_pages'])}`)
     return result
   },
 }

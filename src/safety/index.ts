@@ -1,7 +1,7 @@
 export { type Holding, IsolatedArguments } from './isolated-arguments.js'
 export { IsolatedResults } from './isolated-results.js'
 export { type Isolation, requireIsolation } from './isolation.js'
-export { Inside, type ReplyArea, Sandbox, type SandboxHost, type SandboxLimits } from './sandbox/sandbox.js'
+export { Inside, type ReplyArea, Sandbox, stackOverflow, type SandboxHost, type SandboxLimits } from './sandbox/sandbox.js'
 export { WasmHandlers, type WasmOptions } from './sandbox/wasm/handlers.js'
 export { SealClient } from './seals/seal-client.js'
 export { CooperativeAuthority } from './seals/sender/cooperative.js'

@@ -41,6 +41,9 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
   memory: ['walk_over_objects', 'malloc_over_glibc', 'malloc_free_ns', 'malloc_over_bare', 'malloc_contended_over_single'],
 }
 
+/** A number of pages, or null for none. */
+const CROSSOVERS: Readonly<Record<string, readonly string[]>> = { operations: ['isolation_crossover_pages', 'isolation_crossover_not_rewritten_pages', 'isolation_auto_pages'] }
+
 function valueAt(result: unknown, path: string): unknown {
   return path.split('.').reduce<unknown>((value, key) =>
     (typeof value === 'object' && value !== null ? (value as Record<string, unknown>)[key] : undefined), result)
@@ -61,6 +64,7 @@ for (const { name } of TRIALS) {
     assert.match(stdout, /^\{.*\}\n$/)
     if (name === NPM) assert.match(stderr, TABLE)
     const result: unknown = JSON.parse(stdout)
+    for (const key of CROSSOVERS[name] ?? []) assert(valueAt(result, key) === null || typeof valueAt(result, key) === 'number', `${key} is ${String(valueAt(result, key))}`)
     for (const key of KEYS[name] ?? []) {
       const value = valueAt(result, key)
       assert(typeof value === 'number' && Number.isFinite(value), `${key} is ${String(value)}`)

@@ -1,6 +1,7 @@
 // Methods whose arguments do not change under their handlers, and clients whose results do not change under them.
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   bytes, type ConnectOptions, type Connection, connect, type Handlers, isView, list, map, method, nothing, plain, ref, serve, type ServerCall, type ServerOptions,
   service, struct, text, u32, union, type View, WildPointerError,
@@ -9,6 +10,8 @@ import { locationOf } from '../../src/objects/index.js'
 import { errorOf } from '../support/ground.js'
 
 const Node = struct('IsolatedCallNode', { id: u32, name: text, tags: list(text), counts: map(text, u32), raw: bytes, get next() { return ref(Node) } })
+const Deep = struct('IsolatedCallDeep', { get next() { return ref(Deep) } })
+const depthOf = (node: View<typeof Deep> | null): number => node === null ? 0 : 1 + depthOf(node.next)
 const Iso = service('isolation', {
   sum: method(1, Node, u32, { isolation: 'snapshot' }),
   echo: method(2, Node, Node, { isolation: 'snapshot' }),
@@ -24,6 +27,8 @@ const Iso = service('isolation', {
   shared: method(12, nothing, Node),
   either: method(13, nothing, union({ node: Node, text })),
   scope: method(14, Node, u32),
+  depth: method(15, Deep, u32, { isolation: 'snapshot' }),
+  openDepth: method(16, Deep, u32),
 })
 type Node = View<typeof Node>
 
@@ -69,6 +74,8 @@ async function pair(t: TestContext, options: { readonly server?: ServerOptions, 
     list: (nodes) => nodes.reduce((total, node) => total + sum(node), 0),
     shared: (_nothing, call) => (kept ??= call.heap.new(Node, value(5))),
     either: () => ({ kind: 'node', value: value(6) }),
+    depth: depthOf,
+    openDepth: depthOf,
     scope: (node, call) => call.scope === undefined ? 0 : call.sandbox.run(call.scope, undefined, (inside) => sum(inside.view(node))),
   }
   const server = await serve(channel, Iso, handlers, { onError: () => {}, ...options.server })
@@ -155,6 +162,34 @@ test('a handler that walks in circles over its argument meets the end of its bud
     assert.equal(error.code, 'INVALID_ARGUMENT')
     assert.match(error.message, /pointers|budget/)
     assert.equal(await conn.sum(value(3)), 3 + 1 + 3)
+  }
+})
+
+test('a handler that recurses too deep over its argument blames the argument where it is isolated, and others go on', async (t) => {
+  const { conn } = await pair(t)
+  let chain = conn.heap.new(Deep, { next: null })
+  for (let i = 0; i < 60_000; i++) chain = conn.heap.new(Deep, { next: chain })
+  const error = await errorOf(conn.depth(chain))
+  assert.equal(error.code, 'INVALID_ARGUMENT')
+  assert.match(error.message, /nested too deep/)
+  assert.equal((await errorOf(conn.openDepth(chain))).code, 'UNKNOWN')
+  assert.equal(await conn.depth({ next: { next: null } }), 2)
+})
+
+test('auto seals what is long enough, by the kernel, and copies what is shorter: awaited and pipelined', async (t) => {
+  const { conn } = await pair(t, { client: { seals: { heapBytes: 64 * 4096 } } })
+  const { seals } = (conn as unknown as { readonly end: { readonly seals: { crossover: number } } }).end
+  assert.ok(seals.crossover > 0, 'what the kernel does is not for nothing')
+  seals.crossover = 2
+  assert.match(conn.seals!.strength, /enforced/)
+  const long = { id: 1, name: 'n'.repeat(9000), tags: [], counts: new Map(), raw: new Uint8Array(0), next: null } as never
+  for (const [argument, expected] of [[value(1), 'snapshot false'], [long, 'seal true'], [value(2), 'snapshot false']] as const) {
+    assert.equal(await conn.told(argument), expected)
+    const pipeline = conn.pipeline('told')
+    assert.ok(pipeline.submit(argument))
+    const told: string[] = []
+    while (pipeline.inFlight > 0) if (pipeline.poll((one) => told.push(one)) === 0) await sleep(0)
+    assert.deepEqual(told, [expected])
   }
 })
 

@@ -2,6 +2,7 @@ import { RpcError, Status, WildPointerError } from '../../base/errors.js'
 import { loadPublished, publishWord } from '../../base/ordering.js'
 import { Answer, ControlWord, Line, NO_METHOD, Request, Slot, slotWord } from '../../layout/control-layout.js'
 import type { HeapSet, Region } from '../../memory/index.js'
+import { stackOverflow } from '../../safety/index.js'
 import { ArgumentGuard, SEAL_BROKE } from './argument-guard.js'
 import { Cancellations } from './cancellations.js'
 import { End } from '../waiting/end.js'
@@ -267,7 +268,7 @@ export class ServerEnd extends End {
       // Looking for `then` runs code of the result: a getter, or a proxy over what the client wrote.
       isLater = typeof result === 'object' && result !== null && isPromise(result)
     } catch (error) {
-      this.#answerError(slot, error, method.name, context)
+      this.#answerError(slot, blamed(error, method), method.name, context)
       return
     }
     if (isLater) this.#finishLater(slot, method, result as PromiseLike<unknown>, context)
@@ -295,7 +296,7 @@ export class ServerEnd extends End {
       },
       (error: unknown) => {
         if (!settled()) return
-        this.#answerError(slot, error, method.name, context)
+        this.#answerError(slot, blamed(error, method), method.name, context)
         this.#finishBatch()
       },
     )
@@ -381,4 +382,9 @@ export class ServerEnd extends End {
     this.options.onHandlerError(error, method)
     this.#refuse(slot, new RpcError('UNKNOWN', messageOf(error)))
   }
+}
+
+/** Under isolation data that is nested too deep for its handler is the client's, as a wild pointer is. */
+function blamed(error: unknown, { isolation }: ServerMethod): unknown {
+  return isolation === 'none' ? error : stackOverflow(error) ?? error
 }

@@ -253,7 +253,7 @@ function requireLeaving(result: object, region: Region): void {
 }
 
 /** Deep data makes a recursive function run out of stack: that is the data's fault. */
-function stackOverflow(error: unknown): WildPointerError | undefined {
+export function stackOverflow(error: unknown): WildPointerError | undefined {
   return error instanceof RangeError && error.message.includes('call stack')
     ? new WildPointerError('the data is nested too deep for the function that walks it') : undefined
 }
