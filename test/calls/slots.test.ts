@@ -16,6 +16,8 @@ test('answers come out of order, each to its own call', async (t) => {
     assert.equal(await conn.hold(name), name)
     order.push(name)
   })
+  // A busy server may read the command before the ring.
+  await ground.until('all to be in handlers', async () => (await ground.info(server)).inHandlers === 4)
   for (const name of ['c', 'a', 'd', 'b']) {
     await server.ask('free', name)
     await ground.until(`the answer to ${name}`, () => order.at(-1) === name)
