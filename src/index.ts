@@ -12,7 +12,7 @@ export {
 } from './objects/index.js'
 export type {
   AnyType, BytesType, CopyLimits, FixedArrayType, FixedArrayView, IntegerKind, JsonArray, JsonObject, JsonPath, JsonPredicate, JsonScalar, JsonType, JsonValue, KeyType, ListType, ListView, MapType, MapView, NothingType, NumberArrays, NumbersType, OptionalType, Plain, Range, RefType,
-  ScalarKind, ScalarType, SequenceView, SetType, SetView, SharedType, SharedView, SmallIntegerKind, SortedKeyType, SortedMapType, SortedMapView, Snapshot, StructType, TextField, TextFieldName, TextType, UnionType, Unset, View, WaitOptions,
+  ScalarKind, ScalarType, SequenceView, SetLike, SetType, SetView, SharedType, SharedView, SmallIntegerKind, SortedKeyType, SortedMapType, SortedMapView, Snapshot, StructType, TextField, TextFieldName, TextType, UnionType, Unset, View, WaitOptions,
 } from './objects/index.js'
 export {
   AcceptedConnection, type ArgumentOf, type AsyncMethods, type CallerIdentity, type CallOptions, ClientConnection, connect, type Connection, type ConnectOptions,

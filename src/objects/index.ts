@@ -30,4 +30,4 @@ export type {
   AnyType, BytesType, FixedArrayType, IntegerKind, KeyType, ListType, MapType, NothingType, NumberArrays, NumbersType, OptionalType, Plain, RefType, ScalarKind,
   ScalarType, SetType, SharedType, SmallIntegerKind, SortedKeyType, SortedMapType, Snapshot, StructType, TextType, UnionType, Unset, View,
 } from './types.js'
-export type { FixedArrayView, ListView, MapView, Range, SequenceView, SetView, SharedView, SortedMapView, WaitOptions } from './views.js'
+export type { FixedArrayView, ListView, MapView, Range, SequenceView, SetLike, SetView, SharedView, SortedMapView, WaitOptions } from './views.js'

@@ -1,3 +1,5 @@
+import type { Steps } from './iteration.js'
+
 /**
  * Reading common to lists and fixed arrays. It follows Array's protocol; `sequence[i]` works and is slower than `at(i)`.
  *
@@ -9,26 +11,43 @@ export interface SequenceView<V> extends Iterable<V> {
   readonly [index: number]: V
   /** The element at an index, counted from the end when negative; undefined beyond the ends. */
   at(index: number): V | undefined
-  values(): IterableIterator<V>
-  keys(): IterableIterator<number>
-  entries(): IterableIterator<[number, V]>
-  forEach(visit: (value: V, index: number) => void): void
-  map<R>(convert: (value: V, index: number) => R): R[]
-  filter(accept: (value: V, index: number) => boolean): V[]
-  find(accept: (value: V, index: number) => boolean): V | undefined
-  findIndex(accept: (value: V, index: number) => boolean): number
-  findLast(accept: (value: V, index: number) => boolean): V | undefined
-  findLastIndex(accept: (value: V, index: number) => boolean): number
-  flatMap<R>(convert: (value: V, index: number) => R | readonly R[]): R[]
-  some(accept: (value: V, index: number) => boolean): boolean
-  every(accept: (value: V, index: number) => boolean): boolean
-  reduce<R>(combine: (sum: R, value: V, index: number) => R, initial: R): R
+  values(): Steps<V>
+  keys(): Steps<number>
+  entries(): Steps<[number, V]>
+  forEach(visit: (value: V, index: number, sequence: this) => void): void
+  map<R>(convert: (value: V, index: number, sequence: this) => R): R[]
+  filter(accept: (value: V, index: number, sequence: this) => boolean): V[]
+  find(accept: (value: V, index: number, sequence: this) => boolean): V | undefined
+  findIndex(accept: (value: V, index: number, sequence: this) => boolean): number
+  findLast(accept: (value: V, index: number, sequence: this) => boolean): V | undefined
+  findLastIndex(accept: (value: V, index: number, sequence: this) => boolean): number
+  /** The elements, and those of lists, fixed arrays and arrays among them, `depth` levels deep (1). */
+  flat(depth?: number): unknown[]
+  flatMap<R>(convert: (value: V, index: number, sequence: this) => R | readonly R[]): R[]
+  some(accept: (value: V, index: number, sequence: this) => boolean): boolean
+  every(accept: (value: V, index: number, sequence: this) => boolean): boolean
+  reduce<R>(combine: (sum: R, value: V, index: number, sequence: this) => R, initial: R): R
+  reduce(combine: (sum: V, value: V, index: number, sequence: this) => V): V
+  reduceRight<R>(combine: (sum: R, value: V, index: number, sequence: this) => R, initial: R): R
+  reduceRight(combine: (sum: V, value: V, index: number, sequence: this) => V): V
   slice(start?: number, end?: number): V[]
+  /** An array of the elements, then of the values; of those that are arrays, lists or fixed arrays their elements. */
+  concat<T = V>(...others: ReadonlyArray<T | readonly T[] | SequenceView<T>>): Array<V | T>
+  /** An array of the elements, one of them another. @throws RpcError OUT_OF_RANGE where there is no such element */
+  with<T = V>(index: number, value: T): Array<V | T>
+  /** An array of the elements in the opposite order. */
+  toReversed(): V[]
+  /** An array of the elements, sorted. */
+  toSorted(compare?: (a: V, b: V) => number): V[]
+  /** An array of the elements, `count` of them from `start` replaced by others. */
+  toSpliced<T = V>(start: number, count?: number, ...values: readonly T[]): Array<V | T>
   join(separator?: string): string
   /** Views are compared by the address they stand for. */
-  indexOf(value: V): number
+  indexOf(value: V, start?: number): number
   /** Views are compared by the address they stand for. */
-  includes(value: V): boolean
+  lastIndexOf(value: V, start?: number): number
+  /** Views are compared by the address they stand for. */
+  includes(value: V, start?: number): boolean
   toArray(): V[]
   /** What JSON.stringify prints: see {@link toJSON}. */
   toJSON(): unknown
@@ -37,15 +56,22 @@ export interface SequenceView<V> extends Iterable<V> {
 /** A fixed number of elements inside their holder. */
 export interface FixedArrayView<V, P = V> extends SequenceView<V> {
   [index: number]: V
-  /** Stores a value; what the element owned before is freed. */
+  /** Stores a value at an existing index; what the element owned before is freed. */
   set(index: number, value: P): void
+  /** Turns the order round, in place. */
+  reverse(): this
+  /** Sorts in place, stably; by the elements as texts unless told otherwise, as Array does. */
+  sort(compare?: (a: V, b: V) => number): this
+  /** Stores a value in each element from `start` to before `end`, each of which owns what is made of it. One after the other: see {@link set}. */
+  fill(value: P, start?: number, end?: number): this
+  /** Stores copies of the elements from `start` to before `end` at `target` and behind it, as {@link fill} does. */
+  copyWithin(target: number, start?: number, end?: number): this
 }
 
 /** A list inside its holder. It owns its elements: removing or replacing one frees what it owned (never a ref's target). */
-export interface ListView<V, P = V> extends SequenceView<V> {
-  [index: number]: V
-  /** Stores a value at an existing index; what the element owned before is freed. */
-  set(index: number, value: P): void
+export interface ListView<V, P = V> extends FixedArrayView<V, P> {
+  /** Assigned, it takes out what lies beyond and frees what that owned. @throws RpcError OUT_OF_RANGE when it were to grow */
+  length: number
   /** Appends values and returns the new length. */
   push(...values: readonly P[]): number
   /** Removes the last element and returns it, as a snapshot where the list held it by value. */
@@ -54,12 +80,7 @@ export interface ListView<V, P = V> extends SequenceView<V> {
   shift(): V | undefined
   /** Puts values before all others and returns the new length. */
   unshift(...values: readonly P[]): number
-  /** Turns the order round, in place. */
-  reverse(): this
-  /** Sorts in place, stably; by the elements as texts unless told otherwise, as Array does. */
-  sort(compare?: (a: V, b: V) => number): this
-  /** Removes `count` elements from `start` and puts others in their place. */
-  /** What it takes out comes as {@link pop} gives it. */
+  /** Removes `count` elements from `start` and puts others in their place. What it takes out comes as {@link pop} gives it. */
   splice(start: number, count?: number, ...values: readonly P[]): V[]
   /** Removes all elements and gives their memory back. */
   clear(): void
@@ -82,15 +103,29 @@ export interface MapView<K, V, P = V> extends Iterable<[K, V]> {
   delete(key: K): boolean
   /** Removes all entries and gives their memory back. */
   clear(): void
-  keys(): IterableIterator<K>
-  values(): IterableIterator<V>
-  entries(): IterableIterator<[K, V]>
-  forEach(visit: (value: V, key: K) => void): void
+  keys(): Steps<K>
+  values(): Steps<V>
+  entries(): Steps<[K, V]>
+  forEach(visit: (value: V, key: K, map: this) => void): void
+  /** The key's value; where there is none this one, which is then stored. */
+  getOrInsert(key: K, value: P): V
+  /** The key's value; where there is none what the function makes of the key, which is then stored. */
+  getOrInsertComputed(key: K, make: (key: K) => P): V
   /** What JSON.stringify prints: see {@link toJSON}. */
   toJSON(): unknown
 }
 
-/** A hash set inside its holder, with Set's protocol, and iterated by the rules of {@link MapView}. */
+/** What a set is compared with: a Set, a Map (its keys), or a view of one. */
+export interface SetLike<K> {
+  readonly size: number
+  has(key: K): boolean
+  keys(): Iterator<K>
+}
+
+/**
+ * A hash set inside its holder, with Set's protocol, and iterated by the rules of {@link MapView}. What its comparisons make is an ordinary Set; they look
+ * up the other's keys here, where those must be of this set's type.
+ */
 export interface SetView<K> extends Iterable<K> {
   readonly size: number
   has(key: K): boolean
@@ -99,10 +134,17 @@ export interface SetView<K> extends Iterable<K> {
   delete(key: K): boolean
   /** Removes all keys. */
   clear(): void
-  keys(): IterableIterator<K>
-  values(): IterableIterator<K>
-  entries(): IterableIterator<[K, K]>
-  forEach(visit: (key: K, again: K) => void): void
+  keys(): Steps<K>
+  values(): Steps<K>
+  entries(): Steps<[K, K]>
+  forEach(visit: (key: K, again: K, set: this) => void): void
+  union<L>(other: SetLike<L>): Set<K | L>
+  intersection<L>(other: SetLike<L>): Set<K & L>
+  difference(other: SetLike<unknown>): Set<K>
+  symmetricDifference<L>(other: SetLike<L>): Set<K | L>
+  isSubsetOf(other: SetLike<unknown>): boolean
+  isSupersetOf(other: SetLike<unknown>): boolean
+  isDisjointFrom(other: SetLike<unknown>): boolean
   /** What JSON.stringify prints: see {@link toJSON}. */
   toJSON(): unknown
 }
@@ -152,10 +194,14 @@ export interface SortedMapView<K, V, P = V> extends Iterable<[K, V]> {
   last(range?: Range<K>): [K, V] | undefined
   /** How many entries a range has: counted one by one, without decoding any. */
   count(range?: Range<K>): number
-  keys(range?: Range<K>): IterableIterator<K>
-  values(range?: Range<K>): IterableIterator<V>
-  entries(range?: Range<K>): IterableIterator<[K, V]>
-  forEach(visit: (value: V, key: K) => void): void
+  keys(range?: Range<K>): Steps<K>
+  values(range?: Range<K>): Steps<V>
+  entries(range?: Range<K>): Steps<[K, V]>
+  forEach(visit: (value: V, key: K, map: this) => void): void
+  /** The key's value; where there is none this one, which is then stored. */
+  getOrInsert(key: K, value: P): V
+  /** The key's value; where there is none what the function makes of the key, which is then stored. */
+  getOrInsertComputed(key: K, make: (key: K) => P): V
   /** What JSON.stringify prints: see {@link toJSON}. */
   toJSON(): unknown
 }

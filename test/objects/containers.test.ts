@@ -18,8 +18,13 @@ type Step =
   | { readonly do: 'reverse' }
   | { readonly do: 'sort' }
   | { readonly do: 'unshift', readonly values: readonly number[] }
+  | { readonly do: 'fill', readonly value: number, readonly start: number, readonly end: number | undefined }
+  | { readonly do: 'copyWithin', readonly target: number, readonly start: number, readonly end: number | undefined }
+  | { readonly do: 'length', readonly length: number }
 
 const small = fc.integer({ min: 0, max: 255 })
+const index = fc.integer({ min: -12, max: 14 })
+const end = fc.option(index, { nil: undefined, freq: 4 })
 const steps: fc.Arbitrary<readonly Step[]> = fc.array(fc.oneof(
   fc.record({ do: fc.constant('push' as const), values: fc.array(small, { maxLength: 4 }) }),
   fc.record({ do: fc.constant('pop' as const) }),
@@ -28,6 +33,8 @@ const steps: fc.Arbitrary<readonly Step[]> = fc.array(fc.oneof(
   fc.record({ do: fc.constant('clear' as const) }), fc.record({ do: fc.constant('shift' as const) }),
   fc.record({ do: fc.constant('reverse' as const) }), fc.record({ do: fc.constant('sort' as const) }),
   fc.record({ do: fc.constant('unshift' as const), values: fc.array(small, { maxLength: 4 }) }),
+  fc.record({ do: fc.constant('fill' as const), value: small, start: index, end }), fc.record({ do: fc.constant('copyWithin' as const), target: index, start: index, end }),
+  fc.record({ do: fc.constant('length' as const), length: fc.nat(12) }),
 ), { maxLength: 40 })
 
 const conversions: ReadonlyArray<readonly [name: Extract<keyof typeof Lists.fields, string>, convert: (n: number) => unknown]> = [
@@ -45,7 +52,7 @@ function order(a: unknown, b: unknown): number {
 }
 
 interface AnyList extends Iterable<unknown> {
-  readonly length: number
+  length: number
   [index: number]: unknown
   at(index: number): unknown
   set(index: number, value: unknown): void
@@ -56,6 +63,8 @@ interface AnyList extends Iterable<unknown> {
   reverse(): unknown
   sort(compare: (a: unknown, b: unknown) => number): unknown
   splice(start: number, count?: number, ...values: readonly unknown[]): unknown[]
+  fill(value: unknown, start?: number, end?: number): unknown
+  copyWithin(target: number, start?: number, end?: number): unknown
   clear(): void
   map<R>(convert: (value: unknown) => R): R[]
   slice(start?: number, end?: number): unknown[]
@@ -86,6 +95,15 @@ for (const [name, convert] of conversions) {
         } else if (step.do === 'clear') {
           shared.clear()
           model.length = 0
+        } else if (step.do === 'fill') {
+          assert.equal(shared.fill(convert(step.value), step.start, step.end), shared)
+          model.fill(convert(step.value), step.start, step.end)
+        } else if (step.do === 'copyWithin') {
+          assert.equal(shared.copyWithin(step.target, step.start, step.end), shared)
+          model.copyWithin(step.target, step.start, step.end)
+        } else if (step.do === 'length') {
+          if (step.length > model.length) assert.throws(() => { shared.length = step.length }, { code: 'OUT_OF_RANGE' })
+          else shared.length = model.length = step.length
         } else if (step.at < model.length) {
           shared.set(step.at, convert(step.value))
           model[step.at] = convert(step.value)

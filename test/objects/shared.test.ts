@@ -3,14 +3,14 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { RpcError } from '../../src/base/errors.js'
 import type { Membership } from '../../src/memory/region.js'
-import { bytes, build, copyGraph, f64, list, locationOf, map, optional, plain, ref, release, set, shared, sortedMap, struct, text, u16, u32, u8, union } from '../../src/objects/index.js'
+import { array, bytes, build, copyGraph, f64, list, locationOf, map, optional, plain, ref, release, set, shared, sortedMap, struct, text, u16, u32, u8, union } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
 import { Random } from '../support/random.js'
 
 const Part = struct('Part', { id: u32, name: text })
 const Everything = struct('Everything', {
   small: u8, half: u16, number: f64, name: text, raw: bytes, items: list(u32), texts: list(text), parts: list(Part), byName: map(text, Part), names: set(text),
-  sorted: sortedMap(text, Part), note: optional(text), any: union({ text, part: Part }), link: ref(Part),
+  sorted: sortedMap(text, Part), note: optional(text), any: union({ text, part: Part }), link: ref(Part), three: array(text, 3),
 })
 const Holder = struct('Holder', { all: shared(Everything), words: shared(map(text, u32)) })
 
@@ -37,7 +37,7 @@ const start = {
     small: 1, half: 2, number: 0.5, name: 'a name with memory', raw: new Uint8Array(20).fill(7), items: [1, 2, 3], texts: ['a', 'a text with memory'],
     parts: [{ id: 1, name: 'a part with memory' }], byName: new Map([['first', { id: 1, name: 'n' }], ['a key with memory', { id: 2, name: 'a name with memory' }]]),
     names: new Set(['x', 'a name with memory']), sorted: new Map(Array.from({ length: 120 }, (_, i) => [`key number ${i}`, { id: i, name: 'a part in order' }] as const)),
-    note: 'a note with memory', any: { kind: 'part' as const, value: { id: 3, name: 'a part in a union' } }, link: null,
+    note: 'a note with memory', any: { kind: 'part' as const, value: { id: 3, name: 'a part in a union' } }, link: null, three: ['a', 'b, a text with memory', 'c'],
   },
   words: new Map([['one', 1]]),
 }
@@ -74,6 +74,13 @@ const changes: ReadonlyArray<(all: All, n: number) => void> = [
   (all, n) => { all.any = n % 2 === 0 ? { kind: 'text', value: `a text of ${n} with memory` } : { kind: 'part', value: { id: n, name: 'p' } } },
   (all) => { const part = all.byName.get('first'); if (part !== undefined) part.id = 99 },
   (all, n) => { all.items = [n, n] as never },
+  (all, n) => { all.texts.fill(`filled with ${n}`, n % 3) },
+  (all, n) => { all.parts.copyWithin(n % 3, 0) },
+  (all, n) => { all.parts.push({ id: n, name: 'a part that was added' }) },
+  (all, n) => { all.texts.length = Math.min(all.texts.length, n % 4) },
+  (all) => { all.texts.shift() },
+  (all) => { all.three.reverse() },
+  (all, n) => { all.three.fill(`three times ${n}`, n % 3).sort() },
 ]
 
 test('a write that throws has not happened: every container is as before, and no memory is lost or freed twice', () => {

@@ -1,7 +1,8 @@
 import type { Cursor } from './entries.js'
+import { Iteration, type Steps } from '../iteration.js'
 import type { Region } from '../../memory/region.js'
 import { ACCESS, REGION, WORD } from '../view.js'
-import type { MapView, SetView } from '../views.js'
+import type { MapView } from '../views.js'
 
 /** What the view of anything with keys asks of its codec. */
 export interface KeyedAccess {
@@ -54,7 +55,7 @@ export class KeyedView<Access extends KeyedAccess> {
 
 /** What maps and sorted maps have in common. */
 export abstract class KeyedValues<Access extends KeyedAccess> extends KeyedView<Access> {
-  abstract entries(): IterableIterator<[unknown, unknown]>
+  abstract entries(): Steps<[unknown, unknown]>
 
   get(key: unknown): unknown {
     return this[ACCESS].get(this[REGION], this[WORD], key)
@@ -65,72 +66,50 @@ export abstract class KeyedValues<Access extends KeyedAccess> extends KeyedView<
     return this
   }
 
-  [Symbol.iterator](): IterableIterator<[unknown, unknown]> {
+  [Symbol.iterator](): Steps<[unknown, unknown]> {
     return this.entries()
   }
 
-  forEach(visit: (value: unknown, key: unknown) => void): void {
-    for (const [key, value] of this.entries()) visit(value, key)
+  forEach(visit: (value: unknown, key: unknown, map: this) => void): void {
+    for (const [key, value] of this.entries()) visit(value, key, this)
+  }
+
+  getOrInsert(key: unknown, value: unknown): unknown {
+    return this.getOrInsertComputed(key, () => value)
+  }
+
+  getOrInsertComputed(key: unknown, make: (key: unknown) => unknown): unknown {
+    if (!this.has(key)) this.set(key, make(key))
+    return this.get(key)
   }
 }
 
 /** The view class of all maps. */
 export class SharedMap extends KeyedValues<MapAccess> implements MapView<unknown, unknown> {
-  keys(): IterableIterator<unknown> {
-    return new Steps(this, 'keys')
+  keys(): Steps<unknown> {
+    return new Entries(this, 'keys') as unknown as Steps<unknown>
   }
 
-  values(): IterableIterator<unknown> {
-    return new Steps(this, 'values')
+  values(): Steps<unknown> {
+    return new Entries(this, 'values') as unknown as Steps<unknown>
   }
 
-  entries(): IterableIterator<[unknown, unknown]> {
-    return new Steps<[unknown, unknown]>(this, 'entries')
-  }
-}
-
-/** The view class of all sets. */
-export class SharedSet extends KeyedView<MapAccess> implements SetView<unknown> {
-  add(key: unknown): this {
-    this[ACCESS].set(this[REGION], this[WORD], key, undefined)
-    return this
-  }
-
-  keys(): IterableIterator<unknown> {
-    return new Steps(this, 'keys')
-  }
-
-  values(): IterableIterator<unknown> {
-    return this.keys()
-  }
-
-  *entries(): IterableIterator<[unknown, unknown]> {
-    for (const key of this.keys()) yield [key, key]
-  }
-
-  [Symbol.iterator](): IterableIterator<unknown> {
-    return this.keys()
-  }
-
-  forEach(visit: (key: unknown, again: unknown) => void): void {
-    for (const key of this.keys()) visit(key, key)
+  entries(): Steps<[unknown, unknown]> {
+    return new Entries(this, 'entries') as unknown as Steps<[unknown, unknown]>
   }
 }
 
 /** Walks by sequence number, so entries that move under way are no concern; see entries.ts. */
-class Steps<T> implements IterableIterator<T> {
+export class Entries<T> extends Iteration<T> {
   readonly #view: KeyedView<MapAccess>
   readonly #part: Part
   readonly #cursor: Cursor = { sequence: 0, id: 0, offset: 0, epoch: 0 }
   #ended = false
 
   constructor(view: KeyedView<MapAccess>, part: Part) {
+    super()
     this.#view = view
     this.#part = part
-  }
-
-  [Symbol.iterator](): this {
-    return this
   }
 
   next(): IteratorResult<T, undefined> {

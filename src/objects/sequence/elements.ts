@@ -6,6 +6,7 @@ import { isType, type AnyType, type Codec } from '../codec.js'
 import type { Copier } from '../graph/copier.js'
 import { Emitter } from '../emit.js'
 import type { Gather } from '../graph/gather.js'
+import { Iteration } from '../iteration.js'
 import { mismatch } from '../problems.js'
 import { installProtocol } from '../protocol.js'
 import { Sequence, unusualIndex } from './sequence.js'
@@ -84,6 +85,15 @@ export class Elements {
   }
 }
 
+/** Copies elements, each of `stride` bytes, in the order of the indexes given. Positions are in bytes. */
+export function gatherInOrder(source: Uint8Array, first: number, target: Uint8Array, at: number, stride: number, order: Uint32Array): void {
+  for (let i = 0; i < order.length; i++) {
+    const from = first + order[i]! * stride
+    const to = at + i * stride
+    for (let k = 0; k < stride; k++) target[to + k] = source[from + k]!
+  }
+}
+
 /** Sentences that are longer say enough of where it was. */
 const SENTENCE_MAX = 300
 
@@ -145,6 +155,7 @@ export function emitSequence(type: AnyType, elements: Elements, length: string, 
   const emitter = new Emitter()
   const keep = emitKeep(emitter)
   emitter.named('Sequence', Sequence)
+  emitter.named('Iteration', Iteration)
   emitter.named('unusualIndex', unusualIndex)
   emitter.named('elsewhere', elsewhere)
   emitter.named('beyond', (index: unknown, count: number) => {
@@ -155,7 +166,6 @@ export function emitSequence(type: AnyType, elements: Elements, length: string, 
   const compiled = emitter.compile(`(() => {
 class Values {
 constructor(list) { this.list = list; this.index = 0 }
-[Symbol.iterator]() { return this }
 next() { const i = this.index, list = this.list
 if (i < list.length) { this.index = i + 1; return { done: false, value: list.at(i) } }
 this.index = Infinity; return { done: true, value: undefined } }
@@ -172,8 +182,9 @@ if (!(i >>> 0 === i && i < n)) beyond(i, n)
 ${find}
 { ${elements.codec.emitAssign(emitter, p, 'v', label)} } }
 values() { return new Values(this) }
-forEach(visit) { for (let i = 0; i < this.length; i++) visit(this.at(i), i) }
+forEach(visit) { for (let i = 0; i < this.length; i++) visit(this.at(i), i, this) }
 }
+Object.setPrototypeOf(Values.prototype, Iteration.prototype)
 Object.setPrototypeOf(Self.prototype, Sequence.prototype)
 return Self })()`)
   compiled.link()

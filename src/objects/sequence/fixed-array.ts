@@ -4,11 +4,13 @@ import { roundUp } from '../../base/numbers.js'
 import type { Build } from '../graph/build.js'
 import { CODEC, Codec, codecOf, once, type Describer, type TypeNode } from '../codec.js'
 import type { Copier } from '../graph/copier.js'
-import { Elements, emitSequence, requireElement, valuesOf, type SequenceClass } from './elements.js'
+import { Elements, emitSequence, gatherInOrder, requireElement, valuesOf, type SequenceClass } from './elements.js'
 import type { Gather } from '../graph/gather.js'
 import { MAX_STRUCT_WORDS } from '../limits.js'
+import { installInPlace } from './in-place.js'
 import { mismatch } from '../problems.js'
 import type { Sequence } from './sequence.js'
+import { willChange } from '../shared/journal.js'
 import type { AnyType, FixedArrayType } from '../types.js'
 
 /** Elements side by side in their holder, from a word boundary on. */
@@ -21,7 +23,19 @@ class FixedArrayCodec extends Codec {
     super(type)
     this.length = type.length
     this.#elements = once(() => new Elements(codecOf(type.element)))
-    this.#viewClass = once(() => emitSequence(this.type, this.#elements(), String(this.length), 'const start = w'))
+    this.#viewClass = once(() => {
+      const viewClass = emitSequence(this.type, this.#elements(), String(this.length), 'const start = w')
+      installInPlace(viewClass, (region, p, order) => this.#reorder(region, p, order))
+      return viewClass
+    })
+  }
+
+  #reorder(region: Region, p: number, order: Uint32Array): void {
+    const { stride } = this.#elements()
+    const moved = new Uint8Array(this.length * stride)
+    gatherInOrder(region.u8, p * 4, moved, 0, stride, order)
+    willChange(region, p, this.bytes >>> 2)
+    region.u8.set(moved, p * 4)
   }
 
   get align(): number {

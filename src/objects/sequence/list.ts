@@ -5,13 +5,14 @@ import { locate, type Region } from '../../memory/region.js'
 import { building, type Build } from '../graph/build.js'
 import { CODEC, Codec, codecOf, freeGathered, once, type Describer, type TypeNode } from '../codec.js'
 import type { Copier } from '../graph/copier.js'
-import { Elements, emitSequence, findThroughPointer, requireElement, valuesOf, type SequenceClass } from './elements.js'
+import { Elements, emitSequence, findThroughPointer, gatherInOrder, requireElement, valuesOf, type SequenceClass } from './elements.js'
 import { Gather } from '../graph/gather.js'
 import { journal, willChange } from '../shared/journal.js'
 import { MAX_LIST_LENGTH } from '../limits.js'
 import { plain } from '../graph/plain.js'
 import { allocatorOf, damaged, refuseWrite } from '../problems.js'
-import { clamp, type Sequence } from './sequence.js'
+import { installChanges, installInPlace } from './in-place.js'
+import type { Sequence } from './sequence.js'
 import { borrowStaging, returnStaging } from '../graph/staging.js'
 import { freePointer } from '../text/write.js'
 import type { AnyType, ListType } from '../types.js'
@@ -46,7 +47,8 @@ class ListCodec extends Codec {
   #makeViewClass(): SequenceClass {
     const elements = this.#elements()
     const viewClass = emitSequence(this.type, elements, 'r.i32[w + 2] >>> 0', findThroughPointer(elements.stride))
-    installChanges(viewClass, this)
+    installInPlace(viewClass, (region, p, order) => this.#reorder(region, p, order))
+    installChanges(viewClass, this, this.type.label)
     return viewClass
   }
 
@@ -112,23 +114,21 @@ class ListCodec extends Codec {
   }
 
   /** Puts the elements into another order, in new memory: `order` has the index of each one's old place. */
-  reorder(region: Region, p: number, order: Uint32Array): void {
+  #reorder(region: Region, p: number, order: Uint32Array): void {
     const allocator = allocatorOf(region, this.type.label)
     const list = this.#open(region, p)
     const { stride } = this.#elements()
     if (order.length !== list.length) damaged('a list was changed while it was sorted')
     const block = allocator.allocate(this.#elements().bytesFor(list.length))
     const home = allocator.region
-    const source = list.home.u8
-    const target = home.u8
-    for (let i = 0; i < order.length; i++) {
-      const from = list.start * 4 + order[i]! * stride
-      const to = block * 4 + i * stride
-      for (let k = 0; k < stride; k++) target[to + k] = source[from + k]!
-    }
+    gatherInOrder(list.home.u8, list.start * 4, home.u8, block * 4, stride, order)
     willChange(region, p, 4)
     setHeader(region, p, home.lowOf(block), home.high, list.length, list.length)
     freePointer(allocator, region, list.lo, list.hi)
+  }
+
+  cut(list: Sequence, first: number, end: number): void {
+    this.#replace(list[REGION], list[WORD], first, end, [])
   }
 
   clear(region: Region, p: number): void {
@@ -209,61 +209,6 @@ class ListCodec extends Codec {
   describe(describer: Describer): TypeNode {
     return ['list', describer.node(this.#elements().codec.type)]
   }
-}
-
-/** The methods by which a list changes its length. */
-function installChanges(viewClass: SequenceClass, codec: ListCodec): void {
-  const define = (name: string, value: (this: Sequence, ...values: readonly never[]) => unknown): void => {
-    Object.defineProperty(viewClass.prototype, name, { value, configurable: true })
-  }
-  define('push', function push(this: Sequence, ...values: readonly unknown[]): number {
-    return codec.push(this[REGION], this[WORD], values)
-  })
-  define('pop', function pop(this: Sequence): unknown {
-    const { length } = this
-    return length === 0 ? undefined : codec.takeOut(this, length - 1, length)[0]
-  })
-  define('shift', function shift(this: Sequence): unknown {
-    return this.length === 0 ? undefined : codec.takeOut(this, 0, 1)[0]
-  })
-  define('unshift', function unshift(this: Sequence, ...values: readonly unknown[]): number {
-    codec.takeOut(this, 0, 0, values)
-    return this.length
-  })
-  define('reverse', function reverse(this: Sequence): Sequence {
-    const { length } = this
-    if (length > 1) codec.reorder(this[REGION], this[WORD], Uint32Array.from({ length }, (_, i) => length - 1 - i))
-    return this
-  })
-  define('sort', function sort(this: Sequence, compare: (a: unknown, b: unknown) => number = compareAsTexts): Sequence {
-    const elements = this.toArray()
-    const order = Uint32Array.from(elements.keys()).sort((a, b) => comparePresent(elements[a], elements[b], compare) || a - b)
-    if (order.length > 1) codec.reorder(this[REGION], this[WORD], order)
-    return this
-  })
-  define('splice', function splice(this: Sequence, ...args: readonly unknown[]): unknown[] {
-    const { length } = this
-    const [start, count, ...values] = args as [start?: number, count?: number, ...values: unknown[]]
-    const first = clamp(start ?? 0, length)
-    // As an array does: without a count all the rest, without anything nothing.
-    const most = args.length === 1 ? length : count ?? 0
-    return codec.takeOut(this, first, first + clamp(Math.max(0, most), length - first), values)
-  })
-  define('clear', function clear(this: Sequence): void {
-    codec.clear(this[REGION], this[WORD])
-  })
-}
-
-/** As Array.sort has it, nothing comes last, and nobody is asked. */
-function comparePresent(a: unknown, b: unknown, compare: (a: unknown, b: unknown) => number): number {
-  if (a === undefined || b === undefined) return (a === undefined ? 1 : 0) - (b === undefined ? 1 : 0)
-  return compare(a, b)
-}
-
-/** The order of Array.sort when it is given none. */
-function compareAsTexts(a: unknown, b: unknown): number {
-  const [x, y] = [String(a), String(b)]
-  return x < y ? -1 : x > y ? 1 : 0
 }
 
 function setHeader(region: Region, p: number, lo: number, hi: number, length: number, capacity: number): void {

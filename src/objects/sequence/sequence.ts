@@ -1,4 +1,6 @@
 import type { Region } from '../../memory/region.js'
+import { RpcError } from '../../base/errors.js'
+import { Iteration, type Steps } from '../iteration.js'
 import { same, asView, REGION, WORD } from '../view.js'
 import type { SequenceView } from '../views.js'
 
@@ -15,79 +17,93 @@ export abstract class Sequence implements SequenceView<unknown> {
   abstract at(index: number): unknown
   abstract set(index: number, value: unknown): void
 
-  [Symbol.iterator](): IterableIterator<unknown> {
+  [Symbol.iterator](): Steps<unknown> {
     return this.values()
   }
 
-  values(): IterableIterator<unknown> {
-    return new Steps(this, (index) => this.at(index))
+  values(): Steps<unknown> {
+    return new Indexed(this, (index) => this.at(index)) as unknown as Steps<never>
   }
 
-  keys(): IterableIterator<number> {
-    return new Steps(this, (index) => index)
+  keys(): Steps<number> {
+    return new Indexed(this, (index) => index) as unknown as Steps<never>
   }
 
-  entries(): IterableIterator<[number, unknown]> {
-    return new Steps(this, (index): [number, unknown] => [index, this.at(index)])
+  entries(): Steps<[number, unknown]> {
+    return new Indexed(this, (index): [number, unknown] => [index, this.at(index)]) as unknown as Steps<never>
   }
 
-  forEach(visit: (value: unknown, index: number) => void): void {
-    for (let i = 0; i < this.length; i++) visit(this.at(i), i)
+  forEach(visit: Visit<this, void>): void {
+    for (let i = 0; i < this.length; i++) visit(this.at(i), i, this)
   }
 
-  map<R>(convert: (value: unknown, index: number) => R): R[] {
+  map<R>(convert: Visit<this, R>): R[] {
     const converted: R[] = []
-    for (let i = 0; i < this.length; i++) converted.push(convert(this.at(i), i))
+    for (let i = 0; i < this.length; i++) converted.push(convert(this.at(i), i, this))
     return converted
   }
 
-  filter(accept: (value: unknown, index: number) => boolean): unknown[] {
+  filter(accept: Visit<this, boolean>): unknown[] {
     const accepted: unknown[] = []
     for (let i = 0; i < this.length; i++) {
       const value = this.at(i)
-      if (accept(value, i)) accepted.push(value)
+      if (accept(value, i, this)) accepted.push(value)
     }
     return accepted
   }
 
-  find(accept: (value: unknown, index: number) => boolean): unknown {
+  find(accept: Visit<this, boolean>): unknown {
     for (let i = 0; i < this.length; i++) {
       const value = this.at(i)
-      if (accept(value, i)) return value
+      if (accept(value, i, this)) return value
     }
     return undefined
   }
 
-  findIndex(accept: (value: unknown, index: number) => boolean): number {
-    for (let i = 0; i < this.length; i++) if (accept(this.at(i), i)) return i
-    return -1
+  findIndex(accept: Visit<this, boolean>): number {
+    return firstIndex(this, 0, accept)
   }
 
-  findLast(accept: (value: unknown, index: number) => boolean): unknown {
+  findLast(accept: Visit<this, boolean>): unknown {
     const index = this.findLastIndex(accept)
     return index < 0 ? undefined : this.at(index)
   }
 
-  findLastIndex(accept: (value: unknown, index: number) => boolean): number {
-    for (let i = this.length - 1; i >= 0; i--) if (accept(this.at(i), i)) return i
-    return -1
+  findLastIndex(accept: Visit<this, boolean>): number {
+    return lastIndex(this, this.length - 1, accept)
   }
 
-  flatMap<R>(convert: (value: unknown, index: number) => R | readonly R[]): R[] {
-    return this.map(convert).flat() as R[]
+  flat(depth = 1): unknown[] {
+    return flattened([], this, depth)
   }
 
-  some(accept: (value: unknown, index: number) => boolean): boolean {
+  flatMap<R>(convert: Visit<this, R | readonly R[]>): R[] {
+    return flattened([], this.map(convert), 1) as R[]
+  }
+
+  concat(...others: readonly unknown[]): unknown[] {
+    return flattened(this.slice(), others, 1)
+  }
+
+  some(accept: Visit<this, boolean>): boolean {
     return this.findIndex(accept) >= 0
   }
 
-  every(accept: (value: unknown, index: number) => boolean): boolean {
-    return this.findIndex((value, index) => !accept(value, index)) < 0
+  every(accept: Visit<this, boolean>): boolean {
+    return this.findIndex((value, index) => !accept(value, index, this)) < 0
   }
 
-  reduce<R>(combine: (sum: R, value: unknown, index: number) => R, initial: R): R {
-    let sum = initial
-    for (let i = 0; i < this.length; i++) sum = combine(sum, this.at(i), i)
+  reduce(combine: Combine<this>, ...initial: readonly unknown[]): never {
+    const first = initial.length > 0 ? 0 : requireOne(this)
+    let sum = (initial.length > 0 ? initial[0] : this.at(0)) as never
+    for (let i = first; i < this.length; i++) sum = combine(sum, this.at(i), i, this) as never
+    return sum
+  }
+
+  reduceRight(combine: Combine<this>, ...initial: readonly unknown[]): never {
+    let next = this.length - (initial.length > 0 ? 0 : requireOne(this))
+    let sum = (initial.length > 0 ? initial[0] : this.at(next)) as never
+    while (next-- > 0) sum = combine(sum, this.at(next), next, this) as never
     return sum
   }
 
@@ -103,18 +119,54 @@ export abstract class Sequence implements SequenceView<unknown> {
     return taken
   }
 
+  with(index: number, value: unknown): unknown[] {
+    const { length } = this
+    const at = unusualIndex(index, length)
+    if (at < 0) throw new RpcError('OUT_OF_RANGE', `with: there is no element ${String(index)} of ${length}`)
+    const changed = this.slice()
+    changed[at] = value
+    return changed
+  }
+
+  toReversed(): unknown[] {
+    return this.slice().toReversed()
+  }
+
+  toSorted(compare?: (a: unknown, b: unknown) => number): unknown[] {
+    return this.slice().toSorted(compare)
+  }
+
+  toSpliced(...args: readonly unknown[]): unknown[] {
+    const changed = this.slice()
+    changed.splice(...args as [start: number, count: number, ...values: unknown[]])
+    return changed
+  }
+
   join(separator = ','): string {
     return this.map((value) => value ?? '').map(String).join(separator)
   }
 
-  indexOf(value: unknown): number {
-    const view = asView(value)
-    if (view === undefined) return this.findIndex((element) => element === value)
-    return this.findIndex((element) => asView(element) !== undefined && same(element as object, view))
+  toString(): string {
+    return this.join()
   }
 
-  includes(value: unknown): boolean {
-    return Number.isNaN(value) ? this.some((element) => Number.isNaN(element)) : this.indexOf(value) >= 0
+  toLocaleString(...args: readonly never[]): string {
+    return this.map((value) => (value as { toLocaleString(...args: readonly never[]): string } | null | undefined)?.toLocaleString(...args) ?? '').join(',')
+  }
+
+  indexOf(value: unknown, start = 0): number {
+    return firstIndex(this, clamp(start, this.length), isElement(value))
+  }
+
+  lastIndexOf(value: unknown, ...from: readonly number[]): number {
+    const { length } = this
+    const start = from.length === 0 ? length - 1 : Math.trunc(from[0]!) || 0
+    return lastIndex(this, start < 0 ? length + start : Math.min(start, length - 1), isElement(value))
+  }
+
+  includes(value: unknown, start = 0): boolean {
+    const from = clamp(start, this.length)
+    return Number.isNaN(value) ? firstIndex(this, from, (element) => Number.isNaN(element)) >= 0 : this.indexOf(value, from) >= 0
   }
 
   toArray(): unknown[] {
@@ -122,6 +174,41 @@ export abstract class Sequence implements SequenceView<unknown> {
   }
 
   declare readonly toJSON: () => unknown
+}
+
+type Visit<S, R> = (value: unknown, index: number, sequence: S) => R
+type Combine<S> = (sum: never, value: unknown, index: number, sequence: S) => unknown
+
+// Functions, and not private methods: views are made without this class's constructor.
+
+function firstIndex<S extends Sequence>(sequence: S, start: number, accept: Visit<S, boolean>): number {
+  for (let i = start; i < sequence.length; i++) if (accept(sequence.at(i), i, sequence)) return i
+  return -1
+}
+
+function lastIndex<S extends Sequence>(sequence: S, start: number, accept: Visit<S, boolean>): number {
+  for (let i = start; i >= 0; i--) if (accept(sequence.at(i), i, sequence)) return i
+  return -1
+}
+
+function requireOne(sequence: Sequence): number {
+  if (sequence.length === 0) throw new RpcError('INVALID_ARGUMENT', 'there are no elements to reduce: give an initial value')
+  return 1
+}
+
+/** Whether an element is the value: views are, when they have one address. */
+function isElement(value: unknown): (element: unknown) => boolean {
+  const view = asView(value)
+  return view === undefined ? (element) => element === value : (element) => asView(element) !== undefined && same(element as object, view)
+}
+
+/** Appends values, and in the place of arrays and sequences, as deep as told, their elements. */
+function flattened(into: unknown[], values: Iterable<unknown>, depth: number): unknown[] {
+  for (const value of values) {
+    if (depth >= 1 && (Array.isArray(value) || asView(value) instanceof Sequence)) flattened(into, value as Iterable<unknown>, depth - 1)
+    else into.push(value)
+  }
+  return into
 }
 
 /** An index as Array.slice takes it: from the end when negative, and kept within the ends. */
@@ -137,18 +224,15 @@ export function unusualIndex(index: unknown, length: number): number {
   return from >= 0 && from < length ? from : -1
 }
 
-class Steps<T> implements IterableIterator<T> {
+class Indexed<T> extends Iteration<T> {
   readonly #sequence: Sequence
   readonly #read: (index: number) => T
   #next = 0
 
   constructor(sequence: Sequence, read: (index: number) => T) {
+    super()
     this.#sequence = sequence
     this.#read = read
-  }
-
-  [Symbol.iterator](): this {
-    return this
   }
 
   next(): IteratorResult<T, undefined> {

@@ -1,3 +1,4 @@
+import { Iteration, type Steps } from '../iteration.js'
 import type { Region } from '../../memory/region.js'
 import { KeyedValues, type KeyedAccess, type Part } from '../map/view.js'
 import type { Walk } from './walk.js'
@@ -36,36 +37,33 @@ export class SharedSortedMap extends KeyedValues<SortedAccess> implements Sorted
     return count
   }
 
-  keys(range: Range<unknown> = {}): IterableIterator<unknown> {
+  keys(range: Range<unknown> = {}): Steps<unknown> {
     return this.#steps('keys', range)
   }
 
-  values(range: Range<unknown> = {}): IterableIterator<unknown> {
+  values(range: Range<unknown> = {}): Steps<unknown> {
     return this.#steps('values', range)
   }
 
-  entries(range: Range<unknown> = {}): IterableIterator<[unknown, unknown]> {
-    return this.#steps('entries', range) as IterableIterator<[unknown, unknown]>
+  entries(range: Range<unknown> = {}): Steps<[unknown, unknown]> {
+    return this.#steps('entries', range) as unknown as Steps<[unknown, unknown]>
   }
 
-  #steps(part: Part, range: Range<unknown>): IterableIterator<unknown> {
-    return new Steps(this, range, part)
+  #steps(part: Part, range: Range<unknown>): Steps<unknown> {
+    return new Ranged(this, range, part) as unknown as Steps<unknown>
   }
 }
 
-class Steps implements IterableIterator<unknown> {
+class Ranged extends Iteration<unknown> {
   readonly #view: SharedSortedMap
   #walk: Walk | null
   readonly #part: Part
 
   constructor(view: SharedSortedMap, range: Range<unknown>, part: Part) {
+    super()
     this.#view = view
     this.#walk = view[ACCESS].walk(view[REGION], view[WORD], range)
     this.#part = part
-  }
-
-  [Symbol.iterator](): this {
-    return this
   }
 
   next(): IteratorResult<unknown, undefined> {
