@@ -2,13 +2,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
-import { RpcError } from '../../src/base/errors.js'
-import type { Region } from '../../src/memory/region.js'
 import {
   array, bool, build, bytes, cellOf, copyGraph, f64, i64, json, jsonPath, list, locationOf, map, numbers, optional, plain, readInto, ref, release, safeU64, set, sortedMap, struct, text, textField,
   u32, u8, union, unsafeBytes, unsafeNumbers, type View,
 } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
+import { changing, lastUsed, onlyRpcErrors, randomSource, spoil } from './spoiling.js'
 
 const Part = struct('Part', { id: u8, size: safeU64, name: text, wide: i64 })
 const Thing = struct('Thing', {
@@ -41,41 +40,6 @@ function makeThing(depth: number): object {
     others: [null], values: [1.5, 2, depth], cells: [part(6), part(7)],
     doc: { name: 'a text with memory', list: [1, null, 'κλειδί', { n: depth }], inner: { name: 'κλειδί of a document' } },
     quick: { inner: { name: 'another text with memory' }, many: Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`key ${i} of many`, i])) },
-  }
-}
-
-// Deterministic, so that a failure can be repeated by its seed.
-function randomSource(seed: number): (below: number) => number {
-  let state = seed * 2654435761 >>> 0 | 1
-  return (below) => {
-    state ^= state << 13
-    state ^= state >>> 17
-    state ^= state << 5
-    return (state >>> 0) % below
-  }
-}
-
-function spoil({ i32, u8: octets }: Region, used: number, random: (below: number) => number): void {
-  const changes = 1 + random(12)
-  for (let i = 0; i < changes; i++) {
-    const at = 2 + random(used - 2)
-    const other = i32[2 + random(used - 2)]!
-    switch (random(6)) {
-      case 0: octets[at * 4 + random(4)] = random(256); break
-      case 1: i32[at] = random(2) === 0 ? 0x7fff_ffff : -1; break
-      case 2: i32[at] = other; break
-      case 3: i32[at] = random(64); break
-      case 4: i32[at] = i32[at]! ^ 1 << random(32); break
-      default: i32[at] = random(0x1_0000_0000) | 0
-    }
-  }
-}
-
-function onlyRpcErrors(seed: number, what: string, work: () => void): void {
-  try {
-    work()
-  } catch (error) {
-    if (!RpcError.is(error)) throw new Error(`seed ${seed}, ${what}: ${inspect(error)}`, { cause: error })
   }
 }
 
@@ -196,12 +160,6 @@ const root = build(Thing, template, makeThing(4) as never)
 const { region: original, word } = locationOf(root)
 const used = lastUsed(original)
 
-function lastUsed({ i32 }: Region): number {
-  let last = i32.length
-  while (i32[last - 1] === 0) last--
-  return last
-}
-
 test('any bytes are safe to read', () => {
   for (let seed = 1; seed <= 2000; seed++) {
     const arena = new Arena(1 << 17)
@@ -277,16 +235,3 @@ test('a map whose index is full of entries that are not meant ends its search', 
   assert.throws(() => big.m.set(100_000, 1), { code: 'INVALID_ARGUMENT', message: /index/ })
   assert.equal(big.m.size, 50_000)
 })
-
-/** A region whose words are looked at through a proxy, which changes some of them before each look. */
-function changing(region: Region, change: () => void): Region {
-  const restless = Object.create(region) as { -readonly [K in keyof Region]: Region[K] }
-  restless.i32 = new Proxy(region.i32, {
-    get(target, key): unknown {
-      if (typeof key === 'string') change()
-      const value: unknown = Reflect.get(target, key, target)
-      return typeof value === 'function' ? (value as (...parameters: unknown[]) => unknown).bind(target) : value
-    },
-  })
-  return restless
-}
