@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { newSeed } from '../support/random.js'
 import { root } from '../tree/sources.js'
 
+/** A seed means the same case as long as its target is the same: who changes a target looks for another seed, with what mended the fault undone. */
 const REGRESSIONS = `${root}test/fuzz/regressions/`
 /** A case takes microseconds, the largest some milliseconds. */
 const HANG_MS = 30_000
@@ -27,6 +28,8 @@ export class FuzzFailure extends Error {
 /** What a campaign came to. */
 export interface Fuzzed {
   readonly cases: number
+  /** What was tried in them. */
+  readonly inputs: number
   /** Of the first case; the others count on from it. */
   readonly seed: number
 }
@@ -42,7 +45,7 @@ export interface CampaignOptions {
 }
 
 /** What the campaign's process says at its end. */
-export type CampaignReport = { readonly cases: number } | { readonly error: string }
+export type CampaignReport = { readonly cases: number, readonly inputs: number } | { readonly error: string }
 
 /** Tries cases of a target, by its name, until the time is over: at least one. The first that fails is kept as a file, and thrown. */
 export async function runCampaign(target: string, { ms, first = newSeed(), folder = REGRESSIONS, hangMs = HANG_MS }: CampaignOptions): Promise<Fuzzed> {
@@ -50,7 +53,13 @@ export async function runCampaign(target: string, { ms, first = newSeed(), folde
   const place = join(scratch, 'seed')
   writeFileSync(place, placeBytes(first, 0))
   const main = fileURLToPath(new URL('./campaign-main.js', import.meta.url))
-  const child = fork(main, [target, String(first), String(ms), place], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = fork(main, [target, String(first), String(ms), place], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // Without source maps, which make errors twice as dear: the process turns them on for the one that it shows.
+    execArgv: [],
+    // Services that the target starts are its own, and end soon after it.
+    env: { ...process.env, RPCOOL_RUNTIME_DIR: join(scratch, 'run'), RPCOOL_DAEMON_IDLE_MS: '100' },
+  })
   let report: CampaignReport | undefined
   child.on('message', (message) => (report = message as CampaignReport))
   let [last, since, hung] = [0, performance.now(), false]
@@ -62,7 +71,7 @@ export async function runCampaign(target: string, { ms, first = newSeed(), folde
   }, Math.min(hangMs / 2, PARENTS_LOOK_MS))
   try {
     const [code, signal] = await once(child, 'exit') as [number | null, NodeJS.Signals | null]
-    if (report !== undefined && 'cases' in report && code === 0) return { cases: report.cases, seed: first }
+    if (report !== undefined && 'cases' in report && code === 0) return { ...report, seed: first }
     const { seed } = readPlace(place)
     writeFileSync(join(folder, `${target}-${seed}.json`), `${JSON.stringify({ target, seed })}\n`)
     if (report !== undefined && 'error' in report) throw new FuzzFailure(target, seed, 'an error', report.error)

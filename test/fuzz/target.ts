@@ -7,8 +7,13 @@ import type { Random } from '../support/random.js'
 /** Something that takes hostile input. */
 export interface FuzzTarget {
   readonly name: string
-  /** Makes one case out of the random numbers and tries it; throws when anything but a value or an RpcError comes of it. */
-  tryCase(random: Random): void
+  /**
+   * Makes one case out of the random numbers and tries it: a few mutated inputs, and returns how many. Throws, or rejects, when anything but
+   * a value or an RpcError comes of one.
+   */
+  tryCase(random: Random): number | Promise<number>
+  /** Ends what outlives its cases. */
+  close?(): Promise<void>
 }
 
 /** Runs work that may end in an RpcError, and in no other error. */

@@ -73,10 +73,8 @@ export class Model {
     const words = Math.ceil(byteLength / 4)
     assert.equal((word * 4) % 8, 0, 'blocks start at multiples of 8')
     assert.ok(word >= this.firstWord && word + words <= this.heapWords, `block ${word} lies inside the heap, behind its tables`)
-    for (let at = word; at < word + words; at++) {
-      assert.equal(this.#taken[at], 0, `word ${at} belongs to two live blocks`)
-      this.#taken[at] = 1
-    }
+    for (let at = word; at < word + words; at++) if (this.#taken[at] !== 0) assert.fail(`word ${at} belongs to two live blocks`)
+    this.#taken.fill(1, word, word + words)
     const block = { word, byteLength, chunk }
     this.blocks.push(block)
     return block

@@ -7,7 +7,7 @@ import { Draw, free, Model, someSize } from '../../memory/model.js'
 import type { Random } from '../../support/random.js'
 import { onlyRpcErrors, type FuzzTarget } from '../target.js'
 
-const HEAP_BYTES = 256 * 1024
+const HEAP_BYTES = 128 * 1024
 const STEPS = 60
 
 /** Lies about who owns what. With `frees`, also the bits by which others free blocks: whoever may name a block may free it. */
@@ -25,9 +25,10 @@ function scribble(words: Int32Array, heap: Heap, frees: boolean, random: Random)
 
 class AllocatorWords implements FuzzTarget {
   readonly name = 'allocator'
+  readonly #words = new Int32Array(HEAP_BYTES / 4)
 
-  tryCase(random: Random): void {
-    const heap = new Heap(new ArrayBuffer(HEAP_BYTES), HEAPS_BASE, 1 + random.below(1023))
+  tryCase(random: Random): number {
+    const heap = new Heap(this.#words.fill(0).buffer, HEAPS_BASE, 1 + random.below(1023))
     const model = Model.of(heap)
     const draw = new Draw(random.word())
     const frees = random.chance(3)
@@ -50,6 +51,7 @@ class AllocatorWords implements FuzzTarget {
       })
     }
     heap.stats()
+    return STEPS
   }
 }
 

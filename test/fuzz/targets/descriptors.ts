@@ -1,7 +1,7 @@
 // The descriptors of seals, with any bytes in them, and indexes from a hostile peer: a seal is never verified that the words do not
 // say, nor twice.
 import assert from 'node:assert/strict'
-import { DESCRIPTOR_PAGE, DESCRIPTOR_PAGES, DESCRIPTORS_BROKEN_WORD, descriptorWord } from '../../../src/layout/seal-layout.js'
+import { DESCRIPTOR_PAGE, DESCRIPTOR_PAGES, DESCRIPTORS_BROKEN_WORD, descriptorWord, sealDescriptorsBytes } from '../../../src/layout/seal-layout.js'
 import { DescriptorWriter, SealVerifier } from '../../../src/safety/seals/descriptors.js'
 import type { Random } from '../../support/random.js'
 import { onlyRpcErrors, type FuzzTarget } from '../target.js'
@@ -12,10 +12,11 @@ const STEPS = 40
 
 class Descriptors implements FuzzTarget {
   readonly name = 'descriptors'
+  readonly #words = new Int32Array(sealDescriptorsBytes(COUNT) / 4)
 
-  tryCase(random: Random): void {
-    const buffer = new ArrayBuffer(16 * 1024)
-    const words = new Int32Array(buffer)
+  tryCase(random: Random): number {
+    const words = this.#words.fill(0)
+    const { buffer } = words
     const writer = new DescriptorWriter(buffer, COUNT, PAGES)
     const verifier = new SealVerifier(buffer, COUNT, PAGES, { now: 0, liveSince: () => true })
     const used = new Set<string>()
@@ -37,6 +38,7 @@ class Descriptors implements FuzzTarget {
         if (random.chance(2)) verifier.complete(index)
       })
     }
+    return STEPS
   }
 }
 

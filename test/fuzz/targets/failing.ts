@@ -6,6 +6,7 @@ function failing(name: string, fail: () => void): () => FuzzTarget {
     name,
     tryCase: (random) => {
       if (random.below(50) === 7) fail()
+      return 1
     },
   })
 }

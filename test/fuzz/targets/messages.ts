@@ -11,13 +11,13 @@ import { onlyRpcErrors, type FuzzTarget } from '../target.js'
 import { mutatedMessage } from './mutated.js'
 
 const STANDINGS = ['owner', 'owner', 'user', 'program'] as const
-const STEPS = 12
+const STEPS = 24
 const HELD = 1001 as HeapId
 const CONTROL = 1002 as HeapId
 const AWAITED = 1002 as ConnectionId
 const BEHIND = HEAPS_BASE + 0x20_0000 as Address
 
-const templates: readonly Request[] = [
+export const templates: readonly Request[] = [
   { type: 'ping', id: 1 },
   { type: 'register', id: 2, channel: 'a/b', info: '{}', sharedBytes: 4096, publishedBytes: 0 },
   { type: 'unregister', id: 3, channel: 'a/b' },
@@ -48,7 +48,7 @@ const book: readonly BookEntry[] = [
 class Messages implements FuzzTarget {
   readonly name = 'messages'
 
-  tryCase(random: Random): void {
+  tryCase(random: Random): number {
     const world = new World(1, 0, book)
     const participants = STANDINGS.map((standing) => world.join({ pid: 7, standing }))
     for (let step = 0; step < STEPS; step++) {
@@ -63,6 +63,7 @@ class Messages implements FuzzTarget {
       })
     }
     world.checkInvariants()
+    return STEPS
   }
 }
 

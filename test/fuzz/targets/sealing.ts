@@ -30,7 +30,7 @@ const NOTICES: readonly SealerNotice[] = [
   { type: 'error', id: 6, code: 'ABORTED', message: 'why' }, { type: 'goodbye', code: 'INTERNAL', message: 'why' },
 ]
 const KEPT: KeptHeap = { type: 'heap', ...named, descriptors: 16, requests: 16, except: [], events: 'yes', confined: 'yes', broken: 'no', senderPid: 1, receiverPid: 2 }
-const KEEPING: readonly KeeperMessage[] = [
+export const KEEPING: readonly KeeperMessage[] = [
   { type: 'keep', key: heapKey(named), meta: JSON.stringify(KEPT) }, { type: 'forget', key: heapKey(named) }, { type: 'list' }, { type: 'kept', key: heapKey(named), meta: '{}' },
   { type: 'end' },
 ]
@@ -55,7 +55,7 @@ function checkRange(message: object): void {
 class Sealing implements FuzzTarget {
   readonly name = 'sealing'
 
-  tryCase(random: Random): void {
+  tryCase(random: Random): number {
     for (let step = 0; step < STEPS; step++) {
       const bytes = random.chance(4) ? encodeMessage(random.one(ALL)) : mutatedMessage(random, random.one(ALL))
       onlyRpcErrors('a request', () => checkRange(decodeSealerRequest(bytes)))
@@ -67,6 +67,7 @@ class Sealing implements FuzzTarget {
         assert.ok(count >= 0 && count <= 3, `${notice.type} comes with ${count} descriptors`)
       })
     }
+    return STEPS
   }
 }
 
