@@ -1,4 +1,5 @@
-// A client all of whose shared memory is rewritten while its sealed and copied calls run. Arguments: channel, what is rewritten, seed, milliseconds.
+// A client all of whose shared memory is rewritten while its sealed and copied calls run, until it is told to stop. Arguments: channel, what is
+// rewritten, seed.
 import { connect, type Connection, type ObjectScope, RpcError } from '../../../src/index.js'
 import { ControlWord, Line } from '../../../src/layout/control-layout.js'
 import type { ArgumentSeals } from '../../../src/safety/index.js'
@@ -10,6 +11,9 @@ import { mappingsOf, type Prey, Scribblers, type Writes } from './scribblers.js'
 
 export type Target = 'control region' | 'seal requests' | 'seal descriptors' | 'sealed pages' | 'heap' | 'doorbell'
 export const TARGETS: readonly Target[] = ['control region', 'seal requests', 'seal descriptors', 'sealed pages', 'heap', 'doorbell']
+
+/** What is used most lies at the start of these. */
+export const HOT_BYTES = { 'seal descriptors': 4096, 'sealed pages': 8 * 4096, 'heap': 64 << 10 } as const
 
 export interface MutationFigures {
   readonly connections: number
@@ -28,22 +32,22 @@ const CONTROL_PAUSE_US = 300
 type Attacked = Connection<typeof SealAttacked.methods>
 
 const writes: Writes = {}
+let stopped = false
 const figures = { connections: 0, answers: 0, errors: 0, rings: 0, unexpected: [] as string[] }
 const fault = (error: unknown): void => void figures.unexpected.push(error instanceof Error ? error.stack ?? error.message : String(error))
 
 function preyOf(conn: Attacked, open: ObjectScope, targets: readonly string[]): Prey[] {
   const { heap: pages } = Reflect.get(conn.end, 'seals') as ArgumentSeals
-  const first = conn.heaps.set.heaps[0]!.region
-  const address = first.high * 2 ** 32 + (first.lowOf(first.shift) >>> 0)
+  const heaps = conn.heaps.set.heaps.map(({ region }) => ({ address: region.high * 2 ** 32 + (region.lowOf(region.shift) >>> 0), byteLength: region.words * 4 }))
   const all: Record<string, Omit<Prey, 'name'>[]> = {
     'control region': [{ address: conn.control.address, byteLength: conn.control.buffer.byteLength, pauseUs: CONTROL_PAUSE_US }],
     'seal requests': mappingsOf('seal-requests').map((range) => ({ ...range, pauseUs: CONTROL_PAUSE_US })),
     // Writable only in private: what a sender can do to its own copy.
-    'seal descriptors': mappingsOf('seal-descriptors').map((range) => ({ ...range, byteLength: 4096 })),
+    'seal descriptors': mappingsOf('seal-descriptors').map((range) => ({ ...range, hotBytes: HOT_BYTES['seal descriptors'] })),
     // The scopes lie at its start. In the page that is never sealed nobody waits.
-    'sealed pages': [{ address: pages.address, byteLength: 8 * 4096 }, { address: open.address, byteLength: open.byteLength }],
+    'sealed pages': [{ address: pages.address, byteLength: pages.byteLength, hotBytes: HOT_BYTES['sealed pages'] }, { address: open.address, byteLength: open.byteLength }],
     // The allocator's words, and the objects that come first.
-    'heap': [{ address, byteLength: 64 << 10 }],
+    'heap': heaps.map((heap) => ({ ...heap, hotBytes: HOT_BYTES['heap'] })),
   }
   return targets.flatMap((name) => (all[name] ?? []).map((one) => ({ name, ...one })))
 }
@@ -96,25 +100,28 @@ async function attackOnce(channel: string, targets: readonly string[], random: R
   }
 }
 
-async function attack(channel: string, targets: readonly string[], seed: number, ms: number): Promise<MutationFigures> {
-  const end = performance.now() + ms
+async function attack(channel: string, targets: readonly string[], seed: number): Promise<void> {
   const random = new Random(seed)
-  while (performance.now() < end) {
-    const turn = Math.min(end, performance.now() + TURN_MS)
+  while (!stopped) {
+    const turn = performance.now() + TURN_MS
     try {
-      await attackOnce(channel, targets, random, () => performance.now() > turn)
+      await attackOnce(channel, targets, random, () => stopped || performance.now() > turn)
     } catch (error) {
       if (!RpcError.is(error)) fault(error)
     }
   }
-  return { ...figures, writes, unexpected: figures.unexpected.slice(0, 5) }
 }
 
 if (process.send !== undefined) {
-  const [channel = '', target = '', seed = '1', ms = '1000'] = process.argv.slice(2)
+  const [channel = '', target = '', seed = '1'] = process.argv.slice(2)
+  const told = (): MutationFigures => ({ ...figures, writes, unexpected: figures.unexpected.slice(0, 5) })
+  let attacking = Promise.resolve()
   process.on('disconnect', () => process.exit(0))
-  process.on('message', ({ id }: { readonly id: number }) => {
-    void attack(channel, target === 'everything' ? TARGETS : [target], Number(seed), Number(ms)).then((result) => process.send?.({ id, result }))
+  process.on('message', ({ id, command }: { readonly id: number, readonly command: string }) => {
+    if (command === 'attack') attacking = attack(channel, target === 'everything' ? TARGETS : [target], Number(seed))
+    stopped ||= command === 'stop'
+    if (stopped) void attacking.then(() => process.send?.({ id, result: told() }))
+    else process.send?.({ id, result: told() })
   })
   process.send({ id: 0, result: null })
 }

@@ -10,11 +10,13 @@ export interface Prey {
   readonly name: string
   readonly address: number
   readonly byteLength: number
+  /** The bytes at its start that are rewritten most. All of it is. */
+  readonly hotBytes?: number
   /** Between two writes, in microseconds: what is spoilt at once by each write is spoilt less often. */
   readonly pauseUs?: number
 }
 
-/** How often each range was written to; what the kernel refused is counted under `refused NAME`. */
+/** How often each range was written to; what the kernel refused is counted under `refused NAME`; `farthest NAME` is the last byte written. */
 export type Writes = Record<string, number>
 
 /** Scribblers at work on a process; they end with it. */
@@ -25,8 +27,8 @@ export class Scribblers {
   static async start(pid: number, prey: readonly Prey[], ms: number, seed: number): Promise<Scribblers> {
     const program = await compiledProgram('test/hostile', 'scribbler')
     const all = new Scribblers()
-    for (const [i, { name, address, byteLength, pauseUs = 0 }] of prey.entries()) {
-      const child = spawn(program, [pid, address, byteLength, ms, seed + i, pauseUs].map(String), { stdio: ['pipe', 'pipe', 'inherit'] })
+    for (const [i, { name, address, byteLength, pauseUs = 0, hotBytes = byteLength }] of prey.entries()) {
+      const child = spawn(program, [pid, address, byteLength, ms, seed + i, pauseUs, hotBytes].map(String), { stdio: ['pipe', 'pipe', 'inherit'] })
       all.#children.push({ name, process: child, said: text(child.stdout) })
     }
     return all
@@ -40,9 +42,10 @@ export class Scribblers {
       const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
       if (child.exitCode === null && child.signalCode === null) await ended
       clearTimeout(timer)
-      const [written = 0, refused = 0] = (await said).trim().split(' ').map(Number)
+      const [written = 0, refused = 0, farthest = 0] = (await said).trim().split(' ').map(Number)
       writes[name] = (writes[name] ?? 0) + written
       writes[`refused ${name}`] = (writes[`refused ${name}`] ?? 0) + refused
+      writes[`farthest ${name}`] = Math.max(writes[`farthest ${name}`] ?? 0, farthest)
     }))
   }
 }
