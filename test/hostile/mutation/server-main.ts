@@ -50,7 +50,7 @@ async function ringAllTheTime(): Promise<void> {
     for (const { words, fd } of clients.values()) {
       for (let i = random.below(RINGS_MAX); i > 0 && words.length > 0; i--) {
         // Calls of a client that believes it awake end at their deadlines: seldom, or there would be few others.
-        if (random.chance(30)) Atomics.store(words, ControlWord.SERVER_LINE + Line.WAITING, random.below(4))
+        if (random.chance(150)) Atomics.store(words, ControlWord.SERVER_LINE + Line.WAITING, random.below(4))
         addon.ringDoorbell(fd)
         writes['doorbell']++
       }

@@ -109,7 +109,7 @@ for (const target of [...TARGETS, 'everything'] as const) {
           if (!(writes[one]! > 20)) return `${one}: ${writes[one]} writes`
           if (one in FAR_BYTES && !(writes[`farthest ${one}`]! > FAR_BYTES[one as keyof typeof FAR_BYTES])) return `${one}: nothing was written behind what is used most`
         }
-        if (figures.calls <= 50 || figures.connections < 2 || rounds <= 10) return `${figures.calls} calls, ${rounds} rounds`
+        if (figures.calls <= 30 || figures.connections < 2 || rounds <= 10) return `${figures.calls} calls, ${rounds} rounds`
         if (figures.results < (target === 'everything' ? 1 : RESULTS)) return `${figures.results} isolated results`
         return target === 'heap' && figures.torn === 0 ? 'no result without isolation changed, or that was not seen' : undefined
       }
