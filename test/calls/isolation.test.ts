@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import {
-  bytes, type ConnectOptions, type Connection, connect, type Handlers, isView, list, map, method, nothing, plain, ref, serve, type ServerCall, type ServerOptions,
+  addressOf, bytes, type ConnectOptions, type Connection, connect, type Handlers, isView, list, map, method, nothing, plain, ref, serve, type ServerCall, type ServerOptions,
   service, struct, text, u32, union, type View, WildPointerError,
 } from '../../src/index.js'
 import { locationOf } from '../../src/objects/index.js'
@@ -29,6 +29,11 @@ const Iso = service('isolation', {
   scope: method(14, Node, u32),
   depth: method(15, Deep, u32, { isolation: 'snapshot' }),
   openDepth: method(16, Deep, u32),
+  placed: method(17, Node, text, { isolation: 'snapshot' }),
+  placedOpen: method(18, Node, text),
+  placedText: method(19, text, text, { isolation: 'snapshot' }),
+  placedNumber: method(20, u32, text, { isolation: 'snapshot' }),
+  late: method(21, Node, u32, { isolation: 'snapshot' }),
 })
 type Node = View<typeof Node>
 
@@ -56,6 +61,11 @@ async function pair(t: TestContext, options: { readonly server?: ServerOptions, 
   const waiting: (() => void)[] = []
   let kept: Node | undefined
   const told = (_node: Node, call: ServerCall): string => `${call.isolation} ${call.isSealed}`
+  const placed = (argument: unknown, { isolation, isSealed, scope }: ServerCall): string => {
+    if (scope === undefined) return `${isolation} ${isSealed} no scope`
+    const at = typeof argument === 'object' && argument !== null ? addressOf(argument) : 0
+    return `${isolation} ${isSealed} ${at >= scope.address && at < scope.address + scope.byteLength}`
+  }
   const handlers: Handlers<typeof Iso.methods> = {
     sum,
     echo: (node) => node,
@@ -76,6 +86,15 @@ async function pair(t: TestContext, options: { readonly server?: ServerOptions, 
     either: () => ({ kind: 'node', value: value(6) }),
     depth: depthOf,
     openDepth: depthOf,
+    placed,
+    placedOpen: placed,
+    placedText: placed,
+    placedNumber: placed,
+    // As README shows it for any isolation.
+    late: async (node, call) => {
+      await new Promise<void>((resolve) => waiting.push(resolve))
+      return call.sandbox.run(call.scope ?? node, undefined, (inside) => sum(inside.view(node)))
+    },
     scope: (node, call) => call.scope === undefined ? 0 : call.sandbox.run(call.scope, undefined, (inside) => sum(inside.view(node))),
   }
   const server = await serve(channel, Iso, handlers, { onError: () => {}, ...options.server })
@@ -130,6 +149,28 @@ test('a handler learns how its argument is isolated, and cannot write to a copy'
   assert.equal(await conn.told(value(1)), 'snapshot false')
   assert.equal(await conn.open(value(1)), 'none false')
   assert.equal((await errorOf(conn.write(value(1)))).code, 'FAILED_PRECONDITION')
+})
+
+test('a handler is told where an argument lies that it reads in place, and nothing of where the original of a copy lies', async (t) => {
+  const { conn } = await pair(t)
+  using scope = conn.createScope(8192)
+  const [inScope, inHeap] = [scope.new(Node, value(1)), conn.heap.new(Node, value(1))]
+  for (const argument of [value(1), inScope, inHeap]) assert.equal(await conn.placed(argument), 'snapshot false no scope')
+  assert.deepEqual([await conn.placedOpen(value(1)), await conn.placedOpen(inScope), await conn.placedOpen(inHeap)], ['none false true', 'none false true', 'none false no scope'])
+  assert.equal(await conn.placedText('a text of some length'), 'snapshot false no scope')
+  assert.equal(await conn.placedNumber(7), 'none false no scope')
+})
+
+test('a sandbox in a handler of a copy sees the copy, whatever its client writes to the original', async (t) => {
+  const { conn, go } = await pair(t)
+  using scope = conn.createScope(8192)
+  const view = scope.new(Node, value(1, value(2)))
+  const answer = conn.late(view)
+  await turn()
+  view.id = 1000
+  view.next!.id = 1000
+  go()
+  assert.equal(await answer, 1 + 1 + 1 + 2 + 1 + 2)
 })
 
 test('a pointer out of the scope is a WildPointerError of that call, and others go on', async (t) => {

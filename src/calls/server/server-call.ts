@@ -58,7 +58,8 @@ export class ServerCall {
 
   /**
    * The range of memory that the client says its argument lies in; undefined where it said nothing. Whether it is true is for a
-   * sandbox to find out: what lies outside of it is wild there.
+   * sandbox to find out: what lies outside of it is wild there. Undefined, too, where the argument is a private copy: the client goes on
+   * writing to that range, and a sandbox over it would show what the copy protects from. A sandbox over the argument itself shows the copy.
    */
   get scope(): PageRange | undefined {
     return this.#scopeUsed === 0 ? undefined : { address: makeAddress(this.#scopeHigh, this.#scopeLow), byteLength: this.#scopeUsed }
@@ -74,7 +75,10 @@ export class ServerCall {
     return this.host.caller
   }
 
-  /** How the argument is kept from changing under the handler: what was done, where the method says `auto`. */
+  /**
+   * How the argument is kept from changing under the handler: what was done, where the method says `auto`. `none` for a number or nothing,
+   * which came with the request itself.
+   */
   get isolation(): Exclude<Isolation, 'auto'> {
     return this.#isolation
   }
@@ -87,6 +91,7 @@ export class ServerCall {
   /** @internal */
   isolatedBy(isolation: Exclude<Isolation, 'auto'>): void {
     this.#isolation = isolation
+    if (isolation === 'snapshot') this.#scopeUsed = 0
   }
 
   /** Milliseconds until the client gives up; Infinity when it named no deadline for this call. */
