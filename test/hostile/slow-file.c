@@ -1,6 +1,6 @@
 /*
- * A file system with one file, whose reads wait: it shows what the kernel has in hand when a page is sealed. A read of "slow" is answered when
- * somebody looks for "go". Arguments: the folder to mount at. Says "mounted"; ends when its input does.
+ * A file system whose files' reads wait: it shows what the kernel has in hand when a page is sealed. A read of "slowNUMBER" is answered when
+ * somebody looks for "goNUMBER". Arguments: the folder to mount at. Says "mounted"; ends when its input does.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -9,16 +9,18 @@
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
+/* The first file's node; the others follow by their numbers. */
 enum { FILE_NODE = 2, FILE_BYTES = 4096, WAITING_MAX = 64 };
 
 static int fuse;
-static uint64_t waiting[WAITING_MAX];
+static struct { uint64_t unique, node; } waiting[WAITING_MAX];
 static int waiting_count;
 
 static void answer(uint64_t unique, int error, const void *body, size_t length) {
@@ -28,17 +30,23 @@ static void answer(uint64_t unique, int error, const void *body, size_t length) 
 }
 
 static struct fuse_attr attributes(uint64_t node) {
-  struct fuse_attr attr = {.ino = node, .nlink = 1, .blksize = 4096, .size = node == FILE_NODE ? FILE_BYTES : 0};
-  attr.mode = node == FILE_NODE ? S_IFREG | 0666 : S_IFDIR | 0777;
+  struct fuse_attr attr = {.ino = node, .nlink = 1, .blksize = 4096, .size = node >= FILE_NODE ? FILE_BYTES : 0};
+  attr.mode = node >= FILE_NODE ? S_IFREG | 0666 : S_IFDIR | 0777;
   return attr;
 }
 
 static void look_up(uint64_t unique, const char *name) {
   static unsigned char bytes[FILE_BYTES];
   memset(bytes, 0xEE, sizeof bytes);
-  if (strcmp(name, "go") == 0) while (waiting_count > 0) answer(waiting[--waiting_count], 0, bytes, sizeof bytes);
-  if (strcmp(name, "slow") != 0) return answer(unique, ENOENT, NULL, 0);
-  struct fuse_entry_out entry = {.nodeid = FILE_NODE, .attr = attributes(FILE_NODE)};
+  int is_go = strncmp(name, "go", 2) == 0;
+  uint64_t node = FILE_NODE + strtoull(name + (is_go ? 2 : 4), NULL, 10);
+  for (int i = waiting_count - 1; is_go && i >= 0; i--) {
+    if (waiting[i].node != node) continue;
+    answer(waiting[i].unique, 0, bytes, sizeof bytes);
+    waiting[i] = waiting[--waiting_count];
+  }
+  if (strncmp(name, "slow", 4) != 0) return answer(unique, ENOENT, NULL, 0);
+  struct fuse_entry_out entry = {.nodeid = node, .attr = attributes(node)};
   answer(unique, 0, &entry, sizeof entry);
 }
 
@@ -58,7 +66,9 @@ static void serve(const struct fuse_in_header *in) {
       return answer(in->unique, 0, &out, sizeof out);
     }
     case FUSE_READ:
-      if (waiting_count < WAITING_MAX) waiting[waiting_count++] = in->unique;
+      if (waiting_count == WAITING_MAX) return answer(in->unique, EBUSY, NULL, 0);
+      waiting[waiting_count].unique = in->unique;
+      waiting[waiting_count++].node = in->nodeid;
       return;
     case FUSE_RELEASE: case FUSE_FLUSH: return answer(in->unique, 0, NULL, 0);
     case FUSE_FORGET: case FUSE_BATCH_FORGET: case FUSE_INTERRUPT: return;

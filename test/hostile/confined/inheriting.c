@@ -5,12 +5,14 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <netinet/in.h>
 #include <pty.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -46,6 +48,10 @@ static int take(void) {
   try_terminal("TIOCSTI", 0x5412, character);
   try_terminal("TIOCSTI-high", 0x5412 | 1ul << 40, character);
   try_terminal("TIOCLINUX", 0x541c, character);
+  printf("AF_XDP %d\n", socket(44, SOCK_RAW, 0) < 0 ? errno : 0);
+  printf("TCP_ULP %d\n", setsockopt(socket(AF_INET, SOCK_STREAM, 0), IPPROTO_TCP, 31, "tls", 3) < 0 ? errno : 0);
+  int on = 1;
+  printf("TCP_NODELAY %d\n", setsockopt(socket(AF_INET, SOCK_STREAM, 0), IPPROTO_TCP, 1, &on, sizeof on) < 0 ? errno : 0);
   char value[16];
   long key = syscall(SYS_keyctl, KEYCTL_SEARCH, SESSION_KEYRING, "user", KEY, 0);
   if (key >= 0) key = syscall(SYS_keyctl, KEYCTL_READ, key, value, sizeof value);

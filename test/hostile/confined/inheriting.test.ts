@@ -14,6 +14,7 @@ import { ATTACKER_UID, isRoot } from '../seals/attack.js'
 
 const EPERM = 1
 const ENOTTY = 25
+const EAFNOSUPPORT = 97
 const ENOKEY = 126
 const cli = join(packageRoot(), 'dist', 'esm', 'cli', 'rpcool.js')
 let folder = ''
@@ -47,13 +48,14 @@ async function found(...launcher: readonly string[]): Promise<Found> {
 }
 
 const run = (...options: readonly string[]): Promise<Found> => found(process.execPath, cli, 'run', '--heap', '65536', '--heaps', '1', ...options, '--')
-const REFUSED = { 'TIOCSTI': EPERM, 'TIOCSTI-high': EPERM, 'TIOCLINUX': EPERM }
+const REFUSED = { 'TIOCSTI': EPERM, 'TIOCSTI-high': EPERM, 'TIOCLINUX': EPERM, 'AF_XDP': EAFNOSUPPORT, 'TCP_ULP': EPERM, 'TCP_NODELAY': 0 }
 
 test('without a launcher the program reads the key and the environment, and nothing but the kernel\'s own settings keeps it from typing', async () => {
   const { errors, environment } = await found()
   assert.notEqual(errors['TIOCSTI'], EPERM)
   assert.notEqual(errors['TIOCSTI-high'], EPERM)
   assert.equal(errors['TIOCLINUX'], ENOTTY)
+  assert.notEqual(errors['TCP_ULP'], EPERM)
   assert.equal(errors['key'], 0)
   assert.equal(environment.get('API_TOKEN'), 'secret')
 })

@@ -18,6 +18,7 @@ import { SEALER_VERSION } from '../../../src/safety/seals/messages.js'
 import { SealClient } from '../../../src/safety/seals/seal-client.js'
 import { COOPERATIVE, type Strength } from '../../../src/safety/seals/strength.js'
 import { PlainHeap } from '../../support/plain-heap.js'
+import { ATTACKS } from './expected.js'
 
 export const isRoot = process.geteuid?.() === 0
 /** The attackers' user: nobody. */
@@ -129,7 +130,7 @@ async function attackSealed(name: string, compiled: Compiled, setting: 'by itsel
   const { heap } = attacker
   const receiving = client.attachReceiver({ token: heap.token, address: heap.mapping.address, byteLength: heap.byteLength, file: heap.file })
   receiving.catch(() => undefined)
-  return await watch(attacker, () => receiving, new Uint8Array(heap.mapping.buffer))
+  return await watch(name, compiled, attacker, () => receiving, new Uint8Array(heap.mapping.buffer))
 }
 
 async function attackUnsealed(name: string, compiled: Compiled, setting: 'cooperative' | 'unprotected', address: Address): Promise<Attempt> {
@@ -137,20 +138,57 @@ async function attackUnsealed(name: string, compiled: Compiled, setting: 'cooper
   const { buffer } = heap.mapping
   const verifier = new SealVerifier(buffer, DESCRIPTORS, PAGES, { now: 0, liveSince: () => true })
   await using attacker = start(name, compiled, heap, setting)
-  return await watch(attacker, () => ({ verifier, strength: COOPERATIVE }), new Uint8Array(buffer, RING_BYTES))
+  return await watch(name, compiled, attacker, () => ({ verifier, strength: COOPERATIVE }), new Uint8Array(buffer, RING_BYTES))
 }
 
-async function watch({ lines, ended, input }: Attacker, received: () => Received | Promise<Received>, memory: Uint8Array): Promise<Attempt> {
+async function watch(name: string, compiled: Compiled, { lines, ended, input }: Attacker, received: () => Received | Promise<Received>, memory: Uint8Array): Promise<Attempt> {
   const said: string[] = []
+  let accomplice: Accomplice | undefined
   const next = async (): Promise<string | undefined> => {
     const line = await within(lines.next(), ended)
     if (line !== undefined) said.push(line)
     return line
   }
-  const first = await next()
-  if (first !== 'sealed') return { strength: { kind: 'enforced', except: [] }, outcome: first?.startsWith('refused') === true ? 'refused' : 'no seal', said }
-  const { verifier, strength } = await received()
-  return { strength, outcome: await provoke(verifier, memory, () => input.write('go\n'), next), said }
+  try {
+    let first = await next()
+    const awaited = /^accomplice (\d+) (\d+)$/.exec(first ?? '')
+    if (awaited !== null) {
+      accomplice = await startAccomplice(compiled, awaited[1]!, awaited[2]!, ATTACKS.find((row) => row.name === name)?.accomplice === 'held up')
+      input.write('begun\n')
+      first = await next()
+    }
+    if (first !== 'sealed') return { strength: { kind: 'enforced', except: [] }, outcome: first?.startsWith('refused') === true ? 'refused' : 'no seal', said }
+    const { verifier, strength } = await received()
+    const go = (): void => {
+      accomplice?.input.write('go\n')
+      input.write('go\n')
+    }
+    return { strength, outcome: await provoke(verifier, memory, go, next), said }
+  } finally {
+    await accomplice?.end()
+  }
+}
+
+interface Accomplice {
+  readonly input: Writable
+  end(): Promise<void>
+}
+
+/** Another process of the attacker's user, which nobody confines. */
+async function startAccomplice({ binary, folder }: Compiled, victim: string, page: string, isHeldUp: boolean): Promise<Accomplice> {
+  const [program, args] = asAttacker([binary, 'accomplice', victim, page, isHeldUp ? '1' : '0'])
+  const child = spawn(program, args, { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'] })
+  const ended = once(child, 'exit')
+  child.stdin.on('error', () => undefined)
+  const [said] = await Promise.race([once(child.stdout, 'data'), ended]) as [unknown]
+  if (String(said).trim() !== 'begun') throw new Error(`the accomplice did not begin: ${String(said)}`)
+  return {
+    input: child.stdin,
+    end: async () => {
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
 }
 
 function start(name: string, { binary, folder }: Compiled, heap: PlainHeap, sealer: string): Attacker {

@@ -103,6 +103,11 @@ int main(int argc, char **argv) {
     probe_after_exec((unsigned char *)(uintptr_t)strtoull(argv[2], NULL, 0), atoi(argv[3]), strtoull(argv[4], NULL, 0), strtoull(argv[5], NULL, 0));
     return 0;
   }
+  if (argc == 5 && strcmp(argv[1], "accomplice") == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    be_accomplice(atoi(argv[2]), (unsigned char *)(uintptr_t)strtoull(argv[3], NULL, 0), atoi(argv[4]));
+    return 0;
+  }
   if (argc != 7) return 2;
   for (size_t i = 0; i < ATTACK_COUNT; i++) if (strcmp(ATTACKS[i].name, argv[1]) == 0) chosen = &ATTACKS[i];
   if (chosen == NULL) return 2;

@@ -81,8 +81,12 @@ enum { SEAL = 1, RELEASE = 2, DONE = 16, FIRST_DESCRIPTOR = 32, COMPLETED = 3 };
 ATTACK(lift_kept); ATTACK(lift_device); ATTACK(lift_own); ATTACK(unregister_own); ATTACK(register_own);
 ATTACK(guard_and_continue); ATTACK(forget_and_continue); ATTACK(double_and_continue);
 ATTACK(uring_before); ATTACK(uring_during); ATTACK(uring_after); ATTACK(uring_read);
-ATTACK(direct_before); ATTACK(direct_during); ATTACK(pin_before); ATTACK(pin_during);
+ATTACK(direct_before); ATTACK(other_direct_before); ATTACK(direct_during); ATTACK(lift_by_32_bits); ATTACK(pin_before); ATTACK(pin_during);
+int open_slow(pid_t victim);
+void let_slow(pid_t victim);
 /* In process-attacks.c. */
+ATTACK(await_accomplice); ATTACK(dumpable_and_await);
+void be_accomplice(pid_t victim, unsigned char *page, int held_up);
 ATTACK(vm_child_store); ATTACK(vfork_store); ATTACK(fork_after); ATTACK(fork_inherit); ATTACK(fork_before); ATTACK(let_child); ATTACK(exec_probe);
 ATTACK(own_memory_file); ATTACK(write_self); ATTACK(peer_writes); ATTACK(peer_pokes); ATTACK(peer_memory_file); ATTACK(map_files); ATTACK(map_files_elsewhere);
 void probe_after_exec(unsigned char *page, int fd, uint64_t offset, uint64_t length);

@@ -14,6 +14,8 @@ export interface AttackRow {
   readonly fails?: boolean
   /** Why it changes no page that nothing protects: the others must, or they would not be attacks. */
   readonly harmless?: string
+  /** It is carried out by another process of the attacker's user, which nobody has confined: begun before the seal, or not. */
+  readonly accomplice?: 'at once' | 'held up'
   /** What it takes besides: the device that a root's sealer hands out, or a file system whose reads wait. */
   readonly needs?: 'device' | 'slow file'
 }
@@ -83,11 +85,16 @@ export const ATTACKS: readonly AttackRow[] = [
   { name: 'own userfaultfd: guard page, fill it writable', through: ['own-userfaultfd'], fails: true, harmless: UNDOES },
   { name: 'own userfaultfd: forget the page, fill it writable', through: ['own-userfaultfd'], fails: true, harmless: UNDOES },
   { name: 'own userfaultfd: double the page, fill it writable', fails: true, harmless: UNDOES },
+  { name: 'own userfaultfd by 32-bit system calls: lift', through: ['own-userfaultfd'], fails: true, harmless: UNDOES },
   { name: 'io_uring buffer from before the seal', through: ['pinned-pages'] },
   { name: 'io_uring buffer from after the seal', fails: true },
   { name: 'io_uring read', fails: true },
   { name: 'direct read held up since before the seal', through: ['pinned-pages'], needs: 'slow file' },
+  { name: 'direct reads of other system calls held up since before the seal', through: ['pinned-pages'], needs: 'slow file' },
   { name: 'process_vm_writev held up since before the seal', through: ['pinned-pages'], needs: 'device' },
+  { name: 'process_vm_writev by an unconfined process', fails: true, accomplice: 'at once' },
+  { name: 'process_vm_writev by an unconfined process, held up since before the seal', through: ['pinned-pages'], needs: 'slow file', accomplice: 'held up' },
+  { name: 'PR_SET_DUMPABLE, process_vm_writev by an unconfined process, held up', through: ['pinned-pages'], needs: 'slow file', accomplice: 'held up' },
   { name: 'release before the call is complete' },
   { name: 'mark the call complete, release' },
   { name: 'seal again over it, release that' },

