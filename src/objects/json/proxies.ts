@@ -8,7 +8,7 @@ import { cellOfKey, type Form, keysOf, readCell } from './read.js'
 import { openArray, openObject } from './record.js'
 import { json } from './type.js'
 import { watched } from '../watch.js'
-import { deleteKey, setElement, setKey, spliceElements } from './update.js'
+import { deleteKey, setElement, setKey, setLength } from './update.js'
 import { IS_ARRAY, plainOf } from './whole.js'
 
 const inspectSymbol = Symbol.for('nodejs.util.inspect.custom')
@@ -133,9 +133,7 @@ class ArrayNode extends Node implements ProxyHandler<unknown[]> {
   #setLength(value: unknown): void {
     const length = Number(value)
     if (length >>> 0 !== length) throw new RangeError('Invalid array length')
-    const { count } = openArray(this[REGION], this[WORD])
-    if (length < count) spliceElements(this[REGION], this[WORD], length, count - length, [])
-    else if (length > count) spliceElements(this[REGION], this[WORD], count, 0, Array.from({ length: length - count }, () => null))
+    setLength(this[REGION], this[WORD], length)
   }
 
   override hasOwn(key: string): boolean {

@@ -2,7 +2,7 @@
 // overwritten is freed when it was such a block, and stays as a gap in the document otherwise.
 import { RpcError } from '../../base/errors.js'
 import {
-  DICTIONARY, DICTIONARY_WORDS, ENTRY_WORDS, MOVED, NEAR_TEXT, OWNED, RECORD_WORDS, TEXT,
+  CONSTANT, DICTIONARY, DICTIONARY_WORDS, ENTRY_WORDS, MOVED, NEAR_TEXT, NULL, OWNED, RECORD_WORDS, TEXT,
 } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
 import { type Build, building } from '../graph/build.js'
@@ -60,15 +60,17 @@ function replace(old: Blocks, region: Region, p: number, lo: number, hi: number)
 function addKey(build: Build, old: Blocks, region: Region, word: number, key: string, lo: number, hi: number): void {
   const { shape, region: home, word: record, count, capacity } = opened
   if (shape === null) {
+    if (count < capacity && opened.live > count) throw new RpcError('INVALID_ARGUMENT', 'the dictionary of an object is damaged')
+    const entry = writeKey(build, key)
     if (count === capacity) makeDictionary(build, old, region, word, Math.max(8, opened.live * 2))
-    else if (opened.live > count) throw new RpcError('INVALID_ARGUMENT', 'the dictionary of an object is damaged')
-    appendEntry(build, openObject(region, word), needleOf(key), lo, hi)
+    appendEntry(openObject(region, word), entry, lo, hi)
     return
   }
   const node = internOf(build.allocator)?.nodeOf([...shape.keys, key]) ?? null
   if (node === null) {
+    const entry = writeKey(build, key)
     makeDictionary(build, old, region, word, Math.max(8, count * 2))
-    appendEntry(build, openObject(region, word), needleOf(key), lo, hi)
+    appendEntry(openObject(region, word), entry, lo, hi)
     return
   }
   const target = build.allocate((RECORD_WORDS + (count + 1) * 2) * 4)
@@ -165,19 +167,19 @@ function enter({ region, word, count, capacity, bits }: OpenRecord, needle: Need
   return entry
 }
 
+/** The cell of a key that is to be added. It comes before all changes: memory may be short, and what was moved already is not moved back. */
+function writeKey(build: Build, key: string): Written & { readonly needle: Needle } {
+  const needle = needleOf(key)
+  if (needle.inline) return { needle, lo: needle.lo, hi: needle.hi }
+  const text = build.allocate((1 + needle.words.length) * 4)
+  writeRecord(build.region, text, needle)
+  return { needle, lo: build.region.lowOf(text) | OWNED, hi: TEXT << 16 | build.region.high }
+}
+
 // The opened dictionary has room.
-function appendEntry(build: Build, dictionary: OpenRecord, needle: Needle, lo: number, hi: number): void {
+function appendEntry(dictionary: OpenRecord, key: ReturnType<typeof writeKey>, lo: number, hi: number): void {
   const { region, word, count, live } = dictionary
-  const opening = { ...dictionary }
-  let keyLo = needle.lo
-  let keyHi = needle.hi
-  if (!needle.inline) {
-    const text = build.allocate((1 + needle.words.length) * 4)
-    writeRecord(build.region, text, needle)
-    keyLo = build.region.lowOf(text) | OWNED
-    keyHi = TEXT << 16 | build.region.high
-  }
-  const entry = enter(opening, needle, keyLo, keyHi)
+  const entry = enter(dictionary, key.needle, key.lo, key.hi)
   const a = region.i32
   a[entry + 2] = lo
   a[entry + 3] = hi
@@ -240,20 +242,46 @@ function roomFor(build: Build, old: Blocks, region: Region, word: number, needed
   return openArray(region, word)
 }
 
+/** Makes an array longer, by nulls; returns it, opened. */
+function lengthen(build: Build, old: Blocks, region: Region, word: number, length: number): OpenRecord {
+  const { region: home, word: record, count } = roomFor(build, old, region, word, length)
+  const a = home.i32
+  willChange(home, record, RECORD_WORDS + length * 2)
+  for (let i = record + RECORD_WORDS + count * 2; i < record + RECORD_WORDS + length * 2; i += 2) {
+    a[i] = NULL
+    a[i + 1] = CONSTANT << 16
+  }
+  a[record] = length
+  return opened
+}
+
 /** Stores an element; what lies between the end and a further index becomes null. */
 export function setElement(region: Region, word: number, index: number, value: unknown): void {
-  const { count } = openArray(region, word)
-  if (index >= count) {
-    spliceElements(region, word, count, 0, [...Array.from({ length: index - count }, () => null), value])
-    return
+  if (index >>> 0 !== index || index >= MAX_JSON_LENGTH) {
+    throw new RpcError('OUT_OF_RANGE', `${String(index)} is no index of an array of json: these go from 0 to ${MAX_JSON_LENGTH - 1}`)
   }
   const allocator = allocatorOf(region, where)
   const old = new Blocks()
   building(allocator, (build) => {
     const { lo, hi } = writeElement(build, value)
-    const array = openArray(region, word)
-    if (index < array.count) replace(old, array.region, array.word + RECORD_WORDS + index * 2, lo, hi)
+    // Only now: what a value runs when it is written (toJSON, a getter) may change this array.
+    let array = openArray(region, word)
+    if (index >= array.count) array = lengthen(build, old, region, word, index + 1)
+    replace(old, array.region, array.word + RECORD_WORDS + index * 2, lo, hi)
   })
+  old.free(allocator)
+}
+
+/** Cuts an array off, or makes it longer by nulls. */
+export function setLength(region: Region, word: number, length: number): void {
+  const allocator = allocatorOf(region, where)
+  const { count } = openArray(region, word)
+  if (length <= count) {
+    spliceElements(region, word, length, count - length, [])
+    return
+  }
+  const old = new Blocks()
+  building(allocator, (build) => lengthen(build, old, region, word, length))
   old.free(allocator)
 }
 
@@ -268,14 +296,15 @@ export function spliceElements(region: Region, word: number, start: number, remo
   const old = new Blocks()
   building(allocator, (build) => {
     const written = values.map((value) => writeElement(build, value))
-    const before = openArray(region, word).count
+    const { region: source, word: at, count: before } = openArray(region, word)
     const from = Math.min(start, before)
     const removed = Math.min(remove, before - from)
     const count = before - removed + written.length
+    // What is damaged is refused here, before anything has moved.
+    for (let i = 0, p = at + RECORD_WORDS + from * 2; i < removed; i++, p += 2) gatherCell(old, source, source.i32[p]! | 0, source.i32[p + 1]! | 0)
     const { region: home, word: record } = roomFor(build, old, region, word, count)
     const a = home.i32
     const first = record + RECORD_WORDS
-    for (let i = from; i < from + removed; i++) gatherCell(old, home, a[first + i * 2]! | 0, a[first + i * 2 + 1]! | 0)
     willChange(home, record, RECORD_WORDS + Math.max(before, count) * 2)
     a.copyWithin(first + (from + written.length) * 2, first + (from + removed) * 2, first + before * 2)
     for (const [i, { lo, hi }] of written.entries()) {

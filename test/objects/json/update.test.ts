@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { build, buildJson, copyGraph, fast, json, jsonEqual, list, plain, release, same, shared, struct, text } from '../../../src/objects/index.js'
 import { internOf } from '../../../src/objects/json/intern.js'
+import { MAX_JSON_LENGTH } from '../../../src/objects/json/limits.js'
 import { Arena } from '../../support/arena.js'
 
 type Tree = Record<string, unknown>
@@ -207,4 +208,78 @@ test('a write of something shared that throws leaves its documents as they were'
   assert.deepStrictEqual(row.read((value) => plain(value.document)), before)
   row.write((value) => { value.document = { all: 'new' } })
   assert.deepStrictEqual(row.read((value) => plain(value.document)), { all: 'new' })
+})
+
+test('an index that an array cannot have is refused before anything is made, on every form; up to a further one there are nulls', () => {
+  const arena = new Arena()
+  const view = buildJson(arena, { list: [1], rest: 'a text with memory' }) as { list: unknown[] }
+  const hot = (fast(view) as unknown as { list: { set(index: unknown, value: unknown): void, readonly length: number } }).list
+  const { live } = arena
+  for (const index of [4e9, MAX_JSON_LENGTH, -1, 1.5, NaN, '0']) assert.throws(() => hot.set(index, 77), { code: 'OUT_OF_RANGE' }, String(index))
+  assert.throws(() => { view.list[4e9] = 1 }, { code: 'OUT_OF_RANGE' })
+  assert.throws(() => { view.list.length = 4e9 }, { code: 'INVALID_ARGUMENT' })
+  assert.deepStrictEqual([plain(view), arena.live], [{ list: [1], rest: 'a text with memory' }, live])
+  hot.set(3, 'the fourth, with memory')
+  view.list.length = 6
+  view.list[7] = 7
+  assert.deepStrictEqual(plain(view.list), [1, null, null, 'the fourth, with memory', null, null, null, 7])
+  // Nothing private was made for what lies between: the heap alone says that it is full.
+  const before = process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed
+  assert.throws(() => { view.list[MAX_JSON_LENGTH - 1] = 1 }, { code: 'RESOURCE_EXHAUSTED' })
+  assert.throws(() => { view.list.length = MAX_JSON_LENGTH }, { code: 'RESOURCE_EXHAUSTED' })
+  assert.ok(process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed - before < MAX_JSON_LENGTH)
+  release(arena, view)
+  assert.equal(arena.live, shapesOf(arena))
+})
+
+test('a value whose own code changes the array that it is put into comes where it was to come, and nothing is lost', () => {
+  const arena = new Arena()
+  const view = buildJson(arena, { list: [1, 'a text with memory', { a: 'another' }] }) as { list: unknown[] }
+  const emptying = { toJSON: () => { view.list.length = 0; return { made: 'with memory' } } }
+  view.list[2] = emptying
+  assert.deepStrictEqual(plain(view.list), [null, null, { made: 'with memory' }])
+  view.list.push(emptying, 'last')
+  assert.deepStrictEqual(plain(view.list), [{ made: 'with memory' }, 'last'])
+  view.list.splice(1, 1, { get own() { view.list.push('by a getter, with memory'); return 1 } })
+  assert.deepStrictEqual(plain(view.list), [{ made: 'with memory' }, { own: 1 }, 'by a getter, with memory'])
+  view.list[0] = { get own() { view.list.length = 1; return view.list.push('x', 'y') } }
+  assert.deepStrictEqual(plain(view.list), [{ own: 3 }, 'x', 'y'])
+  release(arena, view)
+  assert.equal(arena.live, shapesOf(arena))
+})
+
+test('a change for which memory is short leaves the document as it was', () => {
+  const changes: ReadonlyArray<(view: Tree) => void> = [
+    // A key that makes an object a dictionary, and one that makes a dictionary a larger one; each brings a text.
+    (view) => { view['a key that is new and has memory'] = 1 },
+    (view) => { for (let i = 0; i < 9; i++) view[`key ${i} of a dictionary that grows`] = { text: `value ${i}` } },
+    (view) => { (view['list'] as unknown[]).push('a pushed text', { a: 1 }, 'another') },
+    (view) => { (view['list'] as unknown[])[20] = 'a text that is far away' },
+    (view) => { (view['list'] as unknown[]).splice(0, 2, 'in their place', 'a second', 'a third') },
+  ]
+  for (const change of changes) {
+    let failed = 0
+    for (let count = 0; ; count++) {
+      const arena = new Arena()
+      const view = buildJson(arena, { list: [1, 'a text with memory', { b: 2 }], name: 'a text' }) as Tree
+      view['put in later, with memory'] = { c: ['x'] }
+      arena.failAfter(count)
+      let done = true
+      try {
+        change(view)
+      } catch (error) {
+        assert.equal((error as { code?: unknown }).code, 'RESOURCE_EXHAUSTED')
+        done = false
+        failed++
+      }
+      arena.failAfter(Infinity)
+      // Whatever went through before memory ran out: all of it is there, can be gone on with, and can be freed.
+      change(view)
+      assert.ok(jsonEqual(plain(view), plain(copyGraph(view, new Arena()))))
+      release(arena, view)
+      assert.equal(arena.live, shapesOf(arena))
+      if (done) break
+    }
+    assert.ok(failed > 0)
+  }
 })
