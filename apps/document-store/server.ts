@@ -1,7 +1,7 @@
 // The store's server: takes over documents, keeps indexes, answers with pointers.
 import { type Address, addressOf, type ObjectHeap, plain, RpcError, serve, type Server, type ServerConnection, type ServerOptions, type View } from 'rpcool'
 import { Limbo, type Holder } from './limbo.js'
-import { type DocumentView, DocumentService, placesOf, type Reader, type SearchValue } from './service.js'
+import { type DocumentView, DocumentService, HANDING_MAX, placesOf, type Reader, type SearchValue } from './service.js'
 import { SharedDocuments, walk } from './shared-documents.js'
 import type { IndexKind } from './store/indexes.js'
 import { DocumentStore } from './store/store.js'
@@ -260,23 +260,29 @@ class StoreState {
     })
   }
 
-  /** What a client had made for the store when it died, and nobody took over. */
+  /** What a client had made for the store when it died, and nobody took over. A place that it died in storing into costs the others nothing. */
   #cleanUp({ reader }: Client): void {
-    try {
-      for (const document of reader?.handing ?? []) if (document !== null) this.#free(addressOf(document))
-      if (reader !== undefined) this.#open.free(reader)
-    } catch (error) {
-      if (!RpcError.is(error)) throw error
+    if (reader === undefined) return
+    for (let place = 0; place < HANDING_MAX; place++) {
+      unlessSpoiled(() => {
+        const document = reader.handing.at(place)
+        if (document !== undefined && document !== null) this.#open.free(document)
+      })
     }
+    unlessSpoiled(() => this.#open.free(reader))
   }
 
-  /** Clients of a trusting store may have freed or spoiled it: that costs them the document, and nobody the store. */
   #free(document: Address): void {
-    try {
-      this.#open.free(this.#documents.at(document))
-    } catch (error) {
-      if (!RpcError.is(error)) throw error
-    }
+    unlessSpoiled(() => this.#open.free(this.#documents.at(document)))
+  }
+}
+
+/** Clients of a trusting store may have freed or spoiled what is to go: that costs them the document, and nobody the store. */
+function unlessSpoiled(work: () => void): void {
+  try {
+    work()
+  } catch (error) {
+    if (!RpcError.is(error)) throw error
   }
 }
 

@@ -10,14 +10,22 @@ import { SmallBlocks } from './small-blocks.js'
 import { type AdoptedSpan, entryKind, shapeOf, SpanDirectory } from './span-directory.js'
 
 /**
- * Dead members whose spans wait for the next lack of memory. The daemon uses a member's number again only after all the
- * others, so that so few cannot be confused with their successors.
+ * Dead members whose spans wait: for the next lack of memory, or for the end of their calls. The daemon uses a member's number again only after
+ * all the others, so that so few cannot be confused with their successors.
  */
-const DEAD_MAX = 64
+const DEAD_MAX = 256
+/** Of the latest that went, those that locks are still asked about. */
+const GONE_MAX = 64
 
 // Of this module, because reading what another exports costs a check each time.
 const kindBySixteenth = KIND_BY_SIXTEENTH
 const LAST_OBJECT_KIND = Kind.CHUNK - 1
+
+/**
+ * Who takes over what a member leaves that goes: whoever needs memory first; whoever hears of the end of its calls, too ({@link Heap.callsEnded}),
+ * at once then; or somebody else, always. Of members of one heap either all take over when they need it, or one of them after the calls.
+ */
+export type Inheritance = 'when needed' | 'after calls' | 'never'
 
 /**
  * One member's allocator over one heap. A member is one isolate's attachment, numbered by the daemon; every member owns
@@ -37,8 +45,8 @@ export class Heap implements Allocator, Membership {
   readonly #dead = new Set<number>()
   /** Members whose calls are over, and whether what they built for calls goes with them. */
   readonly #silent = new Map<number, boolean>()
-  /** Whether every member that goes is heard of by {@link callsEnded} too: its spans wait for that. */
-  awaitsCalls = false
+  /** Who takes over the spans of members that go. */
+  inherits: Inheritance = 'when needed'
   /** Spans taken over from the dead. */
   #adopted = 0
   /** The latest that went, for whoever waits for a lock they hold. */
@@ -112,14 +120,16 @@ export class Heap implements Allocator, Membership {
     this.#freeSlowly(word, word >>> this.#spanWordShift, Kind.CHUNK)
   }
 
-  /** The daemon has seen a member die: its spans are adopted when memory is next needed. */
+  /** The daemon has seen a member die. */
   memberDied(member: number): void {
     if (member === this.member) return
-    this.#dead.add(member)
     this.#gone.delete(member)
     this.#gone.add(member)
-    if (this.#gone.size > DEAD_MAX) this.#gone.delete(this.#gone.values().next().value!)
-    if (this.#dead.size > DEAD_MAX) this.#adoptDead()
+    if (this.#gone.size > GONE_MAX) this.#gone.delete(this.#gone.values().next().value!)
+    if (this.inherits === 'never') return
+    this.#dead.add(member)
+    if (this.#silent.has(member)) this.collect()
+    else if (this.#dead.size > DEAD_MAX) this.#adopt(this.#dead.values().next().value!)
   }
 
   /**
@@ -128,7 +138,8 @@ export class Heap implements Allocator, Membership {
    */
   callsEnded(member: number, crashed: boolean): void {
     this.#silent.set(member, crashed)
-    if (this.#silent.size > DEAD_MAX) this.#silent.delete(this.#silent.keys().next().value!)
+    if (this.#dead.has(member)) this.collect()
+    else if (this.#silent.size > DEAD_MAX) this.#silent.delete(this.#silent.keys().next().value!)
   }
 
   isGone(member: number): boolean {
@@ -246,17 +257,17 @@ export class Heap implements Allocator, Membership {
   }
 
   #adoptDead(): void {
-    const tooMany = this.#dead.size > DEAD_MAX
-    for (const member of this.#dead) {
-      const crashed = this.#silent.get(member)
-      if (this.awaitsCalls && crashed === undefined && !tooMany) continue
-      this.#dead.delete(member)
-      this.#silent.delete(member)
-      for (const span of this.#directory.adopt(member, this.member)) this.#adopt(span, crashed === true)
-    }
+    for (const member of this.#dead) if (this.inherits === 'when needed' || this.#silent.has(member)) this.#adopt(member)
   }
 
-  #adopt({ index, kind, run }: AdoptedSpan, dropsChunks: boolean): void {
+  #adopt(member: number): void {
+    const crashed = this.#silent.get(member)
+    this.#dead.delete(member)
+    this.#silent.delete(member)
+    for (const span of this.#directory.adopt(member, this.member)) this.#enter(span, crashed === true)
+  }
+
+  #enter({ index, kind, run }: AdoptedSpan, dropsChunks: boolean): void {
     this.#adopted += run?.count ?? 1
     const drops = dropsChunks && (kind & Kind.CHUNK) !== 0
     if (run === undefined) this.#small.adopt(kind, index, drops)

@@ -1,7 +1,7 @@
 export type { Allocator } from './region.js'
 export { type ArgumentScope, type CallMemory, CallScope } from './call-scope.js'
 export { CallScopePool, closeScope, ignoringSpoils, keptMaxOf } from './call-scope-pool.js'
-export { Heap } from './heap.js'
+export { Heap, type Inheritance } from './heap.js'
 export { heapDebug, type Leak } from './heap-debug.js'
 export type { HeapStats, SizeStats } from './heap-stats.js'
 export { HEAPS_MAX, HeapSet } from './heap-set.js'

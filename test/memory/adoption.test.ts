@@ -37,7 +37,7 @@ test('blocks of a dead member stay alive and can be freed; everything else of it
 test('what a member that crashed had built for calls goes once its calls are over, and its objects stay', () => {
   const buffer = new ArrayBuffer(4 * MIB)
   const living = member(buffer, 1)
-  living.awaitsCalls = true
+  living.inherits = 'after calls'
   for (const [number, ...order] of [[2, 'calls', 'death'], [3, 'death', 'calls']] as const) {
     const dying = member(buffer, number)
     const objects = [16, 700, 100_000].map((size) => dying.allocate(size))
@@ -57,10 +57,37 @@ test('what a member that crashed had built for calls goes once its calls are ove
   }
 })
 
+test('of those who share a heap one alone takes over, at once when the calls are over, and however many die together', () => {
+  const buffer = new ArrayBuffer(4 * MIB)
+  const heir = member(buffer, 1)
+  heir.inherits = 'after calls'
+  const other = member(buffer, 2)
+  other.inherits = 'never'
+  const dead = Array.from({ length: 100 }, (_, i) => i + 3)
+  const objects: number[] = []
+  for (const number of dead) {
+    const dying = member(buffer, number)
+    if (number % 10 === 0) objects.push(dying.allocate(16))
+    if (number < 40) dying.allocateChunk(64)
+    for (const living of [heir, other]) living.memberDied(number)
+  }
+  other.collect()
+  other.free(other.region, objects.pop()!)
+  assert.equal(other.stats().adoptedSpans, 0)
+  for (const number of dead) heir.callsEnded(number, true)
+  assert.equal(heir.stats().liveBlocks, objects.length, 'their objects alone are left')
+  for (const word of objects) other.free(other.region, word)
+  heir.collect()
+  other.collect()
+  assertEmpty(heir)
+  assertEmpty(other)
+  assert.equal(heir.stats().freeBytes, capacity(heir))
+})
+
 test('what a member that left has built for calls is its own to give back', () => {
   const buffer = new ArrayBuffer(4 * MIB)
   const living = member(buffer, 1)
-  living.awaitsCalls = true
+  living.inherits = 'after calls'
   const leaving = member(buffer, 2)
   const chunk = leaving.allocateChunk(64)
   living.memberDied(2)
@@ -73,7 +100,7 @@ test('what a member that left has built for calls is its own to give back', () =
 test('a block of a dead member whose calls are not over is freed as a living one\'s', () => {
   const buffer = new ArrayBuffer(4 * MIB)
   const living = member(buffer, 1)
-  living.awaitsCalls = true
+  living.inherits = 'after calls'
   const dying = member(buffer, 2)
   const words = [16, 700, 100_000].map((size) => dying.allocate(size))
   living.memberDied(2)

@@ -2,7 +2,7 @@ import { attachHeader } from '../../layout/header.js'
 import { CONTROL_FINGERPRINT, CONTROL_KIND, controlBytes } from '../../layout/control-layout.js'
 import { RpcError } from '../../base/errors.js'
 import type { Attachment, DaemonClient, MemoryGrant } from '../../control/index.js'
-import { Heap, HeapSet, PageHeap, pagesOf, Region } from '../../memory/index.js'
+import { Heap, HeapSet, type Inheritance, PageHeap, pagesOf, Region } from '../../memory/index.js'
 import { addon, checkMemoryFile, checkSealableFile, errnoCode, hugePageBytes, Mapping, preparedHeaps, publishMemoryFile } from '../../sys/index.js'
 
 /** Maps a grant and closes its descriptor. The mapping is the caller's to unmap. */
@@ -75,15 +75,18 @@ export class AttachedHeaps {
   readonly #daemon: DaemonClient
   readonly #parts: { readonly mapping: Mapping; readonly heap: Heap | undefined; readonly attachment: Attachment }[] = []
   readonly #foreign: boolean
+  readonly #inherits: Inheritance
   #open = true
 
   /**
    * Takes over the grant.
    * @param foreign what a peer writes there is walked by handlers: their loops over it must end.
+   * @param inherits of a heap that a channel shares: what members leave there is its server's, which knows when their calls are over.
    */
-  constructor(daemon: DaemonClient, first: MemoryGrant, hugePages: boolean, foreign = false) {
+  constructor(daemon: DaemonClient, first: MemoryGrant, hugePages: boolean, foreign = false, inherits: Inheritance = 'never') {
     this.#daemon = daemon
     this.#foreign = foreign
+    this.#inherits = inherits
     this.set = new HeapSet((space) => this.#attach(first, hugePages, (mapping) =>
       new Heap(mapping.buffer, mapping.address, first.member, space)))
   }
@@ -195,6 +198,7 @@ export class AttachedHeaps {
       const heap = make(mapping)
       heap.onAttend = () => this.#daemon.attend()
       heap.onInquire = (about) => this.#daemon.inquire({ heap: grant.heap, member: grant.member }, about)
+      if (grant.shared) heap.inherits = this.#inherits
       if (this.#foreign) boundWalks(heap.region)
       this.#parts.push({ mapping, heap, attachment: { heap: grant.heap, member: grant.member } })
       return heap

@@ -231,9 +231,8 @@ export class Server implements AsyncDisposable {
   #attachHeaps(daemon: DaemonClient, { sharedHeap, publishedHeap }: RegisteredChannel): void {
     const hugePages = this.options.hugePages === true
     if (sharedHeap !== undefined) {
-      this.#sharedHeaps = new AttachedHeaps(daemon, sharedHeap, hugePages)
+      this.#sharedHeaps = new AttachedHeaps(daemon, sharedHeap, hugePages, false, 'after calls')
       this.#sharedHeap = new ObjectHeap(this.#sharedHeaps.set)
-      for (const heap of this.#sharedHeaps.set.heaps) heap.awaitsCalls = true
     }
     if (publishedHeap !== undefined) {
       this.#publishedHeaps = new AttachedHeaps(daemon, publishedHeap, hugePages)

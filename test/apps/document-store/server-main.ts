@@ -5,8 +5,8 @@ const [channel, mode, heapBytes] = process.argv.slice(2) as [string, Mode, strin
 await using store = await serveDocuments(channel, { mode, heapBytes: Number(heapBytes) })
 process.on('message', ({ id }: { id: number }) => {
   store.heap.collect()
-  const { liveBlocks } = store.heap.stats()
-  process.send?.({ id, result: { documents: store.store.size, liveBlocks, awaitingRelease: store.awaitingRelease, clients: store.server.connectionCount } })
+  const { liveBlocks, ownedBytes, freeBytes } = store.heap.stats()
+  process.send?.({ id, result: { documents: store.store.size, liveBlocks, ownedBytes, freeBytes, awaitingRelease: store.awaitingRelease, clients: store.server.connectionCount } })
 })
 process.send?.({ id: 0, result: null })
 await new Promise((resolve) => process.once('disconnect', resolve))
