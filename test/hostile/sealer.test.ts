@@ -17,6 +17,8 @@ import { serviceProcess } from '../safety/seals/services.js'
 
 const STRANGERS = 8
 const MS = 2000
+/** Where there was not enough in that time: a machine that is busy with other things takes longer. */
+const MS_MAX = 20_000
 const PACKETS_PER_TURN = 40
 
 const descriptorsOf = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
@@ -96,17 +98,18 @@ test('what strangers send and bring to the sealer leaves nothing there, and keep
   t.diagnostic(`RPCOOL_SEED=${seed}`)
   const strangers = Array.from({ length: STRANGERS }, (_, i) => new Stranger(new Random(seed + i)))
   let rounds = 0
-  for (const end = performance.now() + MS; performance.now() < end; rounds++) {
+  const sum = (what: 'sent' | 'answers' | 'dropped'): number => strangers.reduce((total, one) => total + one[what], 0)
+  const isEnough = (): boolean => sum('sent') > 500 && sum('answers') > 50 && sum('dropped') > 5 && rounds > 50
+  for (const start = performance.now(); performance.now() < start + MS || (!isEnough() && performance.now() < start + MS_MAX); rounds++) {
     strangers[rounds % STRANGERS]!.turn()
     sealOnce(ground, rounds % 60)
     await new Promise((resolve) => setImmediate(resolve))
   }
-  const sum = (what: 'sent' | 'answers' | 'dropped'): number => strangers.reduce((total, one) => total + one[what], 0)
   t.diagnostic(`${sum('sent')} messages sent, ${sum('answers')} answered, ${sum('dropped')} links dropped, ${rounds} seals beside them`)
   for (const stranger of strangers) stranger.close()
   for (let waited = 0; descriptorsOf(sealer) > before && waited < 10_000; waited += 20) await sleep(20)
   assert.equal(serviceProcess('sealer'), sealer, 'the sealer lives')
   assert.ok(descriptorsOf(sealer) <= before, `${descriptorsOf(sealer)} descriptors, ${before} before`)
-  assert.ok(sum('sent') > 500 && sum('answers') > 50 && sum('dropped') > 5 && rounds > 50)
+  assert.ok(isEnough())
 })
 

@@ -53,6 +53,11 @@ export class PacketSocket {
     return this.#open
   }
 
+  /** Messages that the other side has no room for yet. */
+  get waiting(): number {
+    return this.#outbox.length
+  }
+
   /**
    * Sends a message, now or when the other side has read some. `settled` is called exactly once, when the descriptors are
    * not needed any more; without it they may be closed at once: a message that waits keeps copies. Beyond the limits of the queue the socket is closed.

@@ -4,8 +4,8 @@ import { connectOrStart } from '../../../control/place/launch.js'
 import { PacketSocket } from '../../../control/protocol/packet-socket.js'
 import { addon, duplicateAll, type Packet } from '../../../sys/index.js'
 import { KEEPER } from '../keeper/keeper-service.js'
-import { decodeKeeperMessage, decodeKept, type KeeperMessage, type KeptHeap } from '../messages.js'
-import { closeFiles, type HeapFiles } from './sealed-heap.js'
+import { decodeKeeperMessage, decodeKept, heapKey, type KeeperMessage, type KeptHeap } from '../messages.js'
+import { closeFiles, type HeapFiles, type SealedHeap } from './sealed-heap.js'
 
 const START_TIMEOUT_MS = 10_000
 
@@ -18,6 +18,11 @@ export interface KeptEntry {
 export class KeeperLink {
   /** The keeper's life file, open for reading; this link's to close. */
   #life = -1
+  /** What the keeper holds, as far as it was sent. */
+  readonly #held = new Set<string>()
+  /** What it is to forget when it has read what waits for it: a sealer may end more heaps at once than a queue takes. */
+  readonly #forgotten = new Set<string>()
+  #forgetting = false
   readonly #socket: PacketSocket
 
   /**
@@ -43,7 +48,10 @@ export class KeeperLink {
       const link = new KeeperLink(fd, (packet) => {
         const entry = readEntry(packet)
         if (entry === 'unfit') return undefined
-        if (entry !== undefined) return kept.push(entry)
+        if (entry !== undefined) {
+          link.#held.add(heapKey(entry.heap))
+          return kept.push(entry)
+        }
         listed = true
         link.#life = packet.fds[0] ?? -1
         return resolve({ link, kept })
@@ -67,18 +75,49 @@ export class KeeperLink {
     return this.#life
   }
 
-  /** Replaces what was kept under the key. The files stay the caller's, who may close them at once. */
-  keep(key: string, heap: KeptHeap, files: HeapFiles): void {
+  /** Whether it would still be held if this process died now. */
+  holds(key: string): boolean {
+    return this.#socket.isOpen && this.#held.has(key)
+  }
+
+  /**
+   * Replaces what was kept under the key. The files stay the caller's, who may close them at once. Resolves when the keeper holds them, or is gone:
+   * what this process has not sent yet would go with it.
+   */
+  keep(key: string, heap: KeptHeap, files: HeapFiles): Promise<void> {
+    this.#forgotten.delete(key)
     const given = [files.userfault, files.requests, files.descriptors]
     const copies = duplicateAll(given)
-    // When none is left these do, unless the keeper is slow and they are closed before they have left.
-    this.#send({ type: 'keep', key, meta: JSON.stringify(heap) }, copies ?? given, () => {
-      for (const fd of copies ?? []) addon.closeFd(fd)
+    return new Promise((resolve) => {
+      // When no copies could be made these do, unless the keeper is slow and they are closed before they have left.
+      this.#send({ type: 'keep', key, meta: JSON.stringify(heap) }, copies ?? given, () => {
+        for (const fd of copies ?? []) addon.closeFd(fd)
+        if (this.#socket.isOpen) this.#held.add(key)
+        resolve()
+      })
     })
   }
 
+  /** Has all of them kept, one after the other as the keeper reads: they may be more than its queue takes. What ended meanwhile is left out. */
+  async keepAll<T extends Pick<SealedHeap, 'key' | 'kept' | 'files'>>(heaps: Iterable<T>, lives: (heap: T) => boolean): Promise<void> {
+    for (const heap of heaps) if (lives(heap) && this.#socket.isOpen) await this.keep(heap.key, heap.kept, heap.files)
+  }
+
   forget(key: string): void {
-    this.#send({ type: 'forget', key })
+    this.#held.delete(key)
+    if (this.#socket.waiting === 0 && this.#forgotten.size === 0) return this.#send({ type: 'forget', key })
+    this.#forgotten.add(key)
+    if (!this.#forgetting) void this.#forgetOneByOne()
+    return undefined
+  }
+
+  async #forgetOneByOne(): Promise<void> {
+    this.#forgetting = true
+    for (const key of this.#forgotten) {
+      await new Promise<void>((resolve) => this.#send({ type: 'forget', key }, [], resolve))
+      this.#forgotten.delete(key)
+    }
+    this.#forgetting = false
   }
 
   close(): void {

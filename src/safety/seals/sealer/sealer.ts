@@ -115,8 +115,11 @@ export class Sealer {
     for (const { files } of kept) closeFiles(files)
     if (!this.#open) return link.close()
     this.#keeper = link
-    for (const heap of this.#heaps.values()) link.keep(heap.key, heap.kept, heap.files)
+    await link.keepAll(this.#heaps.values(), (heap) => this.#heaps.get(heap.key) === heap)
+    // This one has died, too: its successor is looked for already.
+    if (this.#keeper !== link) return undefined
     for (const receiver of new Set([...this.#ends.values()].map((ends) => ends.receiver))) receiver?.send({ type: 'holder' }, [link.life])
+    return undefined
   }
 
   #welcome(fd: number): void {
@@ -214,18 +217,36 @@ export class Sealer {
       addon.closeFd(receiver.fd)
     }
     if (prepared !== undefined) prepared.user = heap
-    this.#keeper.keep(key, heap.kept, heap.files)
+    const keeping = this.#keeper.keep(key, heap.kept, heap.files)
     this.#add(heap, { sender: sender.link, receiver: receiver.link })
-    const { except, descriptors } = heap.kept
-    const readOnly = heap.openReadOnly()
-    sender.link.send({ type: 'sending', id: sender.request.id, except }, [heap.files.requests, readOnly, heap.bell])
-    addon.closeFd(readOnly)
-    const holders = this.#holders()
-    receiver.link.send({ type: 'receiving', id: receiver.request.id, except, descriptors, holders: holders.length }, [heap.files.descriptors, ...holders])
+    void keeping.then(() => this.#tellEnds(heap, sender, receiver))
   }
 
-  #holders(): number[] {
-    return [this.#life, this.#keeper.life].filter((fd) => fd >= 0)
+  /** Not before the keeper has it: it is named to the receiver as who holds the seals. */
+  #tellEnds(heap: SealedHeap, sender: SenderAtMeeting, receiver: ReceiverAtMeeting): void {
+    const refuse = (failure: unknown): void => {
+      for (const { link, request } of [sender, receiver]) link.send({ type: 'error', id: request.id, ...failureOf(failure) })
+    }
+    if (this.#heaps.get(heap.key) !== heap) return refuse(new RpcError('UNAVAILABLE', 'the other end has gone'))
+    const { except, descriptors } = heap.kept
+    let readOnly: number
+    try {
+      readOnly = heap.openReadOnly()
+    } catch (error) {
+      // No descriptor is left.
+      if (errnoCode(error) === undefined) throw error
+      refuse(error)
+      return this.#end(heap)
+    }
+    sender.link.send({ type: 'sending', id: sender.request.id, except }, [heap.files.requests, readOnly, heap.bell])
+    addon.closeFd(readOnly)
+    const holders = this.#holders(heap)
+    receiver.link.send({ type: 'receiving', id: receiver.request.id, except, descriptors, holders: holders.length }, [heap.files.descriptors, ...holders])
+    return undefined
+  }
+
+  #holders({ key }: SealedHeap): number[] {
+    return this.#keeper.holds(key) ? [this.#life, this.#keeper.life] : [this.#life]
   }
 
   #add(heap: SealedHeap, ends: Ends): void {
@@ -240,7 +261,7 @@ export class Sealer {
 
   /** The keeper remembers it, for a sealer that comes before this one's launcher is told. */
   #broke(heap: SealedHeap): void {
-    this.#keeper.keep(heap.key, heap.kept, heap.files)
+    void this.#keeper.keep(heap.key, heap.kept, heap.files)
     this.#prepared.broken(heap)
   }
 
@@ -278,7 +299,7 @@ export class Sealer {
     if (ends[request.end] !== undefined || !isOf(heap, request.end, link)) throw new RpcError('PERMISSION_DENIED', 'this end belongs to another process')
     ends[request.end] = link
     link[request.end === 'sender' ? 'sends' : 'receives'].add(heap)
-    const holders = request.end === 'receiver' ? this.#holders() : []
+    const holders = request.end === 'receiver' ? this.#holders(heap) : []
     const bells = request.end === 'sender' ? [heap.bell] : []
     link.send({ type: 'resumed', id: request.id, bells: bells.length, holders: holders.length }, [...bells, ...holders])
     if (request.end === 'sender') this.#loop.wake(heap)
@@ -321,7 +342,7 @@ export class Sealer {
     this.#ends.delete(heap)
     // May find it broken: before the keeper is told what to remember.
     heap.releaseAll()
-    if (heap.isBroken && this.#prepared.remember(heap.kept)) this.#keeper.keep(heap.key, { ...heap.kept, broken: 'ended' }, heap.files)
+    if (heap.isBroken && this.#prepared.remember(heap.kept)) void this.#keeper.keep(heap.key, { ...heap.kept, broken: 'ended' }, heap.files)
     else this.#keeper.forget(heap.key)
     heap.close()
     const { token, address } = heap.kept
