@@ -42,6 +42,8 @@ export class JsonBuilder extends Staging {
   #flushed = 0
   readonly #chunks: number[] = []
   #lastRegion: Region | null = null
+  /** Of a document that is an object with a shape, whose cells are still on the stack: they go from there into its block. */
+  #rootNode: KeyNode | null = null
   /** Cells of the stack below this position hold no relative address. */
   #mark = 0
   #keyMark = 0
@@ -55,6 +57,7 @@ export class JsonBuilder extends Staging {
     this.#flushed = 0
     if (this.#chunks.length > 0) this.#chunks.length = 0
     this.#lastRegion = null
+    this.#rootNode = null
     this.#mark = 0
     this.#keyMark = 0
     this.#setLimit()
@@ -115,6 +118,12 @@ export class JsonBuilder extends Staging {
     this.#pushRecord(OBJECT, at)
   }
 
+  /** Takes all cells of the stack as those of the document, which is an object; nothing comes after it. */
+  closeDocument(node: KeyNode): void {
+    this.makeRoom(RECORD_WORDS + this.sp)
+    this.#rootNode = node
+  }
+
   /** The same for an object whose keys, which are distinct, are those from `keyStart` of the stack of keys. */
   closeDictionary(start: number, keyStart: number): void {
     const count = this.sp - start >>> 1
@@ -170,7 +179,7 @@ export class JsonBuilder extends Staging {
     this.#enterRegion(region)
     const cellBase = region.lowOf(word)
     const textBase = cellBase + this.cellsUsed * 4 | 0
-    this.#copyCells(region.i32, word, 0, this.cellsUsed, cellBase, textBase, region.high)
+    copyCells(this.cells, 0, this.cellsUsed, region.i32, word, cellBase, textBase, region.high)
     this.#copyText(region.i32, word + this.cellsUsed)
     relocate(this.stack, this.#mark, this.sp, cellBase, textBase, region.high)
     relocate(this.keys, this.#keyMark, this.kp, cellBase, textBase, region.high)
@@ -191,7 +200,8 @@ export class JsonBuilder extends Staging {
     const lo = this.stack[0]!
     const hi = this.stack[1]!
     const tag = hi >> 16
-    if (tag === OBJECT || tag === ARRAY) this.#finishRecord(lo & ~7, tag)
+    if (this.#rootNode !== null) this.#finishRecord(this.cellsUsed, OBJECT, this.#rootNode)
+    else if (tag === OBJECT || tag === ARRAY) this.#finishRecord(lo >>> 2 & ~1, tag, null)
     else if (tag === NEAR_TEXT || tag === TEXT) this.#finishText(lo & ~3)
     else {
       built.lo = lo
@@ -210,23 +220,28 @@ export class JsonBuilder extends Staging {
     built.hi = TEXT << 16 | region.high
   }
 
-  // The root is the record that was made last: [header | root | other cells | texts | chunk table].
-  #finishRecord(offset: number, tag: number): void {
-    const root = offset >>> 2
+  // The root is the record that was made last, or is on the stack: [header | root | other cells | texts | chunk table].
+  #finishRecord(root: number, tag: number, node: KeyNode | null): void {
+    const rootWords = node === null ? this.cellsUsed - root : RECORD_WORDS + this.sp
     const chunks = this.#chunks
     const tableWords = chunks.length === 0 ? 0 : 2 + chunks.length
-    const total = DOCUMENT_WORDS + this.cellsUsed + this.textUsed
+    const total = DOCUMENT_WORDS + rootWords + root + this.textUsed
     const word = this.#source.allocate((total + (total & 1) + tableWords) * 4)
     const { region } = this.#source
     this.#enterRegion(region)
     const a = region.i32
-    const rootWords = this.cellsUsed - root
     const first = word + DOCUMENT_WORDS
     const cellBase = region.lowOf(first + rootWords)
-    const textBase = region.lowOf(first + this.cellsUsed)
-    this.#copyCells(a, first, root, this.cellsUsed, cellBase, textBase, region.high)
-    this.#copyCells(a, first + rootWords, 0, root, cellBase, textBase, region.high)
-    this.#copyText(a, first + this.cellsUsed)
+    const texts = first + rootWords + root
+    const textBase = region.lowOf(texts)
+    if (node === null) copyCells(this.cells, root, this.cellsUsed, a, first, cellBase, textBase, region.high)
+    else {
+      a[first] = node.shapeLo
+      a[first + 1] = node.shapeHi
+      copyCells(this.stack, 0, this.sp, a, first + RECORD_WORDS, cellBase, textBase, region.high)
+    }
+    copyCells(this.cells, 0, root, a, first + rootWords, cellBase, textBase, region.high)
+    this.#copyText(a, texts)
     const table = word + total + (total & 1)
     a[word] = tableWords === 0 ? 0 : region.lowOf(table)
     a[word + 1] = DOCUMENT_MAGIC << 16 | (tableWords === 0 ? 0 : region.high)
@@ -251,22 +266,6 @@ export class JsonBuilder extends Staging {
     farTexts(this.cells, this.cellsUsed, last.high)
   }
 
-  #copyCells(a: Int32Array, to: number, from: number, end: number, cellBase: number, textBase: number, high: number): void {
-    const { cells } = this
-    const toText = textBase - cellBase
-    for (let i = from, k = to; i < end; i += 2, k += 2) {
-      const lo = cells[i]!
-      const hi = cells[i + 1]!
-      // Numbers and addresses come in no order: what is computed in any case cannot be guessed wrong. All ones where …
-      const kind = (hi >>> 16) - NEAR_TEXT_TAG
-      const isAddress = ~((kind | ADDRESS_KINDS - kind) >> 31)
-      const isRelative = isAddress & -(lo >>> 1 & 1)
-      const isText = kind - OBJECT_KIND >> 31
-      a[k] = lo + (cellBase - RELATIVE + (toText & isText) & isRelative) | 0
-      a[k + 1] = hi | (high & isRelative & -kind >> 31)
-    }
-  }
-
   #copyText(a: Int32Array, to: number): void {
     const { text, textUsed } = this
     if (textUsed > LOOP_WORDS) {
@@ -282,6 +281,22 @@ export class JsonBuilder extends Staging {
       a[to + i + 3] = text[i + 3]!
     }
     for (let i = whole; i < textUsed; i++) a[to + i] = text[i]!
+  }
+}
+
+/** Copies finished cells to where they stay, and makes relative addresses absolute. */
+function copyCells(cells: Int32Array, from: number, end: number, a: Int32Array, to: number, cellBase: number, textBase: number, high: number): void {
+  const toText = textBase - cellBase
+  for (let i = from, k = to; i < end; i += 2, k += 2) {
+    const lo = cells[i]!
+    const hi = cells[i + 1]!
+    // Numbers and addresses come in no order: what is computed in any case cannot be guessed wrong. All ones where …
+    const kind = (hi >>> 16) - NEAR_TEXT_TAG
+    const isAddress = ~((kind | ADDRESS_KINDS - kind) >> 31)
+    const isRelative = isAddress & -(lo >>> 1 & 1)
+    const isText = kind - OBJECT_KIND >> 31
+    a[k] = lo + (cellBase - RELATIVE + (toText & isText) & isRelative) | 0
+    a[k + 1] = hi | (high & isRelative & -kind >> 31)
   }
 }
 

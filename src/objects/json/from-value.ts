@@ -6,7 +6,7 @@ import type { Allocator } from '../../memory/region.js'
 import type { Source } from '../graph/build.js'
 import { type Built, JsonBuilder } from './builder.js'
 import { MAX_JSON_DEPTH } from './limits.js'
-import type { KeyNode } from './intern.js'
+import { type KeyNode, KeyPath } from './intern.js'
 import { closeTracked, KeyTrack } from './objects.js'
 
 // One builder is kept; another is made when user code that runs meanwhile (toJSON, a getter) builds a document too.
@@ -140,29 +140,46 @@ function pushRecord(builder: JsonBuilder, object: Readonly<Record<string, unknow
     pushListed(builder, object, Object.keys(object), depth)
     return
   }
-  const start = builder.sp
-  let node = builder.intern === null ? null : builder.intern.root
+  const { intern, sp: start } = builder
   // Most objects need none: all of their keys lead on in the tree.
-  let track = node === null ? new KeyTrack(builder) : null
+  let track = intern === null ? new KeyTrack(builder) : null
+  let path = intern === null ? NO_PATH : intern.recentPath(depth)
+  let { keys } = path
+  let count = 0
+  let turn: KeyNode | null = null
   for (const key in object) {
     const value = object[key]
     if (value === undefined) continue
-    if (node !== null) {
-      const next: KeyNode | null = node.next
-      const child = next !== null && next.key === key ? next : node.child(key)
-      if (child === null) track = new KeyTrack(builder, start, node)
-      node = child
-    }
     if (track !== null) track.enter(key)
+    else if (count < keys.length && keys[count] === key) count++
+    else {
+      const node = intern!.nodeOn(path, count)
+      const child = node.child(key)
+      if (child === null) {
+        track = new KeyTrack(builder, start, node)
+        track.enter(key)
+      } else {
+        path = child.path ??= KeyPath.to(child)
+        keys = path.keys
+        count++
+        turn ??= child
+      }
+    }
     if (typeof value === 'string') builder.pushString(value)
+    else if (typeof value === 'number') pushFinite(builder, value)
     else if (!pushValue(builder, value, key, depth)) {
       if (track !== null) track.leaveOut()
-      else node = node!.parent
+      else count--
     }
   }
   if (track !== null) track.close()
-  else closeTracked(builder, start, node!)
+  else {
+    closeTracked(builder, start, intern!.nodeOn(path, count), depth === 1)
+    if (turn !== null) intern!.took(depth, path, turn)
+  }
 }
+
+const NO_PATH = new KeyPath([], [])
 
 function pushListed(builder: JsonBuilder, object: Readonly<Record<string, unknown>>, keys: readonly string[], depth: number): void {
   const track = new KeyTrack(builder)

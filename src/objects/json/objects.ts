@@ -16,10 +16,11 @@ export function leaveTree(builder: JsonBuilder, node: KeyNode): number {
   return node.sequence
 }
 
-/** Closes an object that never left the tree. */
-export function closeTracked(builder: JsonBuilder, start: number, node: KeyNode): void {
+/** Closes an object that never left the tree; `isDocument` when it is all there will be. */
+export function closeTracked(builder: JsonBuilder, start: number, node: KeyNode, isDocument = false): void {
   if (node.shapeHi !== 0 || node.parent === null) {
-    builder.closeShaped(start, node)
+    if (isDocument) builder.closeDocument(node)
+    else builder.closeShaped(start, node)
     return
   }
   const keyStart = builder.kp
