@@ -38,7 +38,8 @@ export function isView(value: unknown): boolean {
 }
 
 export function asView(value: unknown): Located | undefined {
-  if (typeof value !== 'object' || value === null || !(TYPE in value)) return undefined
+  // Of plain objects of many forms `in` takes long to find nothing; what answers every question, as some proxies do, is no view yet.
+  if (typeof value !== 'object' || value === null || (value as Partial<Located>)[TYPE] === undefined || !(TYPE in value)) return undefined
   const view = (value as { readonly [BEHIND]?: Located })[BEHIND] ?? value as Located
   // A view class's own prototype has the type, but no region.
   return view[REGION] === undefined || view[REGION] === null ? undefined : view

@@ -127,17 +127,16 @@ export abstract class Staging {
     return at
   }
 
+  /** Stages a string that is a value. */
   pushString(text: string): void {
-    this.writeString(text)
-    this.push(cell.lo, cell.hi)
-  }
-
-  /** Stages a string; leaves what its cell and hash are in {@link cell}. */
-  writeString(text: string): void {
     const units = text.length
-    if (units <= INLINE_UNITS && this.#writeInline(text, units)) return
+    if (units <= INLINE_UNITS && this.#writeInline(text, units)) {
+      this.push(cell.lo, cell.hi)
+      return
+    }
     if (units > LOOP_UNITS) {
       this.#writeLong(text, units)
+      this.push(cell.lo, cell.hi)
       return
     }
     const at = this.reserveText(1 + (units + 1 >>> 1))
@@ -169,14 +168,23 @@ export abstract class Staging {
     }
     if (all > 0xff) {
       this.#writeWide(text, units, at)
+      this.push(cell.lo, cell.hi)
       return
     }
     words[at] = units
     this.textUsed = to
     hash = hashEnd(hash, units)
     cell.hash = hash
-    cell.lo = at << 2 | RELATIVE
-    cell.hi = nearHigh(hash)
+    this.push(at << 2 | RELATIVE, nearHigh(hash))
+  }
+
+  /** Stages a string; leaves what its cell and hash are in {@link cell}. */
+  writeString(text: string): void {
+    this.pushString(text)
+    const { stack } = this
+    const sp = this.sp -= 2
+    cell.lo = stack[sp]!
+    cell.hi = stack[sp + 1]!
   }
 
   /** Leaves its cell in {@link cell}; false when the text does not fit into one. */
