@@ -169,7 +169,10 @@ function pushRecord(builder: JsonBuilder, object: Readonly<Record<string, unknow
     else if (typeof value === 'number') pushFinite(builder, value)
     else if (!pushValue(builder, value, key, depth)) {
       if (track !== null) track.leaveOut()
-      else count--
+      else {
+        count--
+        turn = null
+      }
     }
   }
   if (track !== null) track.close()

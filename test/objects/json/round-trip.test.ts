@@ -75,6 +75,43 @@ test('texts of every length, with a unit of two bytes anywhere, and keys that ar
   }
 })
 
+test('objects whose keys part from the way that was expected, at any depth, with keys that are left out', () => {
+  const arena = new Arena(big)
+  const { tree } = fc.letrec((tie) => ({
+    leaf: fc.oneof(fc.integer(), fc.constant('a text'), fc.constant(undefined), fc.constant(() => undefined)),
+    tree: fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c', 'd', 'e'), fc.oneof({ depthSize: 'medium' }, tie('leaf'), tie('tree'))), { maxLength: 6 })
+      .map((entries) => Object.fromEntries(entries as [string, unknown][])),
+  }))
+  fc.assert(fc.property(fc.array(tree, { minLength: 1, maxLength: 12 }), (values) => {
+    for (let times = 0; times < 4; times++) {
+      for (const value of values) {
+        const view = buildJson(arena, value) as object
+        assert.deepStrictEqual(plain(view), throughText(value))
+        release(arena, view)
+      }
+    }
+  }), { numRuns: 60 })
+})
+
+test('a document of any length lies in blocks that the allocator need not round up', () => {
+  const arena = new Arena(big)
+  const allocate = arena.allocate.bind(arena)
+  let largest = 0
+  arena.allocate = (byteLength) => {
+    largest = Math.max(largest, byteLength)
+    return allocate(byteLength)
+  }
+  const wide = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`key ${i}`, i]))
+  for (let count = 150; count < 400; count++) {
+    const value = { texts: Array.from({ length: count }, (_, i) => `text ${i}`), ...wide }
+    const view = buildJson(arena, value) as object
+    if (count % 10 === 0) assert.deepStrictEqual(plain(view), value)
+    release(arena, view)
+  }
+  // Its header and the table of its blocks come on top.
+  assert.ok(largest > 8000 && largest <= 8192 + 64, `a block of ${largest} bytes`)
+})
+
 test('any value is converted as JSON.stringify converts it', () => {
   const arena = new Arena(big)
   fc.assert(fc.property(fc.anything({ withDate: true, withBoxedValues: true, withNullPrototype: true, withSparseArray: true, withTypedArray: true }), (value) => {
