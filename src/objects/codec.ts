@@ -84,14 +84,22 @@ export abstract class Codec {
   /** Collects the blocks a value owns. */
   gather(_gather: Gather, _region: Region, _p: number): void {}
 
-  /** Replaces a value and frees what it owned: the new one is complete before the old one goes. */
-  assign(region: Region, p: number, value: unknown, where: string): void {
+  /**
+   * Replaces a value and frees what it owned: the new one is complete before the old one goes.
+   * @param stillThere throws when the value's place has moved meanwhile, by what its getters did.
+   */
+  assign(region: Region, p: number, value: unknown, where: string, stillThere?: () => void): void {
     const allocator = allocatorOf(region, where)
     const words = this.bytes >>> 2
     const staged = borrowStaging(this.bytes)
     const old = new Gather()
-    this.gather(old, region, p)
-    building(allocator, (build) => this.write(build, staged, 0, value, where))
+    building(allocator, (build) => {
+      this.write(build, staged, 0, value, where)
+      build.run()
+      // Getters and iterators of the value have run, and may have replaced what is here.
+      stillThere?.()
+      this.gather(old, region, p)
+    })
     willChange(region, p, words)
     for (let i = 0; i < words; i++) region.i32[p + i] = staged.i32[i]!
     returnStaging(staged)
@@ -108,9 +116,9 @@ export abstract class Codec {
     return `${emitter.constant(this, 'codec')}.write(b, r, ${p}, ${v}, ${where})`
   }
 
-  /** A statement that replaces the value at position `p` of region `r` by `v`. */
-  emitAssign(emitter: Emitter, p: string, v: string, where: string): string {
-    return `${emitter.constant(this, 'codec')}.assign(r, ${p}, ${v}, ${where})`
+  /** A statement that replaces the value at position `p` of region `r` by `v`; `stillThere` is an expression, see {@link assign}. */
+  emitAssign(emitter: Emitter, p: string, v: string, where: string, stillThere = 'undefined'): string {
+    return `${emitter.constant(this, 'codec')}.assign(r, ${p}, ${v}, ${where}, ${stillThere})`
   }
 
   /** Statements that copy a value that can hold pointers from word `p` of region `r`, words `a`, to word `q` of `t`, `b`, with copier `c`. */

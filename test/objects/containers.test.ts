@@ -129,7 +129,8 @@ test('lists follow the protocols of Array', () => {
   assert.equal(doubles[9], undefined)
   doubles[1] = 7
   assert.equal(doubles.at(1), 7)
-  assert.throws(() => { (doubles as unknown as Record<string, number>)['extra'] = 1 }, TypeError)
+  assert.throws(() => { (doubles as unknown as Record<string, number>)['extra'] = 1 }, { code: 'INVALID_ARGUMENT', sentence: /no property "extra"/ })
+  assert.throws(() => { doubles[4] = 1 }, { code: 'OUT_OF_RANGE', sentence: /push adds/ })
   assert.deepEqual([doubles.indexOf(2), doubles.includes(NaN), doubles.indexOf(NaN), doubles.find((x) => x < 3), doubles.findIndex((x) => x === 7)], [2, true, -1, 2, 1])
   assert.deepEqual([doubles.some((x) => x > 6), doubles.every((x) => x > 2), doubles.filter((x) => x > 2), doubles.map((x) => x * 2).slice(0, 3)], [true, false, [3, 7], [6, 14, 4]])
   assert.equal(doubles.slice(0, 3).reduce((sum, x) => sum + x, 0), doubles.reduce((sum, x) => Number.isNaN(x) ? sum : sum + x, 0))

@@ -147,11 +147,12 @@ function elsewhere(region: Region, lo: number, hi: number, words: number): Regio
 /**
  * Compiles the view class of a sequence. `length` is an expression, `find` statements that leave the element's region in
  * `r` and the word where elements start in `start`; both see the view's region `r`, its word `w`, and `find` the index `i`.
+ * `moved` is an expression, where elements can move: a function that throws when the one that was found has.
  *
  * Each class stores region and word itself: in a constructor that all share, a store into objects with a Proxy in their
  * chain takes V8's slowest path as soon as there are more than four kinds (measured: half a microsecond a view).
  */
-export function emitSequence(type: AnyType, elements: Elements, length: string, find: string): SequenceClass {
+export function emitSequence(type: AnyType, elements: Elements, length: string, find: string, moved?: string): SequenceClass {
   const emitter = new Emitter()
   const keep = emitKeep(emitter)
   emitter.named('Sequence', Sequence)
@@ -159,7 +160,10 @@ export function emitSequence(type: AnyType, elements: Elements, length: string, 
   emitter.named('unusualIndex', unusualIndex)
   emitter.named('elsewhere', elsewhere)
   emitter.named('beyond', (index: unknown, count: number) => {
-    throw new RpcError('OUT_OF_RANGE', `${type.label}: there is no element ${String(index)} of ${count}`)
+    throw new RpcError('OUT_OF_RANGE', `${type.label}: there is no element ${String(index)} of ${count}${type.kind === 'list' ? ': push adds elements' : ''}`)
+  })
+  emitter.named('moved', () => {
+    throw new RpcError('ABORTED', `${type.label}: the list was changed by a getter or an iterator of the very value that is put into it`)
   })
   const p = `start * ${elements.perWord} + i * ${elements.step}`
   const label = JSON.stringify(type.label)
@@ -180,9 +184,9 @@ ${find}
 set(i, v) { let r = this[REGION], w = this[WORD], n = ${length}
 if (!(i >>> 0 === i && i < n)) beyond(i, n)
 ${find}
-{ ${elements.codec.emitAssign(emitter, p, 'v', label)} } }
+{ ${elements.codec.emitAssign(emitter, p, 'v', label, moved)} } }
 values() { return new Values(this) }
-forEach(visit) { for (let i = 0; i < this.length; i++) visit(this.at(i), i, this) }
+forEach(visit) { for (let i = 0, n = this.length; i < n && i < this.length; i++) visit(this.at(i), i, this) }
 }
 Object.setPrototypeOf(Values.prototype, Iteration.prototype)
 Object.setPrototypeOf(Self.prototype, Sequence.prototype)
@@ -193,6 +197,10 @@ return Self })()`)
   Object.defineProperty(viewClass, 'name', { value: type.label })
   return viewClass
 }
+
+/** How `moved` says that a list's elements are where they were: see {@link findThroughPointer}. */
+export const MOVED_THROUGH_POINTER = `() => { const a = this[REGION].i32
+if (a[w] !== lo || a[w + 1] !== hi || a[w + 2] >>> 0 <= i) moved() }`
 
 /** How `find` says where the elements of a list start: its pointer is at the view's word. */
 export function findThroughPointer(stride: number): string {

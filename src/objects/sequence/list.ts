@@ -5,7 +5,7 @@ import { locate, type Region } from '../../memory/region.js'
 import { building, type Build } from '../graph/build.js'
 import { CODEC, Codec, codecOf, freeGathered, once, type Describer, type TypeNode } from '../codec.js'
 import type { Copier } from '../graph/copier.js'
-import { Elements, emitSequence, findThroughPointer, gatherInOrder, requireElement, valuesOf, type SequenceClass } from './elements.js'
+import { Elements, emitSequence, findThroughPointer, gatherInOrder, MOVED_THROUGH_POINTER, requireElement, valuesOf, type SequenceClass } from './elements.js'
 import { Gather } from '../graph/gather.js'
 import { journal, willChange } from '../shared/journal.js'
 import { MAX_LIST_LENGTH } from '../limits.js'
@@ -32,6 +32,14 @@ interface Opened {
   readonly start: number
 }
 
+/** Where a list's elements are put. */
+interface Room {
+  readonly isNew: boolean
+  readonly home: Region
+  readonly start: number
+  readonly capacity: number
+}
+
 class ListCodec extends Codec {
   readonly bytes = 16
   readonly align = 8
@@ -46,7 +54,7 @@ class ListCodec extends Codec {
 
   #makeViewClass(): SequenceClass {
     const elements = this.#elements()
-    const viewClass = emitSequence(this.type, elements, 'r.i32[w + 2] >>> 0', findThroughPointer(elements.stride))
+    const viewClass = emitSequence(this.type, elements, 'r.i32[w + 2] >>> 0', findThroughPointer(elements.stride), MOVED_THROUGH_POINTER)
     installInPlace(viewClass, (region, p, order) => this.#reorder(region, p, order))
     installChanges(viewClass, this, this.type.label)
     return viewClass
@@ -85,8 +93,7 @@ class ListCodec extends Codec {
   push(region: Region, p: number, values: readonly unknown[]): number {
     const count = region.i32[p + LENGTH]! >>> 0
     if (values.length === 1 && this.#elements().codec.immediate && this.#pushInPlace(region, p, count, values[0])) return count + 1
-    this.#replace(region, p, count, count, values)
-    return count + values.length
+    return this.#replace(region, p, Infinity, Infinity, values)
   }
 
   // Where there is room for a value that owns nothing.
@@ -140,49 +147,58 @@ class ListCodec extends Codec {
     })
   }
 
-  /** Puts values in the place of elements `first` to `end`; the new ones are complete before the old ones go. */
-  #replace(region: Region, p: number, first: number, end: number, values: readonly unknown[]): void {
+  /**
+   * Puts values in the place of elements `first` to `end`; the new ones are complete before the old ones go.
+   * @returns how many elements there are then.
+   */
+  #replace(region: Region, p: number, first: number, end: number, values: readonly unknown[]): number {
     const allocator = allocatorOf(region, this.type.label)
     const elements = this.#elements()
-    const list = this.#open(region, p)
-    // A peer may have changed the length since the caller read it.
-    const from = Math.min(first, list.length)
-    const to = Math.min(end, list.length)
-    const length = list.length - (to - from) + values.length
-    if (length > MAX_LIST_LENGTH) throw new RpcError('OUT_OF_RANGE', `${this.type.label}: a list has at most ${MAX_LIST_LENGTH} elements`)
     const staged = borrowStaging(elements.bytesFor(values.length))
-    // While it may have to be undone, a list that is not only added to moves to new memory: its elements stay as they are.
-    const grows = length > list.capacity || (journal.current !== null && (to < list.length || from < to))
-    // A peer's pointer may lead into memory that is only read here.
-    if (!grows && list.home.readOnly) refuseWrite(this.type.label, list.home)
-    const capacity = grows ? Math.min(MAX_LIST_LENGTH, Math.max(length, length > list.capacity ? list.capacity * 2 : list.capacity, FIRST_CAPACITY)) : list.capacity
-    let block = list.start
-    let home = list.home
     const removed = new Gather()
-    elements.gather(removed, list.home, list.start, from, to)
-    building(allocator, (build) => {
-      if (grows) {
-        block = build.allocate(elements.bytesFor(capacity))
-        home = build.region
-      }
-      if (values.length > 0) elements.write(build, staged, 0, values, this.type.label, from)
+    const { list, from, to, length, room } = building(allocator, (build) => {
+      if (values.length > 0) elements.write(build, staged, 0, values, this.type.label, Math.min(first, region.i32[p + LENGTH]! >>> 0))
+      build.run()
+      // Looked at now: getters of the values may have changed the list, and a peer may, since the caller read its length.
+      const list = this.#open(region, p)
+      const from = Math.min(first, list.length)
+      const to = Math.min(end, list.length)
+      const length = list.length - (to - from) + values.length
+      const room = this.#roomFor(build, list, length, to < list.length || from < to)
+      elements.gather(removed, list.home, list.start, from, to)
+      return { list, from, to, length, room }
     })
     const { stride } = elements
-    const at = block * 4
+    const target = room.home.u8
+    const at = room.start * 4
     const source = list.home.u8
     const begin = list.start * 4
-    if (grows) home.u8.set(source.subarray(begin, begin + from * stride), at)
-    if (grows || values.length !== to - from) {
-      home.u8.set(source.subarray(begin + to * stride, begin + list.length * stride), at + (from + values.length) * stride)
+    if (room.isNew) target.set(source.subarray(begin, begin + from * stride), at)
+    if (room.isNew || values.length !== to - from) {
+      target.set(source.subarray(begin + to * stride, begin + list.length * stride), at + (from + values.length) * stride)
     }
-    home.u8.set(staged.u8.subarray(0, values.length * stride), at + from * stride)
+    target.set(staged.u8.subarray(0, values.length * stride), at + from * stride)
     returnStaging(staged)
-    const a = region.i32
     willChange(region, p, 4)
-    if (grows) setHeader(region, p, home.lowOf(block), home.high, length, capacity)
-    else a[p + LENGTH] = length
-    if (grows && (list.lo !== 0 || list.hi !== 0)) freePointer(allocator, region, list.lo, list.hi)
+    if (room.isNew) setHeader(region, p, room.home.lowOf(room.start), room.home.high, length, room.capacity)
+    else region.i32[p + LENGTH] = length
+    if (room.isNew && (list.lo !== 0 || list.hi !== 0)) freePointer(allocator, region, list.lo, list.hi)
     removed.free(allocator)
+    return length
+  }
+
+  /** Where `length` elements lie: in the list's own memory, or in new memory when they do not fit, or when a change of what is there may have to be undone. */
+  #roomFor(build: Build, list: Opened, length: number, changes: boolean): Room {
+    if (length > MAX_LIST_LENGTH) throw new RpcError('OUT_OF_RANGE', `${this.type.label}: a list has at most ${MAX_LIST_LENGTH} elements`)
+    const fits = length <= list.capacity
+    if (fits && !(changes && journal.current !== null)) {
+      // A peer's pointer may lead into memory that is only read here.
+      if (list.home.readOnly) refuseWrite(this.type.label, list.home)
+      return { isNew: false, home: list.home, start: list.start, capacity: list.capacity }
+    }
+    const capacity = Math.min(MAX_LIST_LENGTH, Math.max(length, fits ? list.capacity : list.capacity * 2, FIRST_CAPACITY))
+    const start = build.allocate(this.#elements().bytesFor(capacity))
+    return { isNew: true, home: build.region, start, capacity }
   }
 
   override gather(gather: Gather, region: Region, p: number): void {

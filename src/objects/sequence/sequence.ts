@@ -1,12 +1,13 @@
 import type { Region } from '../../memory/region.js'
 import { RpcError } from '../../base/errors.js'
 import { Iteration, type Steps } from '../iteration.js'
-import { same, asView, REGION, WORD } from '../view.js'
+import type { AnyType } from '../codec.js'
+import { same, asView, REGION, TYPE, WORD } from '../view.js'
 import type { SequenceView } from '../views.js'
 
 /**
  * What lists and fixed arrays have in common, on top of `length` and `at`, which are generated per element type.
- * Follows Array: everything is read anew at each step, so callbacks may change the sequence.
+ * Follows Array: each element is read when its turn comes, so callbacks may change the sequence; what they add is not visited.
  */
 export abstract class Sequence implements SequenceView<unknown> {
   declare readonly [REGION]: Region
@@ -34,18 +35,21 @@ export abstract class Sequence implements SequenceView<unknown> {
   }
 
   forEach(visit: Visit<this, void>): void {
-    for (let i = 0; i < this.length; i++) visit(this.at(i), i, this)
+    const { length } = this
+    for (let i = 0; i < length && i < this.length; i++) visit(this.at(i), i, this)
   }
 
   map<R>(convert: Visit<this, R>): R[] {
+    const { length } = this
     const converted: R[] = []
-    for (let i = 0; i < this.length; i++) converted.push(convert(this.at(i), i, this))
+    for (let i = 0; i < length && i < this.length; i++) converted.push(convert(this.at(i), i, this))
     return converted
   }
 
   filter(accept: Visit<this, boolean>): unknown[] {
+    const { length } = this
     const accepted: unknown[] = []
-    for (let i = 0; i < this.length; i++) {
+    for (let i = 0; i < length && i < this.length; i++) {
       const value = this.at(i)
       if (accept(value, i, this)) accepted.push(value)
     }
@@ -53,7 +57,8 @@ export abstract class Sequence implements SequenceView<unknown> {
   }
 
   find(accept: Visit<this, boolean>): unknown {
-    for (let i = 0; i < this.length; i++) {
+    const { length } = this
+    for (let i = 0; i < length && i < this.length; i++) {
       const value = this.at(i)
       if (accept(value, i, this)) return value
     }
@@ -94,9 +99,10 @@ export abstract class Sequence implements SequenceView<unknown> {
   }
 
   reduce(combine: Combine<this>, ...initial: readonly unknown[]): never {
+    const { length } = this
     const first = initial.length > 0 ? 0 : requireOne(this)
     let sum = (initial.length > 0 ? initial[0] : this.at(0)) as never
-    for (let i = first; i < this.length; i++) sum = combine(sum, this.at(i), i, this) as never
+    for (let i = first; i < length && i < this.length; i++) sum = combine(sum, this.at(i), i, this) as never
     return sum
   }
 
@@ -182,7 +188,8 @@ type Combine<S> = (sum: never, value: unknown, index: number, sequence: S) => un
 // Functions, and not private methods: views are made without this class's constructor.
 
 function firstIndex<S extends Sequence>(sequence: S, start: number, accept: Visit<S, boolean>): number {
-  for (let i = start; i < sequence.length; i++) if (accept(sequence.at(i), i, sequence)) return i
+  const { length } = sequence
+  for (let i = start; i < length && i < sequence.length; i++) if (accept(sequence.at(i), i, sequence)) return i
   return -1
 }
 
@@ -257,7 +264,10 @@ Object.setPrototypeOf(Sequence.prototype, new Proxy(Object.create(Object.prototy
     const index = indexOfKey(key)
     // The library ties things to views by symbols.
     if (typeof key === 'symbol') return Reflect.defineProperty(receiver as object, key, { value, writable: true, configurable: true })
-    if (index < 0) return false
+    if (index < 0) {
+      const { label } = (receiver as { readonly [TYPE]: AnyType })[TYPE]
+      throw new RpcError('INVALID_ARGUMENT', `${label} has no property "${key}" to be set: its elements are at 0, 1 …`)
+    }
     ;(receiver as Sequence).set(index, value)
     return true
   },
