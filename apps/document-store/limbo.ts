@@ -11,6 +11,8 @@ interface Batch<D> {
   readonly documents: readonly D[]
   /** Who may still hold one of them, and up to which of its tickets. */
   holders: ReadonlyArray<readonly [holder: Holder, sent: number]>
+  /** `performance.now()`. */
+  readonly since: number
 }
 
 const BATCH = 64
@@ -20,7 +22,8 @@ const LOOK_MS = 50
 /**
  * Documents that are no longer in the store, and that a client may still be reading: each is freed once every client has given
  * back all results that it was sent until then. A client that never does cannot keep more than `max` of them: then the oldest go
- * all the same, and what it reads there is an error or another document, memory-safe in either case.
+ * all the same, as they do when there is no room for new documents (see {@link reclaim}), and what it reads there is an error or
+ * another document, memory-safe in either case.
  */
 export class Limbo<D> {
   #fresh: D[] = []
@@ -28,8 +31,14 @@ export class Limbo<D> {
   #waiting = 0
   #timer: NodeJS.Timeout | undefined
 
-  /** @param free gives a document's memory back; @param holders the clients of the store now. */
-  constructor(private readonly free: (document: D) => void, private readonly holders: () => Iterable<Holder>, private readonly max: number) {}
+  /**
+   * @param free gives a document's memory back; @param holders the clients of the store now.
+   * @param heldMs how long something may be held, as things are now: asked from time to time while something is.
+   */
+  constructor(
+    private readonly free: (document: D) => void, private readonly holders: () => Iterable<Holder>,
+    private readonly max: number, private readonly heldMs: () => number = () => Infinity,
+  ) {}
 
   /** Documents that wait to be freed. */
   get size(): number {
@@ -40,25 +49,32 @@ export class Limbo<D> {
   add(document: D): void {
     this.#fresh.push(document)
     if (this.#fresh.length >= BATCH) this.collect()
-    else this.#timer ??= setTimeout(() => this.#look(), LOOK_MS).unref()
+    this.#lookLater()
   }
 
   addAll(documents: readonly D[]): void {
     for (const document of documents) this.#fresh.push(document)
     this.collect()
+    this.#lookLater()
   }
 
   /** Frees what nobody can hold any more. */
   collect(): void {
+    this.reclaim(Infinity)
+  }
+
+  /** Frees also what has waited so long, though somebody still holds it. */
+  reclaim(heldMs: number): void {
     if (this.#fresh.length > 0) {
       const holders = [...this.holders()].map((holder) => [holder, holder.sent] as const)
-      this.#batches.push({ documents: this.#fresh, holders })
+      this.#batches.push({ documents: this.#fresh, holders, since: performance.now() })
       this.#waiting += this.#fresh.length
       this.#fresh = []
     }
+    const now = performance.now()
     this.#batches = this.#batches.filter((batch) => {
       batch.holders = batch.holders.filter(([holder, sent]) => !holder.gone && holder.released < sent)
-      if (batch.holders.length > 0 && this.#waiting <= this.max) return true
+      if (batch.holders.length > 0 && this.#waiting <= this.max && now - batch.since < heldMs) return true
       for (const document of batch.documents) this.free(document)
       this.#waiting -= batch.documents.length
       return false
@@ -72,7 +88,11 @@ export class Limbo<D> {
 
   #look(): void {
     this.#timer = undefined
-    this.collect()
-    if (this.#batches.length > 0) this.#timer = setTimeout(() => this.#look(), LOOK_MS).unref()
+    this.reclaim(this.heldMs())
+    this.#lookLater()
+  }
+
+  #lookLater(): void {
+    if (this.size > 0) this.#timer ??= setTimeout(() => this.#look(), LOOK_MS).unref()
   }
 }

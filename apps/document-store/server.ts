@@ -18,6 +18,8 @@ export interface StoreOptions extends Omit<ServerOptions, 'sharedHeapBytes' | 'p
   readonly mode?: Mode
   /** Room for documents, up to 4 GiB: address space, and memory as it fills. 1 GiB by default. */
   readonly heapBytes?: number
+  /** While the store has no room for new documents: how long clients can count on those of their results that were deleted. 10 s by default. */
+  readonly heldMs?: number
 }
 
 export interface StoreServer extends AsyncDisposable {
@@ -37,6 +39,8 @@ const HEAP_BYTES_DEFAULT = 2 ** 30
  * share of it is left, so that it can still be read and emptied.
  */
 const RESERVE = 1 / 16
+/** With less than this share of its heap a store has no room. */
+const LOW = 1 / 8
 /** At least so many documents are put between looks at what is left: a look takes as long as a hundred of them. */
 const LOOK_EVERY = 8
 /** What is left is looked at again before so large documents could have filled a quarter of it. */
@@ -44,11 +48,15 @@ const LARGE_DOCUMENT_BYTES = 16 * 1024
 const SHARED_BYTES_MAX = 2 ** 32
 /** Deleted documents that wait for clients to give their results back. */
 const LIMBO_MAX = 100_000
+const HELD_MS_DEFAULT = 10_000
+/** Of copies that one projection makes, in the server's own memory. */
+const PROJECTED_BYTES_MAX = 2 ** 26
+const PROJECTED_PATHS_MAX = 256
 
 /** Serves an empty store on a channel. It is the caller's to dispose; its documents go with it. */
 export async function serveDocuments(channel: string, options: StoreOptions = {}): Promise<StoreServer> {
-  const { mode = 'trusting', heapBytes = HEAP_BYTES_DEFAULT, ...serverOptions } = options
-  const state = new StoreState(mode)
+  const { mode = 'trusting', heapBytes = HEAP_BYTES_DEFAULT, heldMs = HELD_MS_DEFAULT, ...serverOptions } = options
+  const state = new StoreState(mode, heldMs)
   const server = await serve(channel, DocumentService, state.handlers(), {
     ...serverOptions,
     ...(mode === 'trusting' ? { sharedHeapBytes: Math.min(SHARED_BYTES_MAX, heapBytes * (1 + RESERVE)) } : { publishedHeapBytes: heapBytes }),
@@ -88,13 +96,13 @@ class Client implements Holder {
 class StoreState {
   readonly #documents = new SharedDocuments()
   readonly store = new DocumentStore<Address>(this.#documents)
-  readonly limbo = new Limbo<Address>((document) => this.#free(document), () => this.#clients.values(), LIMBO_MAX)
+  readonly limbo = new Limbo<Address>((document) => this.#free(document), () => this.#clients.values(), LIMBO_MAX, () => this.#heldNow())
   readonly #clients = new Map<ObjectHeap, Client>()
   #untilLook = LOOK_EVERY
   #heapBytes = 0
   #reserveBytes = 0
 
-  constructor(readonly mode: Mode) {}
+  constructor(readonly mode: Mode, private readonly heldMs: number) {}
 
   set heap(heap: ObjectHeap) {
     this.#documents.heap = heap
@@ -163,6 +171,11 @@ class StoreState {
     }
   }
 
+  /** Clients of a trusting store whose documents do not fit do not come so far as to ask for room. */
+  #heldNow(): number {
+    return this.#open.stats().freeBytes < this.#heapBytes * LOW ? this.heldMs : Infinity
+  }
+
   get #open(): ObjectHeap {
     return this.#documents.heap
   }
@@ -220,7 +233,7 @@ class StoreState {
   #requireRoom(): void {
     let left = this.#open.stats().freeBytes - this.#reserveBytes
     if (left < 0) {
-      this.limbo.collect()
+      this.limbo.reclaim(this.heldMs)
       this.#open.collect()
       left = this.#open.stats().freeBytes - this.#reserveBytes
     }
@@ -242,19 +255,24 @@ class StoreState {
       return this.#open.copyFrom(document)
     } catch (error) {
       if (!RpcError.is(error) || error.code !== 'RESOURCE_EXHAUSTED' || this.limbo.size === 0) throw error
-      this.limbo.collect()
+      this.limbo.reclaim(this.heldMs)
       return this.#open.copyFrom(document)
     }
   }
 
   #project(search: View<typeof SearchValue>, paths: readonly string[]): Record<string, Json>[] {
+    if (paths.length > PROJECTED_PATHS_MAX) throw new RangeError(`a projection is of ${PROJECTED_PATHS_MAX} paths at most, not ${paths.length}`)
     const keys = paths.map((path) => [path, parsePath(path)] as const)
+    let left = PROJECTED_BYTES_MAX
     return this.store.find(searchOf(search)).map((address) => {
       const { body } = this.#documents.at(address)
       const row = Object.create(null) as Record<string, Json>
       for (const [path, one] of keys) {
         const value = walk(body, one)
-        if (value !== undefined) row[path] = (typeof value === 'object' && value !== null ? plain(value) : value) as Json
+        if (value === undefined) continue
+        row[path] = (typeof value === 'object' && value !== null ? plain(value) : value) as Json
+        left -= bytesOf(row[path])
+        if (left < 0) throw new RpcError('RESOURCE_EXHAUSTED', 'a projection copies 64 MiB at most: give a limit, or name fewer paths; find answers without copies')
       }
       return row
     })
@@ -284,6 +302,13 @@ function unlessSpoiled(work: () => void): void {
   } catch (error) {
     if (!RpcError.is(error)) throw error
   }
+}
+
+/** About what a plain value takes. */
+function bytesOf(value: Json): number {
+  if (typeof value === 'string') return 16 + value.length
+  if (typeof value !== 'object' || value === null) return 16
+  return Object.values(value).reduce<number>((sum, member) => sum + bytesOf(member), 32)
 }
 
 function indexKind(kind: string): IndexKind {

@@ -54,6 +54,8 @@ export class SharedDocuments implements Documents<Address> {
   }
 }
 
+const SEARCHED_UNITS_MAX = 2 ** 27
+
 /** Undefined when there are compiled paths over too many keys already: somebody asks about ever new ones. */
 function compiled(keys: readonly string[]): JsonPath | undefined {
   try {
@@ -93,6 +95,13 @@ function found(value: unknown): Found {
 
 function scalarsOf(values: Iterable<unknown>): readonly Scalar[] {
   const scalars: Scalar[] = []
-  for (const value of values) if (isScalar(value)) scalars.push(value)
+  let units = 0
+  for (const value of values) {
+    if (!isScalar(value)) continue
+    scalars.push(value)
+    // A million elements may be one text that was stored once: a client of a trusting store can point at it so often.
+    if (typeof value === 'string') units += value.length
+    if (units > SEARCHED_UNITS_MAX) throw new RangeError(`an array that is searched or indexed holds ${SEARCHED_UNITS_MAX} code units of text at most`)
+  }
   return scalars
 }

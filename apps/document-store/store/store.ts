@@ -21,6 +21,8 @@ export interface IndexDescription {
 const INDEXES_MAX = 64
 /** Group-by and joins keep something for each value they meet. */
 const GROUPS_MAX = 1_000_000
+/** Pairs that one join finds: a thousand documents with one value are a million of them. */
+const PAIRS_MAX = 1_000_000
 
 /**
  * Documents by key, with secondary indexes. It holds documents, and never makes, copies or frees one: `put`, `delete` and
@@ -191,6 +193,7 @@ export class DocumentStore<D> {
       if (!isScalar(value)) continue
       for (const partner of partners(value)) {
         if (pairs.length >= limit) return pairs
+        if (pairs.length >= PAIRS_MAX) throw new RangeError(`there are more than ${PAIRS_MAX} pairs: narrow the search, or give a limit`)
         pairs.push([document, partner])
       }
     }

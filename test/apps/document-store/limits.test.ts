@@ -1,0 +1,108 @@
+// What one client may ask of the store: a search that would fill its memory is an error, and so is holding what others need.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { openStore, type StoreClient } from '../../../apps/document-store/client.js'
+import { Limbo } from '../../../apps/document-store/limbo.js'
+import type { Mode } from '../../../apps/document-store/server.js'
+import { Document, DocumentService, HANDING_MAX, Reader } from '../../../apps/document-store/service.js'
+import { plainDocuments } from '../../../apps/document-store/store/plain-documents.js'
+import { DocumentStore } from '../../../apps/document-store/store/store.js'
+import type { Json } from '../../../apps/document-store/store/values.js'
+import { addressOf, connect } from '../../../src/index.js'
+import { locationOf } from '../../../src/objects/index.js'
+import { type Commanded, errorOf, Ground } from '../../support/ground.js'
+
+async function started(ground: Ground, mode: Mode, heapBytes: number, ...more: readonly string[]): Promise<{ server: Commanded, client: StoreClient }> {
+  const server = await ground.child('../apps/document-store/server-main.js', ground.channel, mode, String(heapBytes), ...more)
+  return { server, client: ground.owns(await openStore(ground.channel)) }
+}
+
+test('a join finds a million pairs at most, as many as asked for otherwise', () => {
+  const store = new DocumentStore(plainDocuments)
+  for (let i = 0; i < 1001; i++) store.put(`k${i}`, { key: `k${i}`, body: { a: 1, b: i } })
+  assert.throws(() => store.join({ where: [] }, 'a', 'a'), (error) => error instanceof RangeError && /more than 1000000 pairs: .*limit/.test(error.message))
+  assert.equal(store.join({ where: [], limit: 2000 }, 'a', 'a').length, 2000)
+  store.delete('k0')
+  assert.equal(store.join({ where: [] }, 'a', 'a').length, 1_000_000)
+  assert.equal(store.join({ where: [] }, 'b', 'b').length, 1000)
+})
+
+test('a projection has its bounds in paths and in bytes, and the store goes on', async (t) => {
+  await using ground = await Ground.open(t)
+  const { client } = await started(ground, 'isolated', 64 << 20)
+  let body: Json = 'x'.repeat(1 << 16)
+  for (let i = 0; i < 120; i++) body = { a: body }
+  for (let i = 0; i < 10; i++) client.sync.put(`k${i}`, body)
+  const paths = Array.from({ length: 120 }, (_, i) => Array.from({ length: i + 1 }, () => 'a').join('.'))
+  const beyond = await errorOf(client.project({}, paths))
+  assert.deepEqual([beyond.code, /64 MiB at most: give a limit/.test(beyond.message)], ['RESOURCE_EXHAUSTED', true])
+  const [row] = await client.project({}, paths, { limit: 1 })
+  assert.equal((row?.[paths.at(-1)!] as string).length, 1 << 16)
+  assert.match((await errorOf(client.project({}, Array.from({ length: 257 }, (_, i) => `p${i}`)))).message, /256 paths at most, not 257/)
+})
+
+test('limbo keeps what somebody may still read, until room is needed and it has been held for long', () => {
+  const freed: number[] = []
+  const holder = { sent: 1, released: 0, gone: false }
+  const limbo = new Limbo<number>((document) => freed.push(document), () => [holder], 100)
+  limbo.addAll([1, 2])
+  limbo.reclaim(60_000)
+  assert.deepEqual([freed, limbo.size], [[], 2])
+  limbo.reclaim(0)
+  assert.deepEqual([freed, limbo.size], [[1, 2], 0])
+  limbo.close()
+})
+
+for (const mode of ['trusting', 'isolated'] as const) {
+  test(`${mode}: who keeps results for ever keeps a full store from new documents for a while only`, async (t) => {
+    await using ground = await Ground.open(t)
+    const heldMs = 300
+    const { client } = await started(ground, mode, 16 << 20, String(heldMs))
+    const hoarder = ground.owns(await openStore(ground.channel))
+    const body = { text: 'x'.repeat(1 << 20) }
+    const fill = (): number => {
+      for (let i = 0; ; i++) {
+        try {
+          client.sync.put(`k${i}`, body)
+        } catch (error) {
+          assert.equal((error as { code?: string }).code, 'RESOURCE_EXHAUSTED')
+          return i
+        }
+      }
+    }
+    const count = fill()
+    assert.ok(count >= 8, `${count} documents`)
+    const held = hoarder.sync.find({})
+    await client.clear()
+    const emptied = performance.now()
+    const few = fill()
+    // A machine that stood still this long says nothing.
+    if (performance.now() - emptied < heldMs) assert.ok(few < count / 2, `${few} of ${count} documents fit while all others are held`)
+    await ground.until('room again', async () => {
+      await client.clear()
+      await delay(heldMs + 100)
+      return fill() >= count / 2
+    })
+    assert.ok(held.length === count)
+  })
+}
+
+test('trusting: an array of a million pointers to one text is neither indexed nor searched', async (t) => {
+  await using ground = await Ground.open(t)
+  const { client } = await started(ground, 'trusting', 64 << 20)
+  await client.createIndex('list', 'hash')
+  const liar = ground.owns(await connect(ground.channel, DocumentService))
+  await liar.open(liar.heap.new(Reader, { released: 0, handing: Array.from({ length: HANDING_MAX }, () => null) }))
+  const document = liar.heap.new(Document, { place: 0, key: 'amplified', body: { list: ['x'.repeat(1 << 20), ...Array.from({ length: 199 }, (_, i) => i + 0.25)] } })
+  const { list } = document.body as unknown as { list: object }
+  const { region } = locationOf(document)
+  const { word } = locationOf(list)
+  const second = region.f64.subarray(word >> 1).indexOf(0.25) + (word >> 1)
+  for (let i = 0; i < 199; i++) region.i32.copyWithin((second + i) * 2, (second - 1) * 2, second * 2)
+  const refused = await errorOf(liar.put(document))
+  assert.deepEqual([refused.code, /134217728 code units of text at most/.test(refused.message)], ['INVALID_ARGUMENT', true])
+  assert.equal(client.sync.count({}), 0)
+  client.sync.put('honest', { list: ['a', 'b'] })
+  assert.equal(client.sync.count({ list: { contains: 'b' } }), 1)
+})
