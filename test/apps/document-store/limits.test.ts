@@ -38,7 +38,7 @@ test('a projection has its bounds in paths and in bytes, and the store goes on',
   const beyond = await errorOf(client.project({}, paths))
   assert.deepEqual([beyond.code, /64 MiB at most: give a limit/.test(beyond.message)], ['RESOURCE_EXHAUSTED', true])
   const [row] = await client.project({}, paths, { limit: 1 })
-  assert.equal((row?.[paths.at(-1)!] as string).length, 1 << 16)
+  assert.equal(row?.[paths.at(-1)!], 'x'.repeat(1 << 16))
   assert.match((await errorOf(client.project({}, Array.from({ length: 257 }, (_, i) => `p${i}`)))).message, /256 paths at most, not 257/)
 })
 
