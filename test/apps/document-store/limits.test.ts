@@ -9,7 +9,7 @@ import { Document, DocumentService, HANDING_MAX, Reader } from '../../../apps/do
 import { plainDocuments } from '../../../apps/document-store/store/plain-documents.js'
 import { DocumentStore } from '../../../apps/document-store/store/store.js'
 import type { Json } from '../../../apps/document-store/store/values.js'
-import { addressOf, connect } from '../../../src/index.js'
+import { connect } from '../../../src/index.js'
 import { locationOf } from '../../../src/objects/index.js'
 import { type Commanded, errorOf, Ground } from '../../support/ground.js'
 
