@@ -243,3 +243,62 @@ test('whatever a peer writes into lock, sequence and journal: an error or a valu
     }
   }
 })
+
+/** Points the journal of `words` to records that a peer wrote: blocks, each of so many words in use, at words of the arena from its middle on. */
+function forge(arena: Arena, holder: ReturnType<typeof make>, blocks: ReadonlyArray<readonly [word: number, words: readonly number[]]>): void {
+  const { region, word: p } = locationOf(holder.words)
+  for (const [i, [word, words]] of blocks.entries()) {
+    const next = blocks[i + 1]
+    region.i32.set(words, word)
+    region.i32[word] = next === undefined ? 0 : region.lowOf(next[0])
+    region.i32[word + 1] = next === undefined ? 0 : region.high
+  }
+  region.i32[p + 2] = region.lowOf(blocks[0]![0])
+  region.i32[p + 3] = region.high
+  arena.region.i32[p] = 0
+}
+
+test('journals whose blocks lie over each other, or lead round in circles, are not gone through', () => {
+  const RECORDS = 30_000
+  for (const [blocks, apart] of [[20, 10], [2, 0]] as const) {
+    const arena = new Arena(1 << 20)
+    holding(arena)
+    const holder = make(arena)
+    const first = 1 << 16
+    const last = first + 10 * blocks + RECORDS * 3
+    arena.region.i32.fill(2, first, last)
+    const heads = Array.from({ length: blocks }, (_, i) => first + i * apart)
+    forge(arena, holder, heads.map((word) => [word, [0, 0, last - word, last - word, 1, 0]]))
+    if (apart === 0) arena.region.i32.set([arena.region.lowOf(first), arena.region.high], first)
+    const looked = { at: 0 }
+    arena.free = () => {
+      looked.at++
+    }
+    assert.throws(() => holder.words.write((words) => words.set('x', 1)), /lie over each other, or lead round in circles/)
+    assert.equal(looked.at, 0)
+  }
+})
+
+test('frees that a peer wrote into a journal are refused so many times only, and what it holds is undone the latest first', () => {
+  const arena = new Arena(1 << 20)
+  holding(arena)
+  const holder = make(arena)
+  const { region } = arena
+  const block = 1 << 16
+  const target = region.lowOf(block - 2)
+  const frees = Array.from({ length: 20_000 }, () => [3, target, region.high]).flat()
+  forge(arena, holder, [[block, [0, 0, 6 + frees.length, 6 + frees.length, 1, 0, ...frees]]])
+  let refused = 0
+  const free = arena.free.bind(arena)
+  arena.free = (home, word) => {
+    refused++
+    free(home, word)
+  }
+  holder.words.write((words) => words.set('x', 1))
+  assert.ok(refused > 0 && refused < 2000, `${refused} frees`)
+  // Two blocks, each of which says twice what the word was.
+  const saves = (...values: readonly number[]): number[] => [0, 0, 6 + values.length * 4, 6 + values.length * 4, 0, 0, ...values.flatMap((value) => [1 | 1 << 2, target, region.high, value])]
+  forge(arena, holder, [[block, saves(11, 12)], [block + 100, saves(13, 14)]])
+  holder.words.write((words) => words.set('x', 1))
+  assert.equal(region.i32[block - 2], 11)
+})

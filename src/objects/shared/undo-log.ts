@@ -15,6 +15,8 @@
 // was freed. Whoever undoes or frees may die as well: the next one goes on. Saved words are never written back once frees have
 // begun: words of a block that the write itself had allocated are among them, and by then it may be somebody else's.
 import type { Allocator, Region } from '../../memory/region.js'
+import { Extent } from '../extent.js'
+import { Column } from '../graph/forward.js'
 import { Place } from '../map/table.js'
 import { damaged } from '../problems.js'
 
@@ -24,8 +26,9 @@ const STATE = 4
 const FREES = 5
 const HEADER_WORDS = 6
 const FIRST_WORDS = 256
-/** Blocks of one log: more than a heap has room for means that they lead round in circles. */
-const MAX_BLOCKS = 1 << 16
+/** Frees of one log that may be refused, each at the cost of an error: who writes more of them does not mean to free anything. */
+const MAX_REFUSED = 1000
+const WHAT = 'the journal of something shared'
 
 const OPEN = 0
 const COMMITTED = 1
@@ -49,21 +52,24 @@ export class UndoLog {
   readonly #at: number
   readonly #allocator: Allocator
   readonly #blocks: Block[] = []
+  /** Frees that were refused. */
+  #refused = 0
 
   constructor(region: Region, at: number, allocator: Allocator) {
     this.#region = region
     this.#at = at
     this.#allocator = allocator
     const place = new Place()
+    const extent = new Extent()
     let from = region
     for (let pointer = at; (from.i32[pointer]! | 0) !== 0; pointer = place.word) {
       place.resolve(from, pointer, HEADER_WORDS)
       const { region: home, word } = place
       const used = home.i32[word + USED]! >>> 0
       const length = home.i32[word + LENGTH]! >>> 0
-      if (used < HEADER_WORDS || used > length || length > home.words - (word - home.shift) || this.#blocks.length > MAX_BLOCKS) {
-        damaged('the journal of something shared is damaged')
-      }
+      if (used < HEADER_WORDS || used > length || length > home.words - (word - home.shift)) damaged(`${WHAT} is damaged`)
+      requireWritable(home)
+      extent.spend(home, length, WHAT)
       this.#blocks.push({ region: home, word, used, length })
       from = home
     }
@@ -164,13 +170,23 @@ export class UndoLog {
 
   /** Writes the saved words back. {@link finish} does the rest. */
   undo(): void {
-    const saves: Array<readonly [region: Region, word: number, record: number, home: Region]> = []
-    this.#forEach((kind, region, word, record, home) => {
-      if (kind === SAVED) saves.push([region, word, record, home])
-    })
-    for (const [region, word, record, home] of saves.toReversed()) {
-      const words = (home.i32[record]! | 0) >>> 2
-      for (let i = 0; i < words; i++) region.i32[word + i] = home.i32[record + 3 + i]!
+    // Where the records start, block after block: as few words as can be, since a peer may have written any number of records.
+    const records = new Column()
+    const counts: number[] = []
+    for (const block of this.#blocks) {
+      const before = records.length
+      this.#forEachOf(block, (kind, _region, _word, _words, record) => {
+        if (kind === SAVED) records.push(record)
+      })
+      counts.push(records.length - before)
+    }
+    for (const { region: home, word: start, used } of this.#blocks.toReversed()) {
+      for (let left = counts.pop()!; left > 0; left--) {
+        const record = records.pop()
+        // Looked at again, as it may be another one by now.
+        const { kind, region, word, words } = this.#recordAt(home, record, start + used - record)
+        if (kind === SAVED) for (let i = 0; i < words; i++) region.i32[word + i] = home.i32[record + NOTE_WORDS + i]!
+      }
     }
     this.#setState(UNDONE)
   }
@@ -186,20 +202,24 @@ export class UndoLog {
     const a = first.region.i32
     const done = a[first.word + FREES]! >>> 0
     let count = 0
-    this.#forEach((kind, region, word) => {
-      // Counted first: a block that was freed must not be freed again, by then it may be somebody else's.
-      if (kind !== free || count++ < done) return
-      a[first.word + FREES] = count
-      this.#free(region, word)
-    })
+    for (const block of this.#blocks) {
+      this.#forEachOf(block, (kind, region, word) => {
+        // Counted first: a block that was freed must not be freed again, by then it may be somebody else's.
+        if (kind !== free || count++ < done) return
+        a[first.word + FREES] = count
+        this.#free(region, word)
+      })
+    }
     this.#empty(first)
   }
 
   #free(region: Region, word: number): void {
+    if (this.#refused > MAX_REFUSED) return
     try {
       this.#allocator.free(region, word)
     } catch {
       // A peer has freed it, or written the log: the heap's own data is the peer's to spoil.
+      this.#refused++
     }
   }
 
@@ -223,19 +243,43 @@ export class UndoLog {
     }
   }
 
-  #forEach(visit: (kind: number, region: Region, word: number, record: number, home: Region) => void): void {
-    const place = new Place()
-    for (const { region: home, word: start, used } of this.#blocks) {
-      for (let at = HEADER_WORDS; at + 3 <= used;) {
-        const head = home.i32[start + at]! | 0
-        const kind = head & 3
-        const words = kind === SAVED ? head >>> 2 : 0
-        if (kind === 0 || at + 3 + words > used) damaged('the journal of something shared is damaged')
-        place.resolve(home, start + at + 1, Math.max(words, 2))
-        if (place.region.readOnly) damaged('the journal of something shared leads to memory that is only read here')
-        visit(kind, place.region, place.word, start + at, home)
-        at += 3 + words
-      }
+  #forEachOf({ region: home, word: start, used }: Block, visit: (kind: number, region: Region, word: number, words: number, record: number) => void): void {
+    for (let at = HEADER_WORDS; at + NOTE_WORDS <= used;) {
+      const { kind, region, word, words } = this.#recordAt(home, start + at, used - at)
+      visit(kind, region, word, words, start + at)
+      at += NOTE_WORDS + words
     }
   }
+
+  /** Reads a record, each word once. @param room words up to the end of what is in use of its block. */
+  #recordAt(home: Region, at: number, room: number): Recorded {
+    const head = home.i32[at]! | 0
+    const kind = head & 3
+    const words = kind === SAVED ? head >>> 2 : 0
+    if (kind === 0 || NOTE_WORDS + words > room) damaged(`${WHAT} is damaged`)
+    place.resolve(home, at + 1, Math.max(words, 2))
+    requireWritable(place.region)
+    recorded.kind = kind
+    recorded.region = place.region
+    recorded.word = place.word
+    recorded.words = words
+    return recorded
+  }
+}
+
+interface Recorded {
+  kind: number
+  region: Region
+  word: number
+  /** Of SAVED: words that were saved. */
+  words: number
+}
+
+const place = new Place()
+/** The record read last. */
+const recorded: Recorded = { kind: 0, region: null as unknown as Region, word: 0, words: 0 }
+
+/** What a journal leads to may be written by whoever wrote the journal; nobody else's memory may be. */
+function requireWritable(region: Region): void {
+  if (region.readOnly) damaged(`${WHAT} leads to memory that is only read here`)
 }
