@@ -5,7 +5,7 @@ import type { Allocator } from './allocator.js'
 import type { Heap } from './heap.js'
 import { heapDebug } from './heap-debug.js'
 import { sumStats, type HeapStats } from './heap-stats.js'
-import type { Region, RegionSpace, ShapesPlace } from './region.js'
+import { Region, type RegionSpace, type ShapesPlace } from './region.js'
 
 /** Heaps of one connection; a further heap is a request to the daemon, so that this bounds what a runaway client maps. */
 export const HEAPS_MAX = 64
@@ -16,8 +16,10 @@ export const HEAPS_MAX = 64
  */
 export class HeapSet implements Allocator, RegionSpace {
   readonly #heaps: Heap[] = []
-  /** What may be pointed to, and not allocated in: heaps that others own. */
+  /** What may be pointed to, and neither allocated in nor written: memory that others own, as its owner has it. */
   readonly #lent: Region[] = []
+  /** The same, as pointers find it. */
+  readonly #found: Region[] = []
   /** Where allocation goes on. */
   #current: Heap
   region: Region
@@ -49,9 +51,22 @@ export class HeapSet implements Allocator, RegionSpace {
     heap.region.allocator = this
   }
 
-  /** Adds memory of another owner: objects here may point into it, and results be found in it. It stays its owner's. */
-  lend(region: Region): void {
+  /**
+   * Adds memory of another owner: objects here may point into it, and results be found in it. It stays its owner's, who alone writes it, by the
+   * region given: a pointer that leads there may be a peer's, who cannot write there, so what it finds is read-only. @returns the region that it finds.
+   */
+  lend(region: Region): Region {
     this.#lent.push(region)
+    const found = region.readOnly ? region : this.#readOnly(region)
+    this.#found.push(found)
+    return found
+  }
+
+  #readOnly(region: Region): Region {
+    const found = Region.within(region, this)
+    found.aim(region.shift, region.words, region.high, region.low)
+    found.readOnly = true
+    return found
   }
 
   allocate(byteLength: number): number {
@@ -102,14 +117,14 @@ export class HeapSet implements Allocator, RegionSpace {
     for (const { region } of this.#heaps) {
       if (region.resolve(high, low, byteLength >>> 2) >= 0) return region
     }
-    return this.#lent.find((region) => region.resolve(high, low, byteLength >>> 2) >= 0)
+    return this.#found.find((region) => region.resolve(high, low, byteLength >>> 2) >= 0)
   }
 
   /** Starts a fresh budget of pointers in every heap, at the start of a call. */
   refill(): void {
     const heaps = this.#heaps
     for (let i = 0; i < heaps.length; i++) heaps[i]!.region.refill()
-    for (let i = 0; i < this.#lent.length; i++) this.#lent[i]!.refill()
+    for (let i = 0; i < this.#found.length; i++) this.#found[i]!.refill()
   }
 
   /** Takes back what others have freed, in every heap. */
@@ -124,7 +139,7 @@ export class HeapSet implements Allocator, RegionSpace {
   #heapOf(region: Region): Heap {
     const heap = this.#heaps.find((one) => one.region === region)
     if (heap === undefined) {
-      if (this.#lent.includes(region)) {
+      if (this.#lent.includes(region) || this.#found.includes(region)) {
         throw new RpcError('FAILED_PRECONDITION', 'the object lies in a heap that its server publishes: only the server frees what is there')
       }
       throw new RpcError('INVALID_ARGUMENT',

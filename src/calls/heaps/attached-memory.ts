@@ -142,6 +142,12 @@ export class AttachedHeaps {
     return region
   }
 
+  /** Lets pointers lead into memory of another owner in this process, which stays theirs to write: see {@link HeapSet.lend}. */
+  lend(region: Region): void {
+    const found = this.set.lend(region)
+    if (this.#foreign) boundWalks(found)
+  }
+
   /** Adds a heap that the peer asked for. What is wrong with it costs the peer that heap, and nobody else anything. */
   addFromPeer(grant: MemoryGrant): void {
     try {

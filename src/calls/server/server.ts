@@ -237,7 +237,7 @@ export class Server implements AsyncDisposable {
     if (publishedHeap !== undefined) {
       this.#publishedHeaps = new AttachedHeaps(daemon, publishedHeap, hugePages)
       this.#publishedHeap = new ObjectHeap(this.#publishedHeaps.set)
-      for (const region of this.#publishedHeaps.regions) this.#sharedHeaps?.set.lend(region)
+      for (const region of this.#publishedHeaps.regions) this.#sharedHeaps?.lend(region)
     }
   }
 
@@ -251,7 +251,7 @@ export class Server implements AsyncDisposable {
     const own = request.heap === undefined ? undefined : new AttachedHeaps(daemon, request.heap, this.options.hugePages === true, true)
     const heaps = own ?? this.#sharedHeaps
     if (heaps === undefined) throw new RpcError('INTERNAL', 'the daemon sent a connection without a heap')
-    for (const region of this.#publishedHeaps?.regions ?? []) own?.set.lend(region)
+    for (const region of this.#publishedHeaps?.regions ?? []) own?.lend(region)
     let control: Mapping
     try {
       control = attachControl(request.control, slots)

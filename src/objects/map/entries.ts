@@ -2,7 +2,7 @@
 // entries goes, and one that has few left takes up those of the chunk before it.
 import type { Region } from '../../memory/region.js'
 import type { Source } from '../graph/build.js'
-import { willChange } from '../shared/journal.js'
+import { refuseWrite, willChange } from '../shared/journal.js'
 import { Chunk, CHUNK, CHUNK_HEADER_WORDS, CHUNK_WORDS, evenWords, KEY, SEQUENCE, VALUE } from './chunk.js'
 import type { MapIndex } from './hash-index.js'
 import type { Keys } from './key.js'
@@ -235,6 +235,7 @@ export class MapEntries {
       if (chunk.end + words > chunk.capacity) damaged('a map is damaged: a chunk has less room than it says')
     }
     const { region } = chunk
+    if (region.readOnly) refuseWrite('what is pointed to', region)
     const offset = chunk.end
     const entry = chunk.word + offset
     const sequence = table.get(NEXT)

@@ -42,13 +42,17 @@ class Write implements Journal {
     return this.word === word && this.region === region
   }
 
-  // What lies in another connection's heaps cannot be undone by the members of this one.
   save(region: Region, word: number, words: number): void {
-    if (this.allocator.owns(region)) this.log.save(region, word, words)
+    if (this.#isUndone(region)) this.log.save(region, word, words)
+  }
+
+  // What lies in another connection's heaps, or in one that this server publishes, cannot be undone by the members of this one.
+  #isUndone(region: Region): boolean {
+    return region.space === this.region.space && this.allocator.owns(region)
   }
 
   allocatorFor(region: Region, allocator: Allocator): Allocator {
-    if (!this.allocator.owns(region)) return allocator
+    if (!this.#isUndone(region)) return allocator
     let noting = this.#allocators.get(allocator)
     if (noting === undefined) this.#allocators.set(allocator, noting = new NotingAllocator(allocator, this.log))
     return noting
