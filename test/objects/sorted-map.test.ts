@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { RpcError } from '../../src/base/errors.js'
-import { bool, build, copyGraph, f32, f64, i16, i64, list, nothing, plain, ref, release, safeI64, same, sortedMap, struct, text, u32, u64, u8, type Range, type SortedMapView } from '../../src/objects/index.js'
+import { bool, build, copyGraph, f32, f64, i16, i64, list, locationOf, nothing, plain, ref, release, safeI64, same, sortedMap, struct, text, u32, u64, u8, type Range, type SortedMapView } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
 
 type Key = string | number | bigint | boolean | readonly Key[]
@@ -194,6 +194,64 @@ test('walks that nobody ends are bounded, and still right', () => {
   holder.delete(sorted[1]!)
   for (const walk of walks) assert.equal(walk.next().value, sorted[2])
   release(arena, holder)
+  arena.assertEmpty()
+})
+
+test('a walk that was left half-way is nobody else\'s business, whatever has become of its memory', () => {
+  const arena = new Arena(1 << 20)
+  const entries = [['first key with memory', 1], ['second key with memory', 2]] as const
+  const Holder = struct('Holder', { map: sortedMap(text, u32) })
+  const [one, other] = [build(Holder, arena, { map: entries }), build(Holder, arena, { map: entries })]
+  const { region, word } = locationOf(one.map)
+  const a = region.i32
+  const wild = (): (() => void) => {
+    const root = region.resolve(a[word + 1]!, a[word]!, 2)
+    const key = root + 2 + a[root + 1]!
+    const lo = a[key]!
+    a[key] = -8
+    return () => {
+      a[key] = lo
+    }
+  }
+  const changeOther = (): void => {
+    other.map.set('a third key', 3)
+    assert.ok(other.map.delete('a third key'))
+    other.map = entries as never
+    other.map.clear()
+  }
+  const walk = one.map.keys()
+  assert.equal(walk.next().value, entries[0][0])
+  const mend = wild()
+  changeOther()
+  mend()
+  assert.equal(walk.next().value, entries[1][0], 'a change of another map does not ask it')
+
+  const left = one.map.keys()
+  left.next()
+  const mendAgain = wild()
+  one.map.set('zzz', 3)
+  mendAgain()
+  assert.throws(() => left.next(), RpcError)
+  assert.ok(left.next().done)
+
+  const oldest = one.map.keys()
+  oldest.next()
+  const mendOldest = wild()
+  other.map = entries as never
+  for (let i = 0; i < 130; i++) assert.equal(other.map.keys().next().value, entries[0][0])
+  mendOldest()
+  assert.throws(() => oldest.next(), RpcError)
+
+  arena.region.isPrivate = true
+  const inCopy = one.map.keys()
+  inCopy.next()
+  const mendCopy = wild()
+  one.map.set('zzzz', 4)
+  mendCopy()
+  assert.equal(inCopy.next().value, entries[1][0], 'nobody keeps walks through private memory')
+  arena.region.isPrivate = false
+  release(arena, one)
+  release(arena, other)
   arena.assertEmpty()
 })
 

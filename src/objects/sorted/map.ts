@@ -68,7 +68,7 @@ export class SortedMapCodec extends Codec {
   /** Stores a value; user code runs only before the tree is touched. */
   set(region: Region, p: number, key: unknown, value: unknown): void {
     const allocator = allocatorOf(region, this.type.label)
-    beforeChange()
+    beforeChange(region, p)
     const cell = new Int32Array(2)
     const old = new Gather()
     const freed = building(allocator, (build) => {
@@ -98,7 +98,7 @@ export class SortedMapCodec extends Codec {
 
   delete(region: Region, p: number, key: unknown): boolean {
     const allocator = allocatorOf(region, this.type.label)
-    beforeChange()
+    beforeChange(region, p)
     const found = this.#find(region, p, key)
     if (found === undefined) return false
     const old = new Gather()
@@ -110,7 +110,7 @@ export class SortedMapCodec extends Codec {
 
   clear(region: Region, p: number): void {
     const allocator = allocatorOf(region, this.type.label)
-    beforeChange()
+    beforeChange(region, p)
     freeGathered(allocator, false, (gather) => {
       this.gather(gather, region, p)
       willChange(region, p, HOLDER_WORDS)
@@ -195,7 +195,7 @@ export class SortedMapCodec extends Codec {
   }
 
   override assign(region: Region, p: number, value: unknown, where: string): void {
-    beforeChange()
+    beforeChange(region, p)
     super.assign(region, p, value, where)
   }
 

@@ -8,9 +8,9 @@ import type { Node } from './node.js'
 const ATTENTIVE_MAX = 64
 const attentive = new Set<Walk>()
 
-/** Comes before a change of any sorted map: what the latest key of a walk lies in may be gone afterwards. */
-export function beforeChange(): void {
-  for (const walk of attentive) walk.remember()
+/** Comes before a change of the sorted map at a word: what the latest key of a walk through it lies in may be gone afterwards. */
+export function beforeChange(region: Region, p: number): void {
+  for (const walk of attentive) if (walk.goesThrough(region, p)) walk.rememberAside()
 }
 
 /** Where a walk starts and ends. The keys are its own. */
@@ -40,6 +40,8 @@ export class Walk {
   #hasMoved = false
   #isEager = false
   #isOver = false
+  /** Throws what kept the walk from remembering its place in time. */
+  #failure: (() => never) | undefined
   #version = 0
   #lo = 0
   #hi = 0
@@ -64,15 +66,16 @@ export class Walk {
 
   /** Goes to the next entry; false at the end. */
   step(): boolean {
-    if (this.#isOver) return false
+    if (this.#isOver) return this.#fail()
     const { i32 } = this.#region
     const p = this.#p
     if (!this.#hasMoved || i32[p + VERSION] !== this.#version || i32[p] !== this.#lo || i32[p + 1] !== this.#hi) this.#start()
     if (this.#bounds.reverse ? this.#back() : this.#forth()) {
       this.#hasMoved = true
       this.#isRemembered = false
-      if (this.#isEager) this.remember()
-      else this.#attend()
+      if (this.#isEager) this.#remember()
+      // What is private does not change, and must not be kept from the garbage collector by a walk that nobody ends.
+      else if (!this.#region.isPrivate) this.#attend()
       return true
     }
     this.end()
@@ -85,8 +88,37 @@ export class Walk {
     attentive.delete(this)
   }
 
+  /** Whether it is the map at a word that this walk goes through, by whatever region. */
+  goesThrough(region: Region, p: number): boolean {
+    const own = this.#region
+    return region.high === own.high && region.lowOf(p) === own.lowOf(this.#p)
+  }
+
+  /**
+   * Remembers its place while somebody else is at work, whom it is no business of when that fails: the walk may have been forgotten, its memory
+   * be freed or written by a peer. Whoever still goes on with the walk gets the error.
+   */
+  rememberAside(): void {
+    try {
+      this.#remember()
+    } catch (error) {
+      this.end()
+      this.#failure = () => {
+        throw error
+      }
+    }
+  }
+
+  /** Tells once what ended the walk before its end. */
+  #fail(): false {
+    const failure = this.#failure
+    this.#failure = undefined
+    failure?.()
+    return false
+  }
+
   /** Takes the latest key into private memory. */
-  remember(): void {
+  #remember(): void {
     if (this.#isRemembered || !this.#hasMoved || this.#isOver) return
     this.#latest.keys.take(this.#latest, this.#readKey(this.region, this.key), '')
     this.#isRemembered = true
@@ -98,13 +130,13 @@ export class Walk {
     if (attentive.size <= ATTENTIVE_MAX) return
     const [oldest] = attentive
     attentive.delete(oldest!)
-    oldest!.remember()
+    oldest!.rememberAside()
     oldest!.#isEager = true
   }
 
   #start(): void {
     const { reverse, first, afterFirst, last, beforeLast } = this.#bounds
-    if (this.#hasMoved) this.remember()
+    if (this.#hasMoved) this.#remember()
     const { i32 } = this.#region
     this.#version = i32[this.#p + VERSION]!
     this.#lo = i32[this.#p]!
