@@ -98,12 +98,11 @@ export class DocumentStore<D> {
     const document = id < 0 ? undefined : this.#stored[id]
     if (document === undefined) return false
     this.#documents.assign(document, path, value)
+    const touched = this.#entering.map(([index], i) => [index, i] as const).filter(([index]) => touches(path, index.path))
+    // Should somebody have spoiled it in this moment, it is in none of these from here on: what they had of it is true no more.
+    for (const [index] of touched) index.remove(id)
     this.#readIndexed(this.#documents.body(document))
-    for (const [i, [index]] of this.#entering.entries()) {
-      if (!touches(path, index.path)) continue
-      index.remove(id)
-      index.add(id, this.#read[i])
-    }
+    for (const [index, i] of touched) index.add(id, this.#read[i])
     return true
   }
 
