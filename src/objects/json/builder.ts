@@ -101,7 +101,7 @@ export class JsonBuilder extends Staging {
   /** Takes the cells from `start` of the stack as the elements of an array, and pushes it. */
   closeArray(start: number): void {
     const words = this.sp - start
-    if (words > MAX_JSON_LENGTH * 2) throw new RpcError('INVALID_ARGUMENT', `an array of json has at most ${MAX_JSON_LENGTH} elements`)
+    requireLength(words >>> 1)
     const at = this.record(RECORD_WORDS + words)
     this.cells[at] = words >>> 1
     this.cells[at + 1] = words >>> 1
@@ -318,3 +318,8 @@ function farTexts(cells: Int32Array, end: number, high: number): void {
 }
 
 const built: Built = { lo: 0, hi: 0, region: null as unknown as Region, word: 0 }
+
+/** Of an array that is to be built. Asked before its elements are gone through, where their number is known. */
+export function requireLength(length: number): void {
+  if (length > MAX_JSON_LENGTH) throw new RpcError('INVALID_ARGUMENT', `an array of json has at most ${MAX_JSON_LENGTH} elements`)
+}

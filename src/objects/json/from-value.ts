@@ -4,7 +4,7 @@ import { RpcError } from '../../base/errors.js'
 import { FALSE, INT, NULL, TRUE } from '../../layout/json-layout.js'
 import type { Allocator } from '../../memory/region.js'
 import type { Source } from '../graph/build.js'
-import { type Built, JsonBuilder } from './builder.js'
+import { type Built, JsonBuilder, requireLength } from './builder.js'
 import { MAX_JSON_DEPTH } from './limits.js'
 import { type KeyNode, KeyPath } from './intern.js'
 import { closeTracked, KeyTrack } from './objects.js'
@@ -126,6 +126,7 @@ function unboxed(value: object): unknown {
 function pushArray(builder: JsonBuilder, values: readonly unknown[], depth: number): void {
   const start = builder.sp
   const { length } = values
+  requireLength(length)
   for (let i = 0; i < length; i++) {
     const value = values[i]
     if (typeof value === 'string') builder.pushString(value)

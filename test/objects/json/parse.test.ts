@@ -1,10 +1,12 @@
 // parseJson understands exactly the texts that JSON.parse understands, and makes the same of them.
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
+import { PerformanceObserver } from 'node:perf_hooks'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { RpcError } from '../../../src/base/errors.js'
-import { parseJson, plain, release } from '../../../src/objects/index.js'
+import { fast, isJson, jsonEqual, parseJson, plain, release } from '../../../src/objects/index.js'
+import { NoBench } from '../../../bench/nobench/generate.js'
 import { Arena } from '../../support/arena.js'
 
 const require = createRequire(import.meta.url)
@@ -30,6 +32,40 @@ function assertSame(arena: Arena, text: string | Uint8Array): void {
   assert.deepStrictEqual(ours, theirs, `of ${JSON.stringify(String(text)).slice(0, 200)}`)
 }
 
+/** The view itself is what JSON.parse gives: keys and their order, getters, text, all the way down, and as a fast view too. */
+function assertViewReads(view: unknown, expected: unknown, where: string): void {
+  assert.deepStrictEqual(view, expected, where)
+  assert.equal(JSON.stringify(view), JSON.stringify(expected), where)
+  if (typeof expected !== 'object' || expected === null) return
+  const keys = Object.keys(expected)
+  const [seen, quick] = [view as Record<string, unknown>, fast(view as object) as Record<string, unknown> & { at?(index: number): unknown }]
+  assert.deepStrictEqual([Object.keys(seen), Array.isArray(seen), Object.getPrototypeOf(seen)], [keys, Array.isArray(expected), Object.getPrototypeOf(expected)], where)
+  const met: string[] = []
+  for (const key in seen) met.push(key)
+  assert.deepStrictEqual(met, keys, where)
+  for (const key of keys) {
+    const value: unknown = Reflect.get(expected, key)
+    const place = `${where}, at ${JSON.stringify(key)}`
+    assert.ok(key in seen && Object.hasOwn(seen, key), place)
+    assertViewReads(seen[key], value, place)
+    const fastValue = Array.isArray(expected) ? quick.at?.(Number(key)) : quick[key]
+    if (typeof value === 'object' && value !== null) assert.ok(jsonEqual(fastValue, value), place)
+    else assert.ok(Object.is(fastValue, value), place)
+  }
+}
+
+function assertViewSame(arena: Arena, text: string | Uint8Array): void {
+  let expected: unknown
+  try {
+    expected = JSON.parse(String(text))
+  } catch {
+    return
+  }
+  const view = parseJson(arena, text)
+  assertViewReads(view, expected, `of ${JSON.stringify(String(text)).slice(0, 200)}`)
+  if (typeof view === 'object' && view !== null) release(arena, view)
+}
+
 const CASES = [
   '', ' ', '1', '-0', '0', '-1', '01', '-', '+1', '1.', '.5', '1.5', '1e', '1e5', '1E+5', '1e-5', '1e400', '-1e400', '1e-400', '123456789', '1234567890', '4294967296',
   '9007199254740993', '123456789012345678901234567890', '0.1', '0.30000000000000004', '1.7976931348623157e308', '5e-324', '2.2250738585072011e-308', '-0.0', '-0e5', '1e23', '8.41e21',
@@ -47,6 +83,10 @@ test('texts with a point', () => {
     assertSame(arena, Buffer.from(text))
     assertSame(arena, `[${text},${text}]`)
     assertSame(arena, `{"key": ${text}, "other key": [${text}]}`)
+    for (const one of [text, `[${text},${text}]`, `{"key": ${text}, "other key": [${text}], "key": ${text}}`]) {
+      // As a dictionary, then as a shape.
+      for (let times = 0; times < 3; times++) assertViewSame(arena, one)
+    }
   }
 })
 
@@ -138,6 +178,27 @@ test('depth is limited, with a sentence that says where', () => {
   assert.throws(() => parseJson(arena, '{"a": 1,\n "b": x}'), { code: 'INVALID_ARGUMENT', message: /there is "x" at byte 15, where a value is expected/ })
   assert.throws(() => parseJson(arena, '[1'), { code: 'INVALID_ARGUMENT', message: /the text ends at byte 2, where a comma or the end of the array/ })
   assert.throws(() => parseJson(arena, 5 as unknown as string), { code: 'INVALID_ARGUMENT' })
+})
+
+test('parsing makes no JavaScript values: it leaves nothing to collect, where JSON.parse leaves all of them', async () => {
+  const arena = new Arena(1 << 27)
+  const bytes = Buffer.from(JSON.stringify(Array.from(new NoBench(12_000))))
+  const collections = async (parse: () => object): Promise<number> => {
+    let count = 0
+    const observer = new PerformanceObserver((entries) => { count += entries.getEntries().length })
+    gc!()
+    observer.observe({ entryTypes: ['gc'] })
+    const made = parse()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    observer.disconnect()
+    if (isJson(made)) release(arena, made)
+    return count
+  }
+  // What the code itself needs when it runs for the first time.
+  await collections(() => parseJson(arena, bytes) as object)
+  const ours = await collections(() => parseJson(arena, bytes) as object)
+  const theirs = await collections(() => JSON.parse(bytes.toString()) as object)
+  assert.ok(ours <= 1 && theirs > ours, `${ours} collections, ${theirs} of JSON.parse`)
 })
 
 test('a refused text leaves nothing behind', () => {
