@@ -42,6 +42,7 @@ async function serving(channel: string, ...args: string[]): Promise<ChildProcess
 test('documents are imported, asked for, changed and deleted from the command line', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'documents-'))
   const server = await serving('shell/a')
+  const second = await serving('shell/b')
   const say = (...args: string[]): Promise<Ran> => run([...args, '--channel', 'shell/a'])
   try {
     const documents = [...new NoBench(2500)]
@@ -70,6 +71,16 @@ test('documents are imported, asked for, changed and deleted from the command li
       assert.equal(code, 0)
       for (const expected of [/trusting store/, /stored/, /changed/, /"deeper": true/, /this is not JSON/, /there is no command "nonsense"/,
         /there is no such document/, /deleted/, /2,500 documents in a trusting store/, /group PATH/]) assert.match(stdout, expected)
+    })
+
+    await t.test('the shell makes and drops indexes, imports, and clears', async () => {
+      const other = join(folder, 'other.ndjson')
+      writeFileSync(other, '{"id": "x", "n": 1}\n{"id": "y", "n": 2}\n')
+      const { stdout, code } = await run(['shell', '--channel', 'shell/b'],
+        `put mine {"n": 3}\nindex n ordered\nindexes\nimport ${other} id\ncount\nfind {"n": {"gte": 2}}\ndrop n\ndrop n\nindexes\nimport ${other} nothing\nclear\ncount\nget x\nexit\n`)
+      assert.equal(code, 0)
+      const said = stdout.replaceAll(/store> /g, '')
+      assert.match(said, /stored\nindexed\nn \(ordered\)\n2 documents imported\n3\n[^]*\n2 documents\ndropped\nthere is no such index\n[^]*there is no text or number "nothing"[^]*\n3 documents deleted\n0\nthere is no document "x"\n/)
     })
 
     await t.test('Tab completes commands, paths, kinds and files', async () => {
@@ -128,9 +139,11 @@ test('documents are imported, asked for, changed and deleted from the command li
     })
   } finally {
     rmSync(folder, { recursive: true })
-    const ended = once(server, 'exit')
-    server.kill('SIGTERM')
-    assert.deepEqual(await ended, [0, null], 'the server ends when it is asked to')
+    for (const one of [server, second]) {
+      const ended = once(one, 'exit')
+      one.kill('SIGTERM')
+      assert.deepEqual(await ended, [0, null], 'the server ends when it is asked to')
+    }
   }
 })
 
