@@ -39,7 +39,7 @@ export class SharedDocuments implements Documents<Address> {
 
   reader(path: string): Reader {
     const keys = parsePath(path)
-    const select = keys.some((key) => indexOf(key) >= 0) ? undefined : compiled(keys)
+    const select = compiled(keys)
     if (select === undefined) return (body) => found(walk(body, keys))
     return (body) => (typeof body === 'object' && body !== null ? found(select(body)) : undefined)
   }

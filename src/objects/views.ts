@@ -162,11 +162,14 @@ export interface Range<K> {
   readonly to?: Leading<K> | undefined
   /** The key before which the range ends. */
   readonly before?: Leading<K> | undefined
-  /** Keys that start with this text; of a tuple, those whose leading parts are these, the last one a text to start with. */
-  readonly prefix?: Leading<K> | undefined
+  /** Keys that start with this text; of tuples, those that begin with these parts, the last of which, when it is a text, may be the start of one. */
+  readonly prefix?: Prefix<K> | undefined
   /** From the greatest key to the least. */
   readonly reverse?: boolean | undefined
 }
+
+/** Numbers start with nothing. */
+type Prefix<K> = K extends readonly unknown[] ? Leading<K> : K extends string ? K : never
 
 /** A key, or leading parts of one. */
 type Leading<K> = K extends readonly [...infer First, unknown] ? K | (First extends readonly [] ? K : Leading<Readonly<First>>) : K

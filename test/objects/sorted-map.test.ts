@@ -25,7 +25,7 @@ const compare = (a: Key, b: Key): number => before(a, b) ? -1 : before(b, a) ? 1
 function startsWith(key: Key, prefix: Key): boolean {
   if (typeof prefix === 'string') return (key as string).startsWith(prefix)
   const parts = prefix as readonly Key[]
-  return parts.every((part, i) => i === parts.length - 1 ? startsWith((key as readonly Key[])[i]!, part) : (key as readonly Key[])[i] === part)
+  return parts.every((part, i) => i === parts.length - 1 && typeof part === 'string' ? startsWith((key as readonly Key[])[i]!, part) : (key as readonly Key[])[i] === part)
 }
 
 // A shorter tuple stands for all that begin with it.
@@ -99,8 +99,7 @@ for (const [name, keyType, keys] of keyKinds) {
           { from: part, to: part }, { after: part, reverse: true }, { before: part },
         ] as Range<Key>[]
         const last = Array.isArray(probe) ? (probe as readonly Key[]).at(-1) : probe
-        if (typeof last === 'string') ranges.push({ prefix: probe }, { prefix: probe, reverse: true })
-        else if (typeof (part as readonly Key[])[0] === 'string') ranges.push({ prefix: part })
+        if (typeof last === 'string' || Array.isArray(probe)) ranges.push(...[{ prefix: probe, reverse: true }, { prefix: probe }, { prefix: part }] as Range<Key>[])
         for (const range of ranges) {
           const expected = inRange(model, range)
           assert.deepEqual([...shared.entries(range)], expected, JSON.stringify(range, (_, value: unknown) => typeof value === 'bigint' ? String(value) : value))
@@ -278,7 +277,12 @@ test('an index of many documents of one value, values by ref and by value, and n
   assert.throws(() => store.byTitle.set(['x'] as never, null), RpcError)
   assert.throws(() => store.byTitle.keys({ from: [1] as never }), RpcError)
   assert.throws(() => store.byTitle.keys({ from: ['a'], after: ['a'] }), RpcError)
-  assert.throws(() => store.byTitle.keys({ prefix: ['a', 1] }), RpcError)
+  assert.throws(() => store.byTitle.keys({ prefix: ['a', 'b'] as never }), RpcError)
+  // Numbers start with nothing, and their type says so.
+  const ofNumbers: Range<number> = {}
+  const none: undefined = ofNumbers.prefix
+  assert.equal(none, undefined)
+  assert.throws(() => store.seen.keys({ prefix: 5 as never }), /expected a prefix of a text/)
   assert.throws(() => sortedMap(list(u32) as never, u32), RpcError)
   release(arena, store)
   for (const document of documents) release(arena, document)

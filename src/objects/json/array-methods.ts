@@ -1,9 +1,9 @@
 // Methods of arrays that would move values through views, each a deep copy: here the cells themselves are moved.
 import { RpcError } from '../../base/errors.js'
+import { ARRAY, OBJECT, RECORD_WORDS } from '../../layout/json-layout.js'
 import { MAX_WALK_NODES } from '../limits.js'
-import { REGION, WORD, type Located } from '../view.js'
+import { asView, REGION, WORD, type Located } from '../view.js'
 import { PlainReader } from './plain.js'
-import { RECORD_WORDS } from '../../layout/json-layout.js'
 import { openArray } from './record.js'
 import { reorderElements, spliceElements } from './update.js'
 
@@ -36,7 +36,36 @@ function clamp(value: unknown, length: number): number {
   return whole < 0 ? Math.max(0, length + whole) : Math.min(whole, length)
 }
 
+/** Index of the element that a view stands for, from `first` on by `step`; -1 for none. Every read of it is a view of its own. */
+function indexOfView(self: Self, view: Located, first: number, step: 1 | -1): number {
+  const { region, word, count } = openArray(self[REGION], self[WORD])
+  const { high } = view[REGION]
+  const low = view[REGION].lowOf(view[WORD])
+  for (let i = first; i >= 0 && i < count; i += step) {
+    const p = word + RECORD_WORDS + i * 2
+    const hi = region.i32[p + 1]! | 0
+    const tag = hi >> 16
+    if ((tag === OBJECT || tag === ARRAY) && (hi & 0xffff) === high && (region.i32[p]! & ~7) === low) return i
+  }
+  return -1
+}
+
 const methods = {
+  // What is compared by identity: one object, however it was read.
+  indexOf(this: Self, ...given: [value: unknown, from?: number]): number {
+    const view = asView(given[0])
+    return view === undefined ? Array.prototype.indexOf.apply(this, given) : indexOfView(this, view, clamp(given[1], lengthOf(this)), 1)
+  },
+  lastIndexOf(this: Self, ...given: [value: unknown, from?: number]): number {
+    const view = asView(given[0])
+    if (view === undefined) return Array.prototype.lastIndexOf.apply(this, given as [unknown])
+    const length = lengthOf(this)
+    const from = given.length === 1 ? length - 1 : Math.trunc(Number(given[1])) || 0
+    return indexOfView(this, view, from < 0 ? length + from : Math.min(from, length - 1), -1)
+  },
+  includes(this: Self, ...given: [value: unknown, from?: number]): boolean {
+    return asView(given[0]) === undefined ? Array.prototype.includes.apply(this, given) : methods.indexOf.apply(this, given) >= 0
+  },
   push(this: Self, ...values: readonly unknown[]): number {
     const length = lengthOf(this)
     spliceElements(this[REGION], this[WORD], length, 0, values)

@@ -1,11 +1,11 @@
 // Generated code that finds the cell of a key in an object, in a handful of loads when its shape was met before. What it cannot do so
 // it leaves, and all that comes after, to functions: the short code is inlined where it is used, and needs to know nothing twice.
-import { OBJECT, RECORD_WORDS } from '../../layout/json-layout.js'
+import { ARRAY, OBJECT, RECORD_WORDS } from '../../layout/json-layout.js'
 import { type Region, SHAPE_BITS } from '../../memory/region.js'
 import type { Emitter } from '../emit.js'
 import { cellOfKey } from './read.js'
-import { follow, opened, openObject } from './record.js'
-import { FIRST_SLOT, NO_SLOT, slotIn, slotTable, UNKNOWN_SLOT } from './shapes.js'
+import { follow, openArray, opened, openObject } from './record.js'
+import { FIRST_SLOT, indexOf, NO_SLOT, slotIn, slotTable, UNKNOWN_SLOT } from './shapes.js'
 
 /** Words from an object to the cell that a slot table's entry names. */
 const SLOT_BASE = RECORD_WORDS - FIRST_SLOT * 2
@@ -41,17 +41,30 @@ export class Walk {
     }
     const p = cellOfKey(object, key)
     if (p < 0) return this.#missing
-    const home = object.region
-    const lo = home.i32[p]! | 0
-    const hi = home.i32[p + 1]! | 0
-    return position + 1 === this.#keys.length ? this.#finish(home, lo, hi) : this.enter(home, lo, hi, position + 1)
+    return this.#behind(object.region, p, position)
+  }
+
+  /** Goes on with a key, by its position in the path, from the array at a word. */
+  fromArray(region: Region, word: number, position: number): unknown {
+    const index = indexOf(this.#keys[position]!)
+    if (index < 0) return this.#missing
+    const array = openArray(region, word)
+    return index < array.count ? this.#behind(array.region, array.word + RECORD_WORDS + index * 2, position) : this.#missing
+  }
+
+  /** What comes of the cell of a key. */
+  #behind(region: Region, p: number, position: number): unknown {
+    const lo = region.i32[p]! | 0
+    const hi = region.i32[p + 1]! | 0
+    return position + 1 === this.#keys.length ? this.#finish(region, lo, hi) : this.enter(region, lo, hi, position + 1)
   }
 
   /** Goes on with a key from what a cell leads to. */
   enter(region: Region, lo: number, hi: number, position: number): unknown {
-    if (hi >> 16 !== OBJECT) return this.#missing
+    const tag = hi >> 16
+    if (tag !== OBJECT && tag !== ARRAY) return this.#missing
     follow(region, hi & 0xffff, lo, RECORD_WORDS)
-    return this.from(opened.region, opened.word, position)
+    return tag === ARRAY ? this.fromArray(opened.region, opened.word, position) : this.from(opened.region, opened.word, position)
   }
 }
 
@@ -79,6 +92,19 @@ export function emitWalk(walk: string, position: number): string {
 /** Statements that go on to the object to which `v` and `h` point, and leave it in `w`. */
 export function emitEnter(walk: string, position: number): string {
   return `if (h !== (${OBJECT << 16} | r.high) || (e = ((v & -8) - r.low) >>> 2) > r.words - ${RECORD_WORDS}) return ${walk}.enter(r, v, h, ${position})
+if (--r.budget < 0) r.spent()
+w = e + r.shift`
+}
+
+/** Statements that leave the cell of an element of the array at (`r`, `w`) in `v` and `h`. One that has moved has no capacity here. */
+export function emitElement(walk: string, position: number, index: number): string {
+  return `if (!((e = a[w]) > ${index} && e <= a[w + 1] && (p = w + ${RECORD_WORDS + index * 2}) - r.shift <= r.words - 2)) return ${walk}.fromArray(r, w, ${position})
+v = a[p]; h = a[p + 1]`
+}
+
+/** The start of a block of statements, which is run when `v` and `h` point to an array, and which finds its place in `w`. */
+export function emitEnterArray(): string {
+  return `if (h === (${ARRAY << 16} | r.high) && (e = ((v & -8) - r.low) >>> 2) <= r.words - ${RECORD_WORDS}) {
 if (--r.budget < 0) r.spent()
 w = e + r.shift`
 }

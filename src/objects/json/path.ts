@@ -6,11 +6,11 @@ import { Emitter } from '../emit.js'
 import { comparePrefix, compareUnits, Units } from '../text/compare.js'
 import { BEHIND, REGION, WORD } from '../view.js'
 import { fastForm } from './fast.js'
-import { emitEnter, emitFind, emitWalk, type Finish, Walk } from './key-code.js'
+import { emitElement, emitEnter, emitEnterArray, emitFind, emitWalk, type Finish, Walk } from './key-code.js'
 import { Needle } from './needle.js'
 import { doubleOf, valueOf } from './read.js'
 import { follow, openArray, opened } from './record.js'
-import { FIRST_SLOT, slotTable } from './shapes.js'
+import { FIRST_SLOT, indexOf, slotTable } from './shapes.js'
 import { openUnits } from './units.js'
 import { IS_ARRAY, jsonView } from './whole.js'
 
@@ -43,11 +43,15 @@ type Judge = (region: Region, lo: number, hi: number) => boolean
 
 /**
  * Compiles a path: `const city = jsonPath('address', 'city')`, then `city(document)`, `city.equals('Paris')(document)`. Make it
- * once, not for each document. A document is a view of json, of either form; fast ones are faster.
- * @throws RpcError INVALID_ARGUMENT without keys.
+ * once, not for each document. A document is a view of json, of either form; fast ones are faster. In an array, a whole number
+ * leads to the element, also when it is written as a text, as `document['items'][0]` and `['0']` do: `jsonPath('items', 0, 'name')`.
+ * @throws RpcError INVALID_ARGUMENT without keys, and for what is no key.
  */
-export function jsonPath(...keys: readonly string[]): JsonPath {
-  if (keys.length === 0 || keys.some((key) => typeof key !== 'string')) throw new RpcError('INVALID_ARGUMENT', 'a path is one or more keys: jsonPath(\'address\', \'city\')')
+export function jsonPath(...path: ReadonlyArray<string | number>): JsonPath {
+  if (path.length === 0 || !path.every(isKey)) {
+    throw new RpcError('INVALID_ARGUMENT', 'a path is one or more keys, texts or indexes from 0: jsonPath(\'address\', \'city\'), jsonPath(\'items\', 0)')
+  }
+  const keys = path.map(String)
   const judged = (judge: Judge): JsonPredicate => compile(keys, false, `finish(r, v, h)`, judge) as JsonPredicate
   const select = compile(keys, undefined, `h === ${INT << 16} ? v : finish(r, v, h)`, (region, lo, hi) => valueOf(region, lo, hi, fastForm))
   return Object.assign(select, {
@@ -57,6 +61,10 @@ export function jsonPath(...keys: readonly string[]): JsonPath {
     startsWith: (prefix: string) => judged(prefixJudge(prefix)),
     includes: (value: JsonScalar) => judged(includesJudge(equalJudge(value))),
   }) as JsonPath
+}
+
+function isKey(key: unknown): boolean {
+  return typeof key === 'string' || (typeof key === 'number' && Number.isSafeInteger(key) && key >= 0)
 }
 
 /**
@@ -73,19 +81,35 @@ function compile(keys: readonly string[], missing: undefined | false, result: st
   emitter.named('finish', finish)
   emitter.named('walk', new Walk(keys, missing, finish))
   // From the last key to the first: each one's code goes around that of those behind it.
-  const code = keys.reduceRight((rest, key, i) => {
-    const table = slotTable(key)
-    if (table === undefined) return emitWalk('walk', i)
-    const enter = i + 1 < keys.length ? emitEnter('walk', i + 1) : ''
-    return `${emitFind(emitter, table, likelySlot(table))}\n${enter}\n${rest}\n}\n${emitWalk('walk', i)}`
-  }, `return ${result}`)
+  const code = keys.reduceRight((rest, key, i) => (indexOf(key) < 0 ? emitKey(emitter, key, i, rest) : emitIndex(emitter, key, i, rest)), `return ${result}`)
   return emitter.compile(`function (document) {
 var d = document[BEHIND] ?? document, r = d[REGION], w = d[WORD], a, s, p, e, t, v, h
 if (r === undefined) jsonView(document)
-if (d[IS_ARRAY] === true) return ${missing}
+${indexOf(keys[0]!) < 0 ? `if (d[IS_ARRAY] === true) return ${missing}` : ''}
 a = r.i32
 ${code}
 }`).value as (document: object) => unknown
+}
+
+/** From the object that is the document, or that the cell found last points to, to the cell of a key; then `rest`. */
+function emitKey(emitter: Emitter, key: string, i: number, rest: string): string {
+  const enter = i === 0 ? '' : emitEnter('walk', i)
+  const table = slotTable(key)
+  const walk = emitWalk('walk', i)
+  return table === undefined ? `${enter}\n${walk}` : `${enter}\n${emitFind(emitter, table, likelySlot(table))}\n${rest}\n}\n${walk}`
+}
+
+/** The same for a key that an array may have too. */
+function emitIndex(emitter: Emitter, key: string, i: number, rest: string): string {
+  const table = slotTable(key)
+  const walk = emitWalk('walk', i)
+  return `${i === 0 ? 'if (d[IS_ARRAY] === true) {' : emitEnterArray()}
+${emitElement('walk', i, indexOf(key))}
+} else {
+${i === 0 ? '' : emitEnter('walk', i)}
+${table === undefined ? walk : `${emitFind(emitter, table, likelySlot(table))}\n} else ${walk}`}
+}
+${rest}`
 }
 
 /** The slot that a key had most often so far. */

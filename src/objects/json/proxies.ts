@@ -6,6 +6,7 @@ import { arrayMethod } from './array-methods.js'
 import { inspectNode } from './inspect.js'
 import { cellOfKey, type Form, keysOf, readCell } from './read.js'
 import { openArray, openObject } from './record.js'
+import { indexOf } from './shapes.js'
 import { json } from './type.js'
 import { watched } from '../watch.js'
 import { deleteKey, setElement, setKey, setLength } from './update.js'
@@ -168,14 +169,6 @@ class ArrayNode extends Node implements ProxyHandler<unknown[]> {
 
 Object.defineProperty(Node.prototype, TYPE, { value: json })
 Object.defineProperty(ArrayNode.prototype, IS_ARRAY, { value: true })
-
-/** The array index that a key spells, or -1. */
-function indexOf(key: string): number {
-  const first = key.charCodeAt(0)
-  if (!(first >= 0x30 && first <= 0x39)) return -1
-  const index = Number(key)
-  return index >>> 0 === index && index < 0xffff_ffff && String(index) === key ? index : -1
-}
 
 function inspectProxy(this: Located, depth: number, options: object, inspect: (value: unknown, options: object) => string): string {
   return inspectNode((this as unknown as { readonly [BEHIND]: Located })[BEHIND], depth, options, inspect)

@@ -31,17 +31,18 @@ export class Shape {
 export function listingOrder(keys: readonly string[]): number[] {
   const indices: number[] = []
   const others: number[] = []
-  for (let i = 0; i < keys.length; i++) (isIndex(keys[i]!) ? indices : others).push(i)
+  for (let i = 0; i < keys.length; i++) (indexOf(keys[i]!) >= 0 ? indices : others).push(i)
   if (indices.length === 0) return others
   indices.sort((a, b) => Number(keys[a]) - Number(keys[b]))
   return indices.concat(others)
 }
 
-function isIndex(key: string): boolean {
+/** The array index that a key spells, or -1. */
+export function indexOf(key: string): number {
   const first = key.charCodeAt(0)
-  if (!(first >= 0x30 && first <= 0x39) || key.length > 10) return false
-  const value = Number(key)
-  return value >>> 0 === value && value < 0xffff_ffff && String(value) === key
+  if (!(first >= 0x30 && first <= 0x39) || key.length > 10) return -1
+  const index = Number(key)
+  return index >>> 0 === index && index < 0xffff_ffff && String(index) === key ? index : -1
 }
 
 const empty = new Shape(0, [])

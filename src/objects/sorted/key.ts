@@ -105,10 +105,12 @@ export class SortedKeys {
   takeBound(into: SearchKey, key: unknown, isPrefix: boolean, where: string): void {
     const parts = this.#partsOf(key, where)
     if (parts.length > this.kinds.length || parts.length === 0) mismatch(where, `1 to ${this.kinds.length} parts of a key`, parts.length)
-    if (isPrefix && this.kinds[parts.length - 1] !== 'text') mismatch(where, 'a prefix of a text', parts.at(-1))
+    const endsWithText = this.kinds[parts.length - 1] === 'text'
+    if (isPrefix && !endsWithText && !this.isTuple) mismatch(where, 'a prefix of a text', key)
     this.#take(into, parts, where)
-    into.isPrefix = isPrefix
-    if (isPrefix && parts.length === 1) into.prefixMask = prefixMask(into.texts[0]!)
+    // Of parts without a text at the end there is one key, or all that begin with them: as of any bound.
+    into.isPrefix = isPrefix && endsWithText
+    if (into.isPrefix && parts.length === 1) into.prefixMask = prefixMask(into.texts[0]!)
   }
 
   #partsOf(key: unknown, where: string): readonly unknown[] {

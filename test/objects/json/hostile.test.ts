@@ -30,6 +30,8 @@ const isNamed = jsonPath('name').equals('the name of number 3')
 const deep = jsonPath('inner', 'deep', 'list')
 const startsWith = jsonPath('name').startsWith('the name')
 const includes = jsonPath('list').includes('element 3 of a list')
+const last = jsonPath('inner', 'deep', 'list', 2, 'last')
+const first = jsonPath('list', '3', 0)
 
 const reads: ReadonlyArray<readonly [string, (view: Tree) => unknown]> = [
   ['plain', (view) => plain(view, { maxNodes: MAX_NODES })],
@@ -42,7 +44,8 @@ const reads: ReadonlyArray<readonly [string, (view: Tree) => unknown]> = [
     const hot = fast(view) as { num: number, inner?: { num?: unknown, deep?: { list?: unknown } }, list?: { at?: (index: number) => unknown } }
     return [hot.num, hot.inner?.num, inspect(hot.inner?.deep?.list), hot.list?.at?.(1)]
   }],
-  ['paths', (view) => [isNamed(view), inspect(deep(fast(view))), startsWith(view), includes(fast(view))]],
+  ['paths', (view) => [isNamed(view), inspect(deep(fast(view))), startsWith(view), includes(fast(view)), last(view), first(fast(view))]],
+  ['indexOf', (view) => [view['list'] as unknown[]].map((list) => [list.indexOf(view['inner']), list.includes(list[3]), list.lastIndexOf(list[3])])],
   ['copy', (view) => copyGraph(view, new Arena(1 << 20), { maxNodes: MAX_NODES })],
 ]
 

@@ -7,21 +7,25 @@ import { Arena } from '../../support/arena.js'
 
 const texts = ['', 'a', 'abcde', 'abcdef', 'a text with memory', 'a text with memory!', 'κλειδί', 'κλειδ', 'é', 'ééééééé', 'a text wit']
 const scalar = fc.constantFrom<string | number | boolean | null>(...texts, 0, 1, -1, 1.5, 2 ** 31, -(2 ** 40), true, false, null)
+const element = fc.oneof(scalar, fc.array(scalar, { maxLength: 3 }), fc.record({ x: scalar, 1: scalar }, { requiredKeys: [], noNullPrototype: true }))
 const inner = fc.dictionary(fc.constantFrom('x', 'y', 'name', 'a long key'), scalar, { maxKeys: 4, noNullPrototype: true })
-const document = fc.dictionary(fc.constantFrom('a', 'b', 'nested', 'other', '7'), fc.oneof(scalar, inner, fc.array(scalar, { maxLength: 4 })), { maxKeys: 5, noNullPrototype: true })
+const document = fc.dictionary(fc.constantFrom('a', 'b', 'nested', 'other', '1', '7'), fc.oneof(scalar, inner, fc.array(element, { maxLength: 4 })), { maxKeys: 5, noNullPrototype: true })
 
-function at(value: unknown, keys: readonly string[]): unknown {
-  return keys.reduce<unknown>((object, key) => (typeof object === 'object' && object !== null && !Array.isArray(object) && Object.hasOwn(object, key)
+function at(value: unknown, keys: ReadonlyArray<string | number>): unknown {
+  return keys.reduce<unknown>((object, key) => (typeof object === 'object' && object !== null && key !== 'length' && Object.hasOwn(object, key)
     ? Reflect.get(object, key) : undefined), value)
 }
 
 test('paths select, compare, range, prefix and membership as the plain value', () => {
   const arena = new Arena(1 << 27)
-  const paths = [['a'], ['b'], ['nested', 'x'], ['nested', 'a long key'], ['a', 'name'], ['7'], ['a', 'b', 'x'], ['absent']].map((keys) => ({ keys, path: jsonPath(...keys) }))
-  fc.assert(fc.property(fc.oneof({ weight: 5, arbitrary: document }, { weight: 1, arbitrary: fc.array(fc.oneof(scalar, inner), { maxLength: 4 }) }), scalar, fc.constantFrom(...texts), fc.integer({ min: 1, max: 4 }), (value, sought, prefix, times) => {
+  const paths = [
+    ['a'], ['b'], ['nested', 'x'], ['nested', 'a long key'], ['a', 'name'], ['7'], ['a', 'b', 'x'], ['absent'],
+    [1], ['1'], ['a', 0], ['b', '1'], ['nested', 2, 'x'], ['a', 1, 1], ['1', 'x'], [0, 'name'], ['a', 'length'], ['b', '01'], ['a', 4_294_967_295],
+  ].map((keys) => ({ keys, path: jsonPath(...keys) }))
+  fc.assert(fc.property(fc.oneof({ weight: 5, arbitrary: document }, { weight: 1, arbitrary: fc.array(fc.oneof(element, inner), { maxLength: 4 }) }), scalar, fc.constantFrom(...texts), fc.integer({ min: 1, max: 4 }), fc.shuffledSubarray(paths, { minLength: 7, maxLength: 7 }), (value, sought, prefix, times, asked) => {
     let view = {}
     for (let i = 0; i < times; i++) view = buildJson(arena, value) as object
-    for (const { keys, path } of paths) {
+    for (const { keys, path } of asked) {
       const expected = at(value, keys)
       for (const form of [view, fast(view)]) {
         assert.deepStrictEqual(plain(path(form)), expected)
@@ -50,8 +54,22 @@ test('a predicate sees what was changed since', () => {
   assert.ok(!isAfter(view) && !jsonPath('name').exists(fast(view)))
 })
 
+test('an element of an array that grew, was sorted and emptied is found where it is', () => {
+  const arena = new Arena()
+  const view = buildJson(arena, { list: [{ n: 1 }] }) as { list: { n: number }[] }
+  const second = jsonPath('list', 1, 'n')
+  assert.ok(!second.exists(view))
+  for (let n = 2; n < 40; n++) view.list.push({ n })
+  assert.deepEqual([second(view), second(fast(view)), jsonPath('list', '38', 'n')(view), jsonPath('list', 39).exists(view)], [2, 2, 39, false])
+  view.list.reverse()
+  assert.ok(second.equals(38)(view) && jsonPath(1, 'n').equals(38)(view.list) && jsonPath('1', 'n').equals(38)(fast(view.list)))
+  view.list.length = 1
+  assert.ok(!second.exists(view) && jsonPath('list', 0, 'n').equals(39)(view))
+})
+
 test('what is no path, no document and no comparison is refused', () => {
   assert.throws(() => jsonPath(), { code: 'INVALID_ARGUMENT' })
+  for (const key of [-1, 1.5, NaN, null, {}]) assert.throws(() => jsonPath('a', key as number), { code: 'INVALID_ARGUMENT' })
   assert.throws(() => jsonPath('a')({}), { code: 'INVALID_ARGUMENT' })
   assert.throws(() => jsonPath('a').equals({} as unknown as string), { code: 'INVALID_ARGUMENT' })
   assert.throws(() => jsonPath('a').between(1, 'x' as unknown as number), { code: 'INVALID_ARGUMENT' })

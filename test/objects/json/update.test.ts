@@ -283,3 +283,34 @@ test('a change for which memory is short leaves the document as it was', () => {
     assert.ok(failed > 0)
   }
 })
+
+test('an array finds its own objects, however they were read', () => {
+  const arena = new Arena()
+  type Item = { n: number }
+  const view = buildJson(arena, { items: [{ n: 0 }, [1], { n: 0 }, 'text', 4, null], other: { n: 0 } }) as { items: (Item | number[] | string | number | null)[], other: Item }
+  const { items } = view
+  const [object, array, twin] = items
+  const searched = (value: unknown, ...from: readonly [number?]): readonly unknown[] =>
+    [items.indexOf(value as Item, ...from), items.lastIndexOf(value as Item, ...from as [number]), items.includes(value as Item, ...from)]
+  assert.deepEqual(searched(object), [0, 0, true])
+  assert.deepEqual(searched(array), [1, 1, true])
+  assert.deepEqual(searched(twin), [2, 2, true])
+  assert.deepEqual(searched(fast(twin as Item)), [2, 2, true])
+  assert.deepEqual(searched(view.other), [-1, -1, false])
+  assert.deepEqual(searched({ n: 0 }), [-1, -1, false])
+  items.push({ n: 9 })
+  assert.deepEqual([searched(items[6]), items.lastIndexOf(object!, -7), items.lastIndexOf(object!, -8)], [[6, 6, true], 0, -1])
+  items.pop()
+  // From where: behind it, before it, from the end.
+  assert.deepEqual([searched(array, 2), searched(array, 1), searched(array, -5), searched(array, -4), searched(array, 0)],
+    [[-1, 1, false], [1, 1, true], [1, 1, true], [-1, 1, false], [1, -1, true]])
+  // What is no object is searched as ever.
+  assert.deepEqual([searched('text'), searched(4), searched(null), searched(NaN), searched('text', 4), searched(null, -1)],
+    [[3, 3, true], [4, 4, true], [5, 5, true], [-1, -1, false], [-1, 3, false], [5, 5, true]])
+  // Outgrown, it lies elsewhere and is the same.
+  for (let n = 0; n < 50; n++) (array as number[]).push(n)
+  for (let n = 0; n < 50; n++) items.push(null)
+  assert.deepEqual([searched(array), searched(items[1])], [[1, 1, true], [1, 1, true]])
+  assert.notEqual(items[0], items[0])
+  assert.ok(same(items[0] as Item, items[0] as Item))
+})
