@@ -8,8 +8,8 @@ import { Isolated, makeShaky } from './isolated-service.js'
 
 const MS = 1500
 const SNAPSHOT_BYTES = 2 << 20
-/** Copies that are given back and not yet collected. */
-const SLACK_BYTES = 64 << 20
+/** Copies that are given back and not yet collected. The flood asks for twice as much at a time. */
+const SLACK_BYTES = 14 << 20
 
 test('a flood of arguments to be copied harms nobody else, and is bounded', async (t) => {
   await using ground = await Ground.open(t)
@@ -37,8 +37,8 @@ test('a flood of arguments to be copied harms nobody else, and is bounded', asyn
     const { answers, exhausted, unexpected } = await flood
     t.diagnostic(`${answers} answers and ${exhausted} refusals of the flood, ${rounds} rounds of the good client, ${(held - before) >> 20} MiB of copies at most`)
     assert.deepEqual(unexpected, [])
-    assert.ok(answers > 5 && exhausted > 20 && rounds > 20)
     assert.ok(held - before < SLACK_BYTES, `${held - before} bytes of copies`)
+    assert.ok(answers > 5 && exhausted > 20 && rounds > 20)
     assert.equal(await good.healthy(makeShaky(7) as never), 1)
   } finally {
     await server.close()
