@@ -18,8 +18,9 @@
  *   text        +0 length in units, bit 31 set when they have two bytes   +4 units, zero padded to 4
  *   array       +0 length   +4 capacity   +8 cells
  *   object      +0 shape lo   +4 shape hi (no shape: no keys)   +8 a cell for each key of the shape, in its order
- *   dictionary  +0 used   +4 C0000000 + index bits   +8 capacity   +12 live   +16 entries { key cell, value cell }
- *               then an index of 2^bits × u32 (entry + 1, 0 = free; open addressing; none when bits is 0)
+ *   dictionary  +0 used   +4 C0000000 + seed << 5 + index bits   +8 capacity   +12 live   +16 entries { key cell, value cell }
+ *               then an index of 2^bits × u32 (entry + 1, 0 = free; open addressing by the upper bits of the key's hash under the
+ *               seed, 0 for the hash that a near text's cell has 16 bits of; none when bits is 0)
  *   moved       +0 address lo   +4 80000000 + address bits 32-47: an object or array that outgrew its place; the target is a
  *               block of its own that starts with the record
  *   shape       +0 magic   +4 keys   +8 words of the whole   +12 the shape made before it   +16 keys { text }, one after the other
@@ -53,6 +54,8 @@ export const INLINE_UNITS = 5
 export const MOVED = 0x8000_0000 | 0
 export const DICTIONARY = 0xc000_0000 | 0
 export const DICTIONARY_WORDS = 4
+export const SEED_SHIFT = 5
+export const SEED_BITS = 25
 export const ENTRY_WORDS = 4
 export const RECORD_WORDS = 2
 export const DOCUMENT_WORDS = 2
@@ -65,7 +68,7 @@ export const SHAPE_BEFORE = 3
 
 export const JSON_NUMBERS: readonly number[] = [
   INT, CONSTANT, NEAR_TEXT, TEXT, OBJECT, ARRAY, INLINE_TEXT, NULL, FALSE, TRUE, OWNED, INLINE_UNITS, MOVED, DICTIONARY, DICTIONARY_WORDS,
-  ENTRY_WORDS, RECORD_WORDS, DOCUMENT_WORDS, DOCUMENT_MAGIC, SHAPE_MAGIC, SHAPE_WORDS, SHAPE_BEFORE,
+  ENTRY_WORDS, RECORD_WORDS, DOCUMENT_WORDS, DOCUMENT_MAGIC, SHAPE_MAGIC, SHAPE_WORDS, SHAPE_BEFORE, SEED_SHIFT, SEED_BITS,
 ]
 
 /** What the description of a type says of this layout. */

@@ -1,13 +1,17 @@
 // A document is put together in private memory, records after their contents, and copied into shared memory in few blocks.
 import { RpcError } from '../../base/errors.js'
 import {
-  ARRAY, DICTIONARY, DICTIONARY_WORDS, DOCUMENT_MAGIC, DOCUMENT_WORDS, ENTRY_WORDS, NEAR_TEXT, OBJECT, OWNED, RECORD_WORDS, RELATIVE, TEXT,
+  ARRAY, DICTIONARY, DICTIONARY_WORDS, DOCUMENT_MAGIC, DOCUMENT_WORDS, ENTRY_WORDS, INLINE_TEXT, NEAR_TEXT, OBJECT, OWNED, RECORD_WORDS,
+  RELATIVE, SEED_SHIFT, TEXT,
 } from '../../layout/json-layout.js'
 import type { Allocator, Region } from '../../memory/region.js'
 import type { Source } from '../graph/build.js'
 import { type Intern, internOf, type KeyNode } from './intern.js'
+import { keyedHash } from '../text/keyed-hash.js'
+import { wordsOf } from '../text/read.js'
+import { fillSeeded, freePlace, seededHash, seededInline } from './index-table.js'
 import { INDEXED_FROM, MAX_JSON_LENGTH } from './limits.js'
-import { stagedText, textOf } from './read.js'
+import { openedText, openText } from './read.js'
 import { isStaged, Staging } from './staging.js'
 
 /** Blocks that the allocator would round up are avoided below this many bytes, then blocks are whole spans. */
@@ -87,15 +91,37 @@ export class JsonBuilder extends Staging {
 
   /** Whether the keys at two positions are the same text. */
   sameKeys(a: number, b: number): boolean {
-    return this.#keyText(a) === this.#keyText(b)
+    const { keys } = this
+    if (keys[a + 1]! >> 16 === INLINE_TEXT || keys[b + 1]! >> 16 === INLINE_TEXT) return keys[a] === keys[b] && keys[a + 1] === keys[b + 1]
+    this.#openKey(a)
+    const { a: words, start, head, words: count } = openedText
+    this.#openKey(b)
+    if (head !== openedText.head) return false
+    for (let i = 0; i < count; i++) if (words[start + i] !== openedText.a[openedText.start + i]) return false
+    return true
   }
 
-  #keyText(at: number): string {
+  /** Hash of all of the key at a position, under a key of its own. */
+  keyedHash(at: number, key0: number, key1: number): number {
+    if (this.keys[at + 1]! >> 16 === INLINE_TEXT) return keyedHash(key0, key1, 0, this.keys, at, 2)
+    this.#openKey(at)
+    return keyedHash(key0, key1, openedText.head, openedText.a, openedText.start, openedText.words)
+  }
+
+  #openKey(at: number): void {
     const lo = this.keys[at]!
     const hi = this.keys[at + 1]!
-    if (isStaged(lo, hi)) return stagedText(this.text, lo, hi)
-    // It went into a block, which nobody else knows yet.
-    return textOf(this.#lastRegion!, lo, hi)
+    if (!isStaged(lo, hi)) {
+      // It went into a block.
+      const { high } = this.#lastRegion!
+      openText(this.#lastRegion!, hi >> 16 === TEXT ? hi & 0xffff : high, lo)
+      return
+    }
+    const { text } = this
+    openedText.a = text
+    openedText.start = (lo >>> 2) + 1
+    openedText.head = text[lo >>> 2]!
+    openedText.words = wordsOf(openedText.head)
   }
 
   /** Takes the cells from `start` of the stack as the elements of an array, and pushes it. */
@@ -143,21 +169,29 @@ export class JsonBuilder extends Staging {
       cells[to + 2] = stack[i]!
       cells[to + 3] = stack[i + 1]!
     }
-    if (bits > 0) this.#index(to, keyStart >>> 1, count, bits)
+    if (bits > 0) cells[at + 1] = DICTIONARY | this.#index(to, keyStart, count, bits) << SEED_SHIFT | bits
     this.popKeys(keyStart)
     this.pop(start)
     this.#pushRecord(OBJECT, at)
   }
 
-  #index(index: number, base: number, count: number, bits: number): void {
+  /** Makes the index; returns its seed. */
+  #index(index: number, keyStart: number, count: number, bits: number): number {
     const { cells, hashes } = this
-    const mask = (1 << bits) - 1
-    cells.fill(0, index, index + mask + 1)
+    const base = keyStart >>> 1
+    cells.fill(0, index, index + (1 << bits))
     for (let i = 0; i < count; i++) {
-      let place = hashes[base + i]! >>> 32 - bits
-      while (cells[index + place] !== 0) place = place + 1 & mask
+      const place = freePlace(cells, index, bits, hashes[base + i]!)
+      if (place < 0) return fillSeeded(cells, index, bits, count, (entry, seed) => this.#seededHash(keyStart + entry * 2, seed))
       cells[index + place] = i + 1
     }
+    return 0
+  }
+
+  #seededHash(at: number, seed: number): number {
+    if (this.keys[at + 1]! >> 16 === INLINE_TEXT) return seededInline(seed, this.keys[at]!, this.keys[at + 1]!)
+    this.#openKey(at)
+    return seededHash(seed, openedText.head, openedText.a, openedText.start, openedText.words)
   }
 
   #take(start: number, to: number): void {

@@ -3,6 +3,7 @@ import { INLINE_TEXT, INLINE_UNITS, NEAR_TEXT, TEXT } from '../../layout/json-la
 import { locate, type Region } from '../../memory/region.js'
 import { TWO_BYTE } from '../text/read.js'
 import { form, prepareWords } from '../text/write.js'
+import { seededHash, seededInline } from './index-table.js'
 import { HASHED_WORDS, MAX_KEPT_KEYS } from './limits.js'
 
 const GOLDEN = 0x9e37_79b1 | 0
@@ -66,6 +67,12 @@ export class Needle {
     this.hash = hashWords(this.head, this.words, 0, this.words.length)
     this.lo = 0
     this.hi = (this.head & TWO_BYTE) === 0 ? nearHigh(this.hash) : TEXT << 16
+  }
+
+  /** Its hash in an index with this seed. */
+  hashUnder(seed: number): number {
+    if (seed === 0) return this.hash
+    return this.inline ? seededInline(seed, this.lo, this.hi) : seededHash(seed, this.head, this.words, 0, this.words.length)
   }
 
   /** Whether the text of a cell, whose words were read from `region`, is this one. A cell that is no text is not. */

@@ -128,7 +128,7 @@ function cellOfNeedle(dictionary: OpenRecord, needle: Needle): number {
 }
 
 /** Word of a dictionary's entry, or -1. */
-export function findEntry({ region, word, count, capacity, bits }: OpenRecord, needle: Needle): number {
+export function findEntry({ region, word, count, capacity, bits, seed }: OpenRecord, needle: Needle): number {
   const a = region.i32
   const first = word + DICTIONARY_WORDS
   if (bits === 0) {
@@ -140,7 +140,7 @@ export function findEntry({ region, word, count, capacity, bits }: OpenRecord, n
   }
   const index = first + capacity * ENTRY_WORDS
   const mask = (1 << bits) - 1
-  let place = needle.hash >>> 32 - bits
+  let place = needle.hashUnder(seed) >>> 32 - bits
   for (let probes = 0; probes <= mask; probes++) {
     const number = a[index + place]! >>> 0
     if (number === 0) return -1

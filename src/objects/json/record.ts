@@ -1,5 +1,5 @@
 // Objects, dictionaries and arrays as they lie in shared memory: every header is read once and checked here.
-import { ARRAY, DICTIONARY, DICTIONARY_WORDS, ENTRY_WORDS, RECORD_WORDS } from '../../layout/json-layout.js'
+import { ARRAY, DICTIONARY, DICTIONARY_WORDS, ENTRY_WORDS, RECORD_WORDS, SEED_BITS, SEED_SHIFT } from '../../layout/json-layout.js'
 import { locate, type Region } from '../../memory/region.js'
 import { damaged } from '../problems.js'
 import { MAX_JSON_LENGTH } from './limits.js'
@@ -20,14 +20,16 @@ export interface OpenRecord {
   capacity: number
   /** Of a dictionary. */
   live: number
+  /** Of its index, and of the hash that this goes by. */
   bits: number
+  seed: number
   /** Whether it lies in a block of its own, having outgrown its place. */
   moved: boolean
 }
 
 /** The record opened last. */
 export const opened: OpenRecord = {
-  region: null as unknown as Region, word: 0, shape: null, count: 0, capacity: 0, live: 0, bits: 0, moved: false,
+  region: null as unknown as Region, word: 0, shape: null, count: 0, capacity: 0, live: 0, bits: 0, seed: 0, moved: false,
 }
 
 /** Follows an address whose words were copied, to `words` words; the place is left in {@link opened}. */
@@ -76,7 +78,8 @@ function openDictionary(lo: number, hi: number): OpenRecord {
   requireRoom(region, word, DICTIONARY_WORDS)
   opened.shape = null
   opened.count = lo >>> 0
-  opened.bits = hi & 0x3fff_ffff
+  opened.bits = hi & (1 << SEED_SHIFT) - 1
+  opened.seed = hi >>> SEED_SHIFT & (1 << SEED_BITS) - 1
   opened.capacity = region.i32[word + 2]! >>> 0
   opened.live = region.i32[word + 3]! >>> 0
   if (opened.count > opened.capacity || opened.live > opened.count || opened.capacity > MAX_JSON_LENGTH || opened.bits > MAX_INDEX_BITS) {

@@ -2,7 +2,7 @@
 // overwritten is freed when it was such a block, and stays as a gap in the document otherwise.
 import { RpcError } from '../../base/errors.js'
 import {
-  CONSTANT, DICTIONARY, DICTIONARY_WORDS, ENTRY_WORDS, MOVED, NEAR_TEXT, NULL, OWNED, RECORD_WORDS, TEXT,
+  CONSTANT, DICTIONARY, DICTIONARY_WORDS, ENTRY_WORDS, MOVED, NEAR_TEXT, NULL, OWNED, RECORD_WORDS, SEED_SHIFT, TEXT,
 } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
 import { type Build, building } from '../graph/build.js'
@@ -11,6 +11,7 @@ import { allocatorOf } from '../problems.js'
 import { Blocks } from './blocks.js'
 import { writeValue } from './from-value.js'
 import { gatherCell } from './gather.js'
+import { fillIndex, fillSeeded, freePlace } from './index-table.js'
 import { internOf } from './intern.js'
 import { INDEXED_FROM, MAX_JSON_LENGTH } from './limits.js'
 import { needleOf, type Needle } from './needle.js'
@@ -56,21 +57,24 @@ function replace(old: Blocks, region: Region, p: number, lo: number, hi: number)
   i32[p + 1] = hi
 }
 
+/** A key that is to be added, and its value. */
+interface Added extends Written {
+  readonly needle: Needle
+}
+
 // The opened object has no such key.
 function addKey(build: Build, old: Blocks, region: Region, word: number, key: string, lo: number, hi: number): void {
-  const { shape, region: home, word: record, count, capacity } = opened
+  const { shape, region: home, word: record, count } = opened
   if (shape === null) {
-    if (count < capacity && opened.live > count) throw new RpcError('INVALID_ARGUMENT', 'the dictionary of an object is damaged')
-    const entry = writeKey(build, key)
-    if (count === capacity) makeDictionary(build, old, region, word, Math.max(8, opened.live * 2))
-    appendEntry(openObject(region, word), entry, lo, hi)
+    const added = { needle: needleOf(key), lo, hi }
+    const place = placeFor(opened, added.needle)
+    if (place < 0) makeDictionary(build, old, region, word, added)
+    else appendEntry(build, opened, place, added)
     return
   }
   const node = internOf(build.allocator)?.nodeOf([...shape.keys, key]) ?? null
   if (node === null) {
-    const entry = writeKey(build, key)
-    makeDictionary(build, old, region, word, Math.max(8, count * 2))
-    appendEntry(openObject(region, word), entry, lo, hi)
+    makeDictionary(build, old, region, word, { needle: needleOf(key), lo, hi })
     return
   }
   const target = build.allocate((RECORD_WORDS + (count + 1) * 2) * 4)
@@ -102,42 +106,57 @@ function move(old: Blocks, region: Region, word: number, target: Region, at: num
   i32[word + 1] = MOVED | target.high
 }
 
-/** Makes the opened object, at (region, word), a dictionary of the given capacity; its keys' texts lie behind the index. */
-function makeDictionary(build: Build, old: Blocks, region: Region, word: number, capacity: number): void {
+/** Makes the opened object, at (region, word), a dictionary with room for more keys; all keys' texts lie behind the index. */
+function makeDictionary(build: Build, old: Blocks, region: Region, word: number, added: Added | null): void {
   const { shape, region: home, word: record, count } = opened
-  if (capacity > MAX_JSON_LENGTH) throw new RpcError('RESOURCE_EXHAUSTED', `an object of json has at most ${MAX_JSON_LENGTH} keys`)
-  const entries: Array<{ readonly needle: Needle, readonly cell: number }> = []
+  let { seed } = opened
+  const needles: Needle[] = []
+  const cells: number[] = []
   for (let i = 0; i < count; i++) {
     if (shape !== null) {
-      entries.push({ needle: needleOf(shape.keys[i]!), cell: record + RECORD_WORDS + i * 2 })
+      needles.push(needleOf(shape.keys[i]!))
+      cells.push(record + RECORD_WORDS + i * 2)
       continue
     }
     const entry = record + DICTIONARY_WORDS + i * ENTRY_WORDS
     const lo = home.i32[entry]! | 0
     const hi = home.i32[entry + 1]! | 0
     if (lo === 0 && hi === 0) continue
-    entries.push({ needle: needleOf(textOf(home, lo, hi)), cell: entry + 2 })
+    needles.push(needleOf(textOf(home, lo, hi)))
+    cells.push(entry + 2)
     gatherCell(old, home, lo, hi)
   }
+  if (added !== null) needles.push(added.needle)
+  const total = needles.length
+  if (total > MAX_JSON_LENGTH) throw new RpcError('RESOURCE_EXHAUSTED', `an object of json has at most ${MAX_JSON_LENGTH} keys`)
+  const capacity = Math.min(MAX_JSON_LENGTH, Math.max(8, added === null ? total : total * 2))
   const bits = capacity < INDEXED_FROM ? 0 : 32 - Math.clz32(capacity * 2 - 1)
   const words = dictionaryWords(capacity, bits)
-  const texts = entries.reduce((sum, { needle }) => sum + (needle.inline ? 0 : 1 + needle.words.length), 0)
+  const texts = needles.reduce((sum, needle) => sum + (needle.inline ? 0 : 1 + needle.words.length), 0)
   const target = build.allocate((words + texts) * 4)
   const to = build.region
   const a = to.i32
-  a.fill(0, target, target + words)
-  a[target + 1] = DICTIONARY | bits
-  a[target + 2] = capacity
+  const index = target + DICTIONARY_WORDS + capacity * ENTRY_WORDS
+  a.fill(0, target, index)
   let text = target + words
-  const made = { ...opened, region: to, word: target, shape: null, count: 0, capacity, live: 0, bits }
-  for (const { needle, cell } of entries) {
-    const entry = enter(made, needle, needle.inline ? needle.lo : to.lowOf(text), needle.inline ? needle.hi : needle.hi >> 16 === TEXT ? needle.hi | to.high : needle.hi)
+  for (const [i, needle] of needles.entries()) {
+    const entry = target + DICTIONARY_WORDS + i * ENTRY_WORDS
+    a[entry] = needle.inline ? needle.lo : to.lowOf(text)
+    a[entry + 1] = needle.hi >> 16 === TEXT ? needle.hi | to.high : needle.hi
     if (!needle.inline) text = writeRecord(to, text, needle)
-    copyCells(home, cell, to, entry + 2, 1)
-    made.count++
+    if (i < cells.length) copyCells(home, cells[i]!, to, entry + 2, 1)
+    else {
+      a[entry + 2] = added!.lo
+      a[entry + 3] = added!.hi
+    }
   }
-  a[target] = made.count
-  a[target + 3] = made.count
+  if (bits > 0 && (seed !== 0 || !fillIndex(a, index, bits, total, (i) => needles[i]!.hash))) {
+    seed = fillSeeded(a, index, bits, total, (i, by) => needles[i]!.hashUnder(by))
+  }
+  a[target] = total
+  a[target + 1] = DICTIONARY | seed << SEED_SHIFT | bits
+  a[target + 2] = capacity
+  a[target + 3] = total
   move(old, region, word, to, target)
 }
 
@@ -147,42 +166,34 @@ function writeRecord({ i32 }: Region, at: number, { head, words }: Needle): numb
   return at + 1 + words.length
 }
 
-/** Writes a key as the next entry of a dictionary and enters it into the index; returns the entry's word. */
-function enter({ region, word, count, capacity, bits }: OpenRecord, needle: Needle, lo: number, hi: number): number {
+/** Where the index of a dictionary takes a further key: its place in an index, 0 where there is none. Negative when it has to be made anew. */
+function placeFor({ region, word, count, capacity, bits, seed }: OpenRecord, needle: Needle): number {
+  if (count === capacity) return -1
+  return bits === 0 ? 0 : freePlace(region.i32, word + DICTIONARY_WORDS + capacity * ENTRY_WORDS, bits, needle.hashUnder(seed))
+}
+
+// The opened dictionary has room. Memory comes before all changes: it may be short.
+function appendEntry(build: Build, dictionary: OpenRecord, place: number, { needle, lo, hi }: Added): void {
+  const { region, word, count, live, bits, capacity } = dictionary
+  let { lo: keyLo, hi: keyHi } = needle
+  if (!needle.inline) {
+    const text = build.allocate((1 + needle.words.length) * 4)
+    writeRecord(build.region, text, needle)
+    keyLo = build.region.lowOf(text) | OWNED
+    keyHi = TEXT << 16 | build.region.high
+  }
   const a = region.i32
   const entry = word + DICTIONARY_WORDS + count * ENTRY_WORDS
   willChange(region, entry, ENTRY_WORDS)
-  a[entry] = lo
-  a[entry + 1] = hi
-  if (bits === 0) return entry
-  const index = word + DICTIONARY_WORDS + capacity * ENTRY_WORDS
-  const mask = (1 << bits) - 1
-  let place = needle.hash >>> 32 - bits
-  for (let probes = 0; a[index + place] !== 0; probes++) {
-    if (probes === mask) throw new RpcError('INVALID_ARGUMENT', 'the index of a dictionary is damaged')
-    place = place + 1 & mask
-  }
-  willChange(region, index + place, 1)
-  a[index + place] = count + 1
-  return entry
-}
-
-/** The cell of a key that is to be added. It comes before all changes: memory may be short, and what was moved already is not moved back. */
-function writeKey(build: Build, key: string): Written & { readonly needle: Needle } {
-  const needle = needleOf(key)
-  if (needle.inline) return { needle, lo: needle.lo, hi: needle.hi }
-  const text = build.allocate((1 + needle.words.length) * 4)
-  writeRecord(build.region, text, needle)
-  return { needle, lo: build.region.lowOf(text) | OWNED, hi: TEXT << 16 | build.region.high }
-}
-
-// The opened dictionary has room.
-function appendEntry(dictionary: OpenRecord, key: ReturnType<typeof writeKey>, lo: number, hi: number): void {
-  const { region, word, count, live } = dictionary
-  const entry = enter(dictionary, key.needle, key.lo, key.hi)
-  const a = region.i32
+  a[entry] = keyLo
+  a[entry + 1] = keyHi
   a[entry + 2] = lo
   a[entry + 3] = hi
+  if (bits > 0) {
+    const index = word + DICTIONARY_WORDS + capacity * ENTRY_WORDS
+    willChange(region, index + place, 1)
+    a[index + place] = count + 1
+  }
   willChange(region, word, DICTIONARY_WORDS)
   a[word] = count + 1
   a[word + 3] = live + 1
@@ -211,7 +222,7 @@ export function deleteKey(region: Region, word: number, key: string): boolean {
   if (slot < 0) return false
   const node = internOf(allocator)?.nodeOf(shape.keys.filter((other) => other !== key)) ?? null
   if (node === null) {
-    building(allocator, (build) => makeDictionary(build, old, region, word, Math.max(8, count)))
+    building(allocator, (build) => makeDictionary(build, old, region, word, null))
     old.free(allocator)
     return deleteKey(region, word, key)
   }
