@@ -139,7 +139,7 @@ function indexOf(view: object): { readonly run: number, readonly seed: number } 
   return { run: longest, seed }
 }
 
-test('keys of one hash, by chance or by intent, are as good as any: built, parsed, copied, added, read and taken out', () => {
+test('keys of one hash, by chance or by intent, serve like all others: built, parsed, copied, added, read and taken out', () => {
   const prefix = `https://example.org/${'a'.repeat(260)}/`
   const innocent = Array.from({ length: 300 }, (_, i) => prefix + String(i).padStart(6, '0'))
   const hostile = colliding(4200)
