@@ -97,7 +97,7 @@ export class HeapSet implements Allocator, RegionSpace {
   free(region: Region, word: number): void {
     const heap = this.#current
     if (heap.region === region) heap.free(region, word)
-    else this.#heapOf(region).free(region, word)
+    else this.#heapOf(region).free(region.origin, word)
   }
 
   freeChunk(region: Region, word: number): void {
@@ -107,6 +107,10 @@ export class HeapSet implements Allocator, RegionSpace {
   /** See {@link Heap.isLive}. */
   isLive(region: Region, word: number): boolean {
     return this.#heapOf(region).isLive(word)
+  }
+
+  startsBlock(region: Region, word: number): boolean {
+    return this.#heapOf(region).startsBlock(region, word)
   }
 
   owns(region: Region): boolean {
@@ -136,7 +140,7 @@ export class HeapSet implements Allocator, RegionSpace {
     return sumStats(this.#heaps.map((heap) => heap.stats()))
   }
 
-  #heapOf(region: Region): Heap {
+  #heapOf({ origin: region }: Region): Heap {
     const heap = this.#heaps.find((one) => one.region === region)
     if (heap === undefined) {
       if (this.#lent.includes(region) || this.#found.includes(region)) {

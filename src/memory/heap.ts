@@ -174,6 +174,16 @@ export class Heap implements Allocator, Membership {
     return (this.#kinds[span] ?? 0) !== 0 && !this.#large.isFreedRemotely(span)
   }
 
+  /** See {@link Allocator.startsBlock}. */
+  startsBlock(_region: Region, word: number): boolean {
+    const span = word >>> this.#spanWordShift
+    const entry = this.#directory.entry(span)
+    const kind = entryKind(entry)
+    if (kind === 0 || (kind & Kind.CHUNK) !== 0) return false
+    if (this.#small.bins[kind] !== undefined) return this.#small.startsBlock(word)
+    return shapeOf(kind) === Kind.LARGE && span << this.#spanWordShift === word && (entry & Entry.REMOTE_FREED) === 0
+  }
+
   stats(): HeapStats {
     const { spanBytes } = this.geometry
     const largeBytes = this.#large.spans * spanBytes

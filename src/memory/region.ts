@@ -35,6 +35,9 @@ export interface Allocator {
   /** Whether objects may point from this allocator's memory into the region, that is whether they share a connection. */
   owns(region: Region): boolean
 
+  /** Whether a live object's block starts at a word, whoever made it; the shared bits say so, which a peer may have written. */
+  startsBlock?(region: Region, word: number): boolean
+
   /** What lies in it goes together and soon: nothing that is to stay, such as a shape of json, may be put there. */
   readonly transient?: boolean
 
@@ -185,6 +188,16 @@ export class Region {
     this.low = low
     this.words = words
     this.shift = word
+  }
+
+  /** The region itself; of one that stands for another for a while, that one: what regions are compared by. */
+  get origin(): Region {
+    return this
+  }
+
+  /** Whether it is read-only because it is only looked at: by `read` of something shared. */
+  get isLook(): boolean {
+    return false
   }
 
   /** Address of a word of the buffer. */

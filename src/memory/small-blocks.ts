@@ -152,6 +152,13 @@ export class SmallBlocks {
     return (this.#bits[at]! & bit) !== 0 && (word & WITHIN_STEP) === 0 && !this.#isFreedRemotely(at, bit)
   }
 
+  /** The same of anybody's span, as the shared bits say. */
+  startsBlock(word: number): boolean {
+    const at = word >>> BITS_SHIFT
+    const bit = 1 << (word >>> BIT_SHIFT)
+    return (this.#words[this.#allocated + at]! & bit) !== 0 && (word & WITHIN_STEP) === 0 && !this.#isFreedRemotely(at, bit)
+  }
+
   /** A block that another member has freed already would be taken back twice; the next collection finds it. */
   #isFreedRemotely(at: number, bit: number): boolean {
     return (this.#words[this.#freed + at]! & bit) !== 0

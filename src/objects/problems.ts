@@ -29,7 +29,7 @@ export function allocatorOf(region: Region, where: string): Allocator {
 
 /** Whether a pointer to `target` may be stored in memory of `region`; throws where it may not. */
 export function requireReachable(allocator: Allocator | null, region: Region | null, target: Region, where: string): void {
-  if (target === region || allocator?.owns(target) === true) return
+  if (target === region || allocator?.owns(target.origin) === true) return
   throw new RpcError('INVALID_ARGUMENT',
     `${where}: the object lies in memory that the peer cannot reach; copy it first with heap.copyFrom(view)`)
 }

@@ -22,7 +22,11 @@ export function installProtocol(prototype: object, type: AnyType): void {
     this[HOLD]?.release()
   })
   define(prototype, inspectSymbol, function inspectView(this: object, depth: number, options: object, inspect: Inspect): string {
-    return depth < 0 ? `[${type.label}]` : `${type.label} ${inspect(surface(this, type), { ...options, depth })}`
+    if (depth < 0) return `[${type.label}]`
+    const show = (shown: unknown): string => `${type.label} ${inspect(shown, { ...options, depth })}`
+    if (type.kind !== 'shared') return show(surface(this, type))
+    // All of it is shown inside of the read: what lies deeper is dead afterwards.
+    return String(guarded(() => (this as SharedView<object>).read((content) => show(surface(content, (content as Located)[TYPE] as AnyType)))))
   })
 }
 
@@ -42,7 +46,6 @@ function define(prototype: object, key: PropertyKey, value: unknown): void {
 /** The view's fields or elements, one level deep: console.log goes on from there, as deep as it likes. */
 function surface(view: object, type: AnyType): unknown {
   if (type.kind === 'map' || type.kind === 'sortedMap') return guarded(() => surfaceOfMap(view as MapView<unknown, unknown>))
-  if (type.kind === 'shared') return guarded(() => (view as SharedView<object>).read((content) => surface(content, (content as Located)[TYPE] as AnyType)))
   if (type.kind === 'set') return guarded(() => surfaceOfSet(view as SetView<unknown>))
   if (type.kind === 'list' || type.kind === 'array') return guarded(() => surfaceOfSequence(view as SequenceView<unknown>))
   const shown: Record<string, unknown> = {}

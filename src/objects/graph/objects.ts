@@ -6,11 +6,11 @@ import { type BlockCodec, liveBytes } from '../sequence/bytes.js'
 import { codecOf, isType, type AnyType, type Codec } from '../codec.js'
 import { Copier, type CopyLimits } from './copier.js'
 import { NumbersCodec } from '../sequence/numbers.js'
-import { damaged } from '../problems.js'
+import { allocatorOf, damaged } from '../problems.js'
 import { sizeOfView, StructCodec } from '../struct/struct.js'
 import { zeroRegion } from './staging.js'
 import type { NumberArrays, Plain, View } from '../types.js'
-import { asView, REGION, TYPE, WORD, type Located } from '../view.js'
+import { addressOf, asView, REGION, TYPE, WORD, type Located } from '../view.js'
 
 const CONTAINERS: ReadonlySet<string> = new Set(['list', 'map', 'set', 'sortedMap', 'array', 'shared'])
 
@@ -37,12 +37,25 @@ export function build<T extends AnyType>(type: T, allocator: Allocator, value: P
 
 /**
  * Frees an object and everything it owns: texts, bytes, lists, maps, unions. Not what its refs point to, unless `deep`: then
- * every object that can be reached is freed, once. Views of freed memory must not be used any more.
+ * every object that can be reached is freed, once. Views of freed memory must not be used any more. What was reached inside a
+ * write of something shared is freed when that has happened.
  * @throws RpcError INVALID_ARGUMENT when the object was freed already, or is a part of another one; nothing is freed then.
  */
 export function release(allocator: Allocator, view: object, options: { readonly deep?: boolean } = {}): void {
   const located = requireView(view)
-  codecOf(located[TYPE] as AnyType).release(allocator, located, options.deep === true)
+  codecOf(located[TYPE] as AnyType).release(freeingAllocator(allocator, located), located, options.deep === true)
+}
+
+function freeingAllocator(allocator: Allocator, view: Located): Allocator {
+  const region = view[REGION]
+  const { origin } = region
+  if (region === origin || !allocator.owns(origin)) return allocator
+  const { label } = view[TYPE] as AnyType
+  const within = allocatorOf(region, label)
+  if (allocator.startsBlock?.(origin, view[WORD]) === false) {
+    throw new RpcError('INVALID_ARGUMENT', `free of ${label} at 0x${addressOf(view).toString(16)}, which is a part of another object, or was freed before`)
+  }
+  return within
 }
 
 /**

@@ -101,7 +101,7 @@ export function shapeAt(region: Region, lo: number, hi: number): Shape {
   return shapeSlowly(region, lo, hi)
 }
 
-function shapeSlowly(region: Region, lo: number, hi: number): Shape {
+function shapeSlowly({ origin: region }: Region, lo: number, hi: number): Shape {
   if (lo === 0 && hi === 0) return empty
   if ((hi & MOVED) !== 0) damaged('expected an object with a shape')
   let of = regionShapes.get(region)

@@ -6,7 +6,7 @@ import { CODEC, Codec, once } from '../codec.js'
 import type { Copier } from '../graph/copier.js'
 import type { Gather } from '../graph/gather.js'
 import { willChange } from '../shared/journal.js'
-import { allocatorOf, damaged, mismatch } from '../problems.js'
+import { allocatorOf, damaged, mismatch, refuseWrite } from '../problems.js'
 import { freePointer } from '../text/write.js'
 import type { BytesType } from '../types.js'
 
@@ -43,6 +43,7 @@ function copyOf(region: Region, lo: number, hi: number): Uint8Array {
 export function liveBytes(region: Region, p: number): Uint8Array {
   const span = spanOf(region, region.i32[p]! | 0, region.i32[p + 1]! | 0)
   if (span?.region.readOnly === true && !span.region.isPrivate) {
+    if (span.region.isLook) refuseWrite('what live bytes lead to', span.region)
     throw new RpcError('FAILED_PRECONDITION', 'this memory is read-only here and has no live bytes to hand out; read the field, which gives a copy')
   }
   return span === undefined || span.length === 0 ? new Uint8Array(0) : span.region.u8.subarray(span.start, span.start + span.length)

@@ -17,6 +17,9 @@ export const journal: { current: Journal | null } = { current: null }
  * was still to be released, its call being answered.
  */
 export function refuseWrite(where: string, region: Region): void {
+  if (region.isLook) {
+    throw new RpcError('FAILED_PRECONDITION', `${where} cannot be written inside of read, where others change it at the same time: use write()`)
+  }
   if (region.scope?.sealed === true) return region.scope.unseal(`write ${where} in`)
   throw new RpcError('FAILED_PRECONDITION', `${where} cannot be written: this memory is read-only here`)
 }

@@ -13,10 +13,12 @@ import { CODEC, Codec, codecOf, once, type Describer, type TypeNode } from '../c
 import type { Copier } from '../graph/copier.js'
 import { requireElement } from '../sequence/elements.js'
 import type { Gather } from '../graph/gather.js'
-import { journal, type Journal } from './journal.js'
+import { journal, refuseWrite } from './journal.js'
 import { viewClassOf } from '../protocol.js'
 import type { AnyType, SharedType } from '../types.js'
 import { UndoLog } from './undo-log.js'
+import { Visit } from './visit.js'
+import { Write } from './write.js'
 import { ACCESS, REGION, WORD } from '../view.js'
 import type { SharedView, WaitOptions } from '../views.js'
 
@@ -31,65 +33,6 @@ export const defaultWait = { timeoutMs: 5000 }
 
 /** The reads that are under way in this isolate, one inside of the other: what they read cannot be written meanwhile. */
 const reads: Array<readonly [region: Region, word: number]> = []
-
-/** The write that is under way in this isolate. */
-class Write implements Journal {
-  readonly #allocators = new Map<Allocator, Allocator>()
-
-  constructor(readonly region: Region, readonly word: number, readonly log: UndoLog, readonly allocator: Allocator) {}
-
-  isOf(region: Region, word: number): boolean {
-    return this.word === word && this.region === region
-  }
-
-  save(region: Region, word: number, words: number): void {
-    if (this.#isUndone(region)) this.log.save(region, word, words)
-  }
-
-  // What lies in another connection's heaps, or in one that this server publishes, cannot be undone by the members of this one.
-  #isUndone(region: Region): boolean {
-    return region.space === this.region.space && this.allocator.owns(region)
-  }
-
-  allocatorFor(region: Region, allocator: Allocator): Allocator {
-    if (!this.#isUndone(region)) return allocator
-    let noting = this.#allocators.get(allocator)
-    if (noting === undefined) this.#allocators.set(allocator, noting = new NotingAllocator(allocator, this.log))
-    return noting
-  }
-}
-
-class NotingAllocator implements Allocator {
-  // A shape outlives the write; one that is undone must not.
-  readonly transient = true
-  readonly #allocator: Allocator
-  readonly #log: UndoLog
-
-  constructor(allocator: Allocator, log: UndoLog) {
-    this.#allocator = allocator
-    this.#log = log
-  }
-
-  get region(): Region {
-    return this.#allocator.region
-  }
-
-  allocate(byteLength: number): number {
-    this.#log.prepareNote()
-    const word = this.#allocator.allocate(byteLength)
-    const { region } = this.#allocator
-    this.#log.allocated(region, word)
-    return word
-  }
-
-  free(region: Region, word: number): void {
-    this.#log.freed(region, word)
-  }
-
-  owns(region: Region): boolean {
-    return this.#allocator.owns(region)
-  }
-}
 
 class SharedCodec extends Codec {
   readonly align = 8
@@ -106,8 +49,22 @@ class SharedCodec extends Codec {
     return VALUE * 4 + roundUp(this.#value().bytes, 8)
   }
 
-  #valueOf(region: Region, p: number): unknown {
-    return this.#value().read(region, p + VALUE)
+  /** Lets a function see the value, which is dead for it when it has returned. @param looks whether it may only read. */
+  #visit<R>(region: Region, p: number, looks: boolean, work: (value: unknown) => R): R {
+    const visit = new Visit(region, looks)
+    try {
+      const result = work(this.#value().read(visit, p + VALUE))
+      if (typeof result === 'object' && isThenable(result)) this.#refusePromise(result, looks)
+      return result
+    } finally {
+      visit.end()
+    }
+  }
+
+  #refusePromise(result: PromiseLike<unknown>, looks: boolean): never {
+    // What the function still does finds its views dead; that is told here and now.
+    result.then(undefined, () => undefined)
+    throw new RpcError('INVALID_ARGUMENT', `${this.type.label}: what is given to ${looks ? 'read' : 'write'} must not be async`)
   }
 
   read(region: Region, p: number): SharedValue {
@@ -115,24 +72,38 @@ class SharedCodec extends Codec {
   }
 
   /** See {@link SharedView.read}. */
-  look<R>(region: Region, p: number, work: (value: unknown) => R, { timeoutMs = defaultWait.timeoutMs }: WaitOptions): R {
+  look<R>({ origin: region }: Region, p: number, work: (value: unknown) => R, { timeoutMs = defaultWait.timeoutMs }: WaitOptions): R {
     const { current } = journal
-    if (current instanceof Write && current.isOf(region, p)) return work(this.#valueOf(region, p))
-    const { membership } = region
-    const waiting = new Patience(membership, timeoutMs, this.type.label)
+    if (current instanceof Write && current.isOf(region, p)) return this.#visit(region, p, true, work)
+    const { membership, i32 } = region
+    // Most reads need no clock.
+    let waiting: Patience | null = null
     for (let disturbed = 0; ; disturbed++) {
-      const before = Atomics.load(region.i32, p + SEQUENCE)
+      const before = Atomics.load(i32, p + SEQUENCE)
       if ((before & 1) === 0) {
-        const outcome = attempt(() => this.#read(region, p, work))
+        let result: R | undefined
+        let failed = true
+        let failure: unknown
+        try {
+          result = this.#read(region, p, work)
+          failed = false
+        } catch (error) {
+          failure = error
+        }
         // Pairs with the stores in write and finish: where none came between, no writer was there meanwhile.
-        if (Atomics.load(region.i32, p + SEQUENCE) === before) return outcome()
+        if (Atomics.load(i32, p + SEQUENCE) === before) {
+          if (failed) throw failure
+          return result as R
+        }
+        waiting ??= new Patience(membership, timeoutMs, this.type.label)
         if (disturbed < DISTURBED_MAX || current !== null || membership === null || region.readOnly) {
           waiting.wait()
           continue
         }
       } else {
         if (region.isPrivate) throw new RpcError('ABORTED', `${this.type.label} was being changed when this copy of it was made`)
-        const holder = Atomics.load(region.i32, p + LOCK)
+        const holder = Atomics.load(i32, p + LOCK)
+        waiting ??= new Patience(membership, timeoutMs, this.type.label)
         if (membership === null || region.readOnly || current !== null || !membership.isGone(holder)) {
           waiting.wait(holder)
           continue
@@ -150,7 +121,7 @@ class SharedCodec extends Codec {
   #read<R>(region: Region, p: number, work: (value: unknown) => R): R {
     reads.push([region, p])
     try {
-      return work(this.#valueOf(region, p))
+      return this.#visit(region, p, true, work)
     } finally {
       reads.pop()
     }
@@ -180,10 +151,12 @@ class SharedCodec extends Codec {
   }
 
   /** See {@link SharedView.write}. */
-  change<R>(region: Region, p: number, work: (value: unknown) => R, { timeoutMs = defaultWait.timeoutMs }: WaitOptions): R {
+  change<R>(from: Region, p: number, work: (value: unknown) => R, { timeoutMs = defaultWait.timeoutMs }: WaitOptions): R {
+    if (from.isLook) refuseWrite(this.type.label, from)
+    const region = from.origin
     const { current } = journal
     if (current !== null) {
-      if (current instanceof Write && current.isOf(region, p)) return work(this.#valueOf(region, p))
+      if (current instanceof Write && current.isOf(region, p)) return this.#visit(region, p, false, work)
       throw new RpcError('FAILED_PRECONDITION',
         `${this.type.label}: one write at a time. Put what changes together into one shared(struct)`)
     }
@@ -202,8 +175,7 @@ class SharedCodec extends Codec {
       Atomics.store(i32, p + SEQUENCE, sequence | 1)
       journal.current = new Write(region, p, log, allocator)
       try {
-        const result = work(this.#valueOf(region, p))
-        if (isThenable(result)) throw new RpcError('INVALID_ARGUMENT', `${this.type.label}: what is given to write must not be async`)
+        const result = this.#visit(region, p, false, work)
         log.commit()
         return result
       } finally {
@@ -220,8 +192,9 @@ class SharedCodec extends Codec {
   write(build: Build, region: Region, p: number, value: unknown, where: string): void {
     clearHeader(region, p)
     if (!(value instanceof SharedValue)) return this.#value().write(build, region, p + VALUE, value, where)
-    const content = value.read((content) => content)
-    this.#lookOnce(value[REGION], value[WORD], () => this.#value().write(build, region, p + VALUE, content, where))
+    const [from, word] = [value[REGION], value[WORD]]
+    const content = value[ACCESS].#value().read(from, word + VALUE)
+    this.#lookOnce(from, word, () => this.#value().write(build, region, p + VALUE, content, where))
   }
 
   override assign(region: Region, p: number, value: unknown, where: string): void {
@@ -245,7 +218,7 @@ class SharedCodec extends Codec {
     const { current } = journal
     const before = Atomics.load(from.i32, p + SEQUENCE)
     work()
-    if (current instanceof Write && current.isOf(from, p)) return
+    if (current instanceof Write && current.isOf(from.origin, p)) return
     if ((before & 1) === 0 && Atomics.load(from.i32, p + SEQUENCE) === before) return
     throw new RpcError('ABORTED', `${this.type.label} was being changed while it was copied: copy it inside of read`)
   }
@@ -259,20 +232,8 @@ function clearHeader(region: Region, p: number): void {
   for (let i = 0; i < VALUE; i++) region.i32[p + i] = 0
 }
 
-/** What came of a function: its result, or its error to throw. */
-function attempt<R>(work: () => R): () => R {
-  try {
-    const result = work()
-    return () => result
-  } catch (error) {
-    return () => {
-      throw error
-    }
-  }
-}
-
-function isThenable(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && typeof Reflect.get(value, 'then') === 'function'
+function isThenable(value: object | null): value is PromiseLike<unknown> {
+  return value !== null && typeof Reflect.get(value, 'then') === 'function'
 }
 
 /** The view class of everything shared. */

@@ -162,7 +162,7 @@ export class Sandbox {
     const owner = this.#host.memory
     const scope = (range as { readonly [SCOPE_REGION]?: Region })[SCOPE_REGION]
     if (scope === undefined && (!('address' in range) || isView(range))) {
-      const { region } = locationOf(range)
+      const { region: { origin: region } } = locationOf(range)
       return { owner, home: region, word: region.shift, words: region.words, high: region.high, low: region.low }
     }
     let high: number
