@@ -11,7 +11,7 @@ export {
   safeU64, same, set, shared, sortedMap, struct, text, textField, u16, u32, u64, u8, union, unsafeBytes, unsafeNumbers,
 } from './objects/index.js'
 export type {
-  AnyType, BytesType, CopyLimits, FixedArrayType, FixedArrayView, IntegerKind, JsonArray, JsonObject, JsonPath, JsonPredicate, JsonScalar, JsonType, JsonValue, KeyType, ListType, ListView, MapType, MapView, NothingType, NumberArrays, NumbersType, OptionalType, Plain, Range, RefType,
+  AnyType, BytesType, CopyLimits, DeepReadonly, FixedArrayType, FixedArrayView, IntegerKind, JsonArray, JsonObject, JsonPath, JsonPredicate, JsonScalar, JsonType, JsonValue, KeyType, ListType, ListView, MapType, MapView, NothingType, NumberArrays, NumbersType, OptionalType, Plain, Range, ReadonlyMapView, ReadonlySetView, ReadonlySharedView, ReadonlySortedMapView, ReadonlyView, RefType,
   ScalarKind, ScalarType, SequenceView, SetLike, SetType, SetView, SharedType, SharedView, SmallIntegerKind, SortedKeyType, SortedMapType, SortedMapView, Snapshot, StructType, TextField, TextFieldName, TextType, UnionType, Unset, View, WaitOptions,
 } from './objects/index.js'
 export {

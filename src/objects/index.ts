@@ -27,7 +27,7 @@ export { describe, fingerprint, type StructDescription, type TypeDescription } f
 export { compareDescriptions } from './schema/compare.js'
 export { isType } from './codec.js'
 export type {
-  AnyType, BytesType, FixedArrayType, IntegerKind, KeyType, ListType, MapType, NothingType, NumberArrays, NumbersType, OptionalType, Plain, RefType, ScalarKind,
+  AnyType, BytesType, DeepReadonly, FixedArrayType, IntegerKind, KeyType, ListType, MapType, NothingType, NumberArrays, NumbersType, OptionalType, Plain, ReadonlyView, RefType, ScalarKind,
   ScalarType, SetType, SharedType, SmallIntegerKind, SortedKeyType, SortedMapType, Snapshot, StructType, TextType, UnionType, Unset, View,
 } from './types.js'
-export type { FixedArrayView, ListView, MapView, Range, SequenceView, SetLike, SetView, SharedView, SortedMapView, WaitOptions } from './views.js'
+export type { FixedArrayView, ListView, MapView, Range, ReadonlyMapView, ReadonlySetView, ReadonlySharedView, ReadonlySortedMapView, SequenceView, SetLike, SetView, SharedView, SortedMapView, WaitOptions } from './views.js'

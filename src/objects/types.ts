@@ -1,6 +1,8 @@
 import type { AnyType } from './codec.js'
 import type { JsonType } from './json/type.js'
-import type { FixedArrayView, ListView, MapView, SetView, SharedView, SortedMapView } from './views.js'
+import type {
+  FixedArrayView, ListView, MapView, ReadonlyMapView, ReadonlySetView, ReadonlySharedView, ReadonlySortedMapView, SequenceView, SetView, SharedView, SortedMapView,
+} from './views.js'
 
 export type { AnyType } from './codec.js'
 
@@ -145,11 +147,31 @@ export type View<T> =
   T extends OptionalType<infer V> ? View<V> | undefined :
   T extends MapType<infer K, infer V> ? MapView<View<K>, View<V>, Plain<V>> :
   T extends SetType<infer K> ? SetView<View<K>> :
-  T extends SharedType<infer V> ? SharedView<View<V>, Plain<V>> :
+  T extends SharedType<infer V> ? SharedView<View<V>, ReadonlyView<V>, Plain<V>> :
   T extends SortedMapType<infer K, infer V> ? SortedMapView<KeyOf<K>, View<V>, Plain<V>> :
   T extends UnionType<infer A> ? { [K in keyof A]: { readonly kind: K, readonly value: View<A[K]> } }[keyof A] | Unset :
   T extends JsonType<infer V> ? V :
   never
+
+/**
+ * What {@link View} is inside of `read` of something shared: the same without all that writes. Every `View` is one, so that a
+ * function that takes this one can be called with both.
+ */
+export type ReadonlyView<T> =
+  T extends StructType<infer F> ? { readonly [K in keyof F]: ReadonlyView<F[K]> } :
+  T extends RefType<infer S> ? ReadonlyView<S> | null :
+  T extends ListType<infer E> | FixedArrayType<infer E> ? SequenceView<ReadonlyView<E>> :
+  T extends OptionalType<infer V> ? ReadonlyView<V> | undefined :
+  T extends MapType<infer K, infer V> ? ReadonlyMapView<View<K>, ReadonlyView<V>> :
+  T extends SetType<infer K> ? ReadonlySetView<View<K>> :
+  T extends SharedType<infer V> ? ReadonlySharedView<ReadonlyView<V>> :
+  T extends SortedMapType<infer K, infer V> ? ReadonlySortedMapView<KeyOf<K>, ReadonlyView<V>> :
+  T extends UnionType<infer A> ? { [K in keyof A]: { readonly kind: K, readonly value: ReadonlyView<A[K]> } }[keyof A] | Unset :
+  T extends JsonType<infer V> ? DeepReadonly<V> :
+  View<T>
+
+/** A JSON value of which nothing is written. */
+export type DeepReadonly<V> = V extends object ? { readonly [K in keyof V]: DeepReadonly<V[K]> } : V
 
 /** How a union reads that was never given a value, such as a field that an older peer does not know. */
 export interface Unset {
@@ -182,20 +204,19 @@ export type Plain<T> =
   T extends OptionalType<infer V> ? Plain<V> | undefined :
   T extends MapType<infer K, infer V> ? Iterable<readonly [Plain<K>, Plain<V>]> :
   T extends SetType<infer K> ? Iterable<Plain<K>> :
-  T extends SharedType<infer V> ? Plain<V> | SharedView<View<V>, Plain<V>> :
+  T extends SharedType<infer V> ? Plain<V> | ReadonlySharedView<ReadonlyView<V>> :
   T extends SortedMapType<infer K, infer V> ? Iterable<readonly [KeyOf<K>, Plain<V>]> :
   T extends UnionType<infer A> ? { [K in keyof A]: A[K] extends NothingType ? { readonly kind: K, readonly value?: undefined } : { readonly kind: K, readonly value: Plain<A[K]> } }[keyof A] | Unset :
-  T extends JsonType<infer V> ? V | undefined :
+  T extends JsonType<infer V> ? V | DeepReadonly<V> | undefined :
   never
 
 /** What {@link plain} makes of a view: ordinary objects, arrays and maps that hold no shared memory. */
 export type Snapshot<V> =
-  V extends ListView<infer E, infer _> ? Array<Snapshot<E>> :
-  V extends FixedArrayView<infer E, infer _> ? Array<Snapshot<E>> :
-  V extends SharedView<infer S, infer _> ? Snapshot<S> :
-  V extends SortedMapView<infer K, infer E, infer _> ? Map<K, Snapshot<E>> :
-  V extends MapView<infer K, infer E, infer _> ? Map<K, Snapshot<E>> :
-  V extends SetView<infer K> ? Set<K> :
+  V extends SequenceView<infer E> ? Array<Snapshot<E>> :
+  V extends ReadonlySharedView<infer L> ? Snapshot<L> :
+  V extends ReadonlySortedMapView<infer K, infer E> ? Map<K, Snapshot<E>> :
+  V extends ReadonlyMapView<infer K, infer E> ? Map<K, Snapshot<E>> :
+  V extends ReadonlySetView<infer K> ? Set<K> :
   V extends NumberArrays[keyof NumberArrays] ? V :
   V extends object ? { -readonly [K in keyof V]: Snapshot<V[K]> } :
   V

@@ -86,6 +86,19 @@ export interface ListView<V, P = V> extends FixedArrayView<V, P> {
   clear(): void
 }
 
+/** A map as {@link SharedView.read} shows it: nothing that writes. */
+export interface ReadonlyMapView<K, V> extends Iterable<[K, V]> {
+  readonly size: number
+  get(key: K): V | undefined
+  has(key: K): boolean
+  keys(): Steps<K>
+  values(): Steps<V>
+  entries(): Steps<[K, V]>
+  forEach(visit: (value: V, key: K, map: this) => void): void
+  /** What JSON.stringify prints: see {@link toJSON}. */
+  toJSON(): unknown
+}
+
 /**
  * A hash map inside its holder, with Map's protocol. It owns its keys and values (never a ref's target).
  *
@@ -93,26 +106,17 @@ export interface ListView<V, P = V> extends FixedArrayView<V, P> {
  * removed and set again comes again. Values held by value (structs, lists …) are views into the map's own memory,
  * valid until an entry is removed.
  */
-export interface MapView<K, V, P = V> extends Iterable<[K, V]> {
-  readonly size: number
-  get(key: K): V | undefined
-  has(key: K): boolean
+export interface MapView<K, V, P = V> extends ReadonlyMapView<K, V> {
   /** Stores a value; what the entry's old value owned is freed. */
   set(key: K, value: P): this
   /** Removes an entry and frees what it owned; tells whether it was there. */
   delete(key: K): boolean
   /** Removes all entries and gives their memory back. */
   clear(): void
-  keys(): Steps<K>
-  values(): Steps<V>
-  entries(): Steps<[K, V]>
-  forEach(visit: (value: V, key: K, map: this) => void): void
   /** The key's value; where there is none this one, which is then stored. */
   getOrInsert(key: K, value: P): V
   /** The key's value; where there is none what the function makes of the key, which is then stored. */
   getOrInsertComputed(key: K, make: (key: K) => P): V
-  /** What JSON.stringify prints: see {@link toJSON}. */
-  toJSON(): unknown
 }
 
 /** What a set is compared with: a Set, a Map (its keys), or a view of one. */
@@ -122,18 +126,10 @@ export interface SetLike<K> {
   keys(): Iterator<K>
 }
 
-/**
- * A hash set inside its holder, with Set's protocol, and iterated by the rules of {@link MapView}. What its comparisons make is an ordinary Set; they look
- * up the other's keys here, where those must be of this set's type.
- */
-export interface SetView<K> extends Iterable<K> {
+/** A set as {@link SharedView.read} shows it: nothing that writes. */
+export interface ReadonlySetView<K> extends Iterable<K> {
   readonly size: number
   has(key: K): boolean
-  add(key: K): this
-  /** Removes a key and tells whether it was there. */
-  delete(key: K): boolean
-  /** Removes all keys. */
-  clear(): void
   keys(): Steps<K>
   values(): Steps<K>
   entries(): Steps<[K, K]>
@@ -147,6 +143,18 @@ export interface SetView<K> extends Iterable<K> {
   isDisjointFrom(other: SetLike<unknown>): boolean
   /** What JSON.stringify prints: see {@link toJSON}. */
   toJSON(): unknown
+}
+
+/**
+ * A hash set inside its holder, with Set's protocol, and iterated by the rules of {@link MapView}. What its comparisons make is an ordinary Set; they look
+ * up the other's keys here, where those must be of this set's type.
+ */
+export interface SetView<K> extends ReadonlySetView<K> {
+  add(key: K): this
+  /** Removes a key and tells whether it was there. */
+  delete(key: K): boolean
+  /** Removes all keys. */
+  clear(): void
 }
 
 /**
@@ -174,23 +182,11 @@ type Prefix<K> = K extends readonly unknown[] ? Leading<K> : K extends string ? 
 /** A key, or leading parts of one. */
 type Leading<K> = K extends readonly [...infer First, unknown] ? K | (First extends readonly [] ? K : Leading<Readonly<First>>) : K
 
-/**
- * A sorted map inside its holder. It owns its keys and values (never a ref's target). Values that are views stay valid until
- * their entry is removed or set again.
- *
- * A walk goes on behind the key it gave last, whatever was changed meanwhile: an entry added ahead of it is visited, a removed
- * one is not.
- */
-export interface SortedMapView<K, V, P = V> extends Iterable<[K, V]> {
+/** A sorted map as {@link SharedView.read} shows it: nothing that writes. */
+export interface ReadonlySortedMapView<K, V> extends Iterable<[K, V]> {
   readonly size: number
   get(key: K): V | undefined
   has(key: K): boolean
-  /** Stores a value; what the entry's old value owned is freed. */
-  set(key: K, value: P): this
-  /** Removes an entry and frees what it owned; tells whether it was there. */
-  delete(key: K): boolean
-  /** Removes all entries and gives their memory back. */
-  clear(): void
   /** The least key of a range with its value. */
   first(range?: Range<K>): [K, V] | undefined
   /** The greatest key of a range with its value. */
@@ -201,12 +197,28 @@ export interface SortedMapView<K, V, P = V> extends Iterable<[K, V]> {
   values(range?: Range<K>): Steps<V>
   entries(range?: Range<K>): Steps<[K, V]>
   forEach(visit: (value: V, key: K, map: this) => void): void
+  /** What JSON.stringify prints: see {@link toJSON}. */
+  toJSON(): unknown
+}
+
+/**
+ * A sorted map inside its holder. It owns its keys and values (never a ref's target). Values that are views stay valid until
+ * their entry is removed or set again.
+ *
+ * A walk goes on behind the key it gave last, whatever was changed meanwhile: an entry added ahead of it is visited, a removed
+ * one is not.
+ */
+export interface SortedMapView<K, V, P = V> extends ReadonlySortedMapView<K, V> {
+  /** Stores a value; what the entry's old value owned is freed. */
+  set(key: K, value: P): this
+  /** Removes an entry and frees what it owned; tells whether it was there. */
+  delete(key: K): boolean
+  /** Removes all entries and gives their memory back. */
+  clear(): void
   /** The key's value; where there is none this one, which is then stored. */
   getOrInsert(key: K, value: P): V
   /** The key's value; where there is none what the function makes of the key, which is then stored. */
   getOrInsertComputed(key: K, make: (key: K) => P): V
-  /** What JSON.stringify prints: see {@link toJSON}. */
-  toJSON(): unknown
 }
 
 /** How long to wait for others. */
@@ -215,23 +227,35 @@ export interface WaitOptions {
   readonly timeoutMs?: number | undefined
 }
 
+/** Something shared inside of a read of what holds it. */
+export interface ReadonlySharedView<L> {
+  /**
+   * Looks at the value, of which nothing can be written meanwhile. The function may run several times, because a writer came in
+   * between, and its result counts only when none did: so it should do nothing but look, and give back values of its own. Every view
+   * that it was given or reached is dead when it has ended, and so is one that it gives back: what is to be kept is `plain(view)`, or,
+   * of an object behind a ref, which does not lie in the value, its address. It cannot be async.
+   * @throws RpcError FAILED_PRECONDITION for a write, or a view used later; INVALID_ARGUMENT when the function gives back a promise.
+   */
+  read<R>(work: (value: L) => NoPromise<R>, options?: WaitOptions): R
+  /** What JSON.stringify prints: see {@link toJSON}. */
+  toJSON(): unknown
+}
+
 /**
  * A value that any number of processes read and change at once. The functions given to it run at once, on this thread; while
  * they wait for another process they spin shortly, then yield, then sleep up to a millisecond at a time.
  */
-export interface SharedView<V, P = V> {
-  /**
-   * Looks at the value. The function may run several times, because a writer came in between, and its result counts only when
-   * none did: so it should do nothing but look, and give back plain values. A view that it gives back stays live.
-   */
-  read<R>(work: (value: V) => R, options?: WaitOptions): R
+export interface SharedView<V, L = V, P = V> extends ReadonlySharedView<L> {
   /**
    * Changes the value, alone. All that the function does to it, and to what it owns, happens as a whole or, when it throws or its
-   * process dies, not at all. One write at a time: what changes together belongs into one shared struct.
+   * process dies, not at all. One write at a time: what changes together belongs into one shared struct. Views end as those of
+   * {@link read} do.
+   * @throws RpcError INVALID_ARGUMENT when the function gives back a promise: then nothing has happened.
    */
-  write<R>(work: (value: V) => R, options?: WaitOptions): R
-  /** What JSON.stringify prints: see {@link toJSON}. */
-  toJSON(): unknown
+  write<R>(work: (value: V) => NoPromise<R>, options?: WaitOptions): R
   /** @internal Only for inference. */
   readonly $plain?: P
 }
+
+/** What a function may give back that is not async. */
+export type NoPromise<R> = R extends PromiseLike<unknown> ? 'what is given to read or write must not be async' : R

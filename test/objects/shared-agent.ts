@@ -1,7 +1,7 @@
 // One of several processes that read and change the same things in one heap, until somebody kills it or says stop.
 import assert from 'node:assert/strict'
 import { Heap, HeapSet } from '../../src/memory/index.js'
-import { bytes, cellOf, f64, i32, json, list, map, numbers, optional, shared, sortedMap, struct, text, u32, set, union, plain, assign, type Plain, type View } from '../../src/objects/index.js'
+import { bytes, cellOf, f64, i32, json, list, map, numbers, optional, shared, sortedMap, struct, text, u32, set, union, plain, assign, type Plain, type ReadonlyView, type View } from '../../src/objects/index.js'
 import { addressHigh, addressLow, type Address } from '../../src/base/numbers.js'
 import { HEAPS_BASE, Mapping } from '../../src/sys/index.js'
 import { Random } from '../support/random.js'
@@ -88,7 +88,7 @@ function titleOf(total: number): string {
 }
 
 /** What holds between all the parts, whoever died when. */
-export function checkStore(words: View<typeof Words>): void {
+export function checkStore(words: ReadonlyView<typeof Words>): void {
   const counts = new Map(words.counts)
   assert.deepEqual([...words.order], [...counts].sort(([a], [b]) => a < b ? -1 : 1))
   assert.equal([...counts.values()].reduce((sum, count) => sum + count, 0), words.total)

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  array, bool, build, bytes, f64, i64, list, map, nothing, optional, plain, ref, safeU64, struct, text, u32, u64, union,
-  type FixedArrayView, type ListView, type MapView, type Plain, type Snapshot, type Unset, type View,
+  array, bool, build, bytes, f64, i64, list, map, nothing, optional, plain, json, ref, safeU64, set, shared, sortedMap, struct, text, textField, u32, u64, union,
+  type FixedArrayView, type ListView, type MapView, type Plain, type ReadonlyMapView, type ReadonlyView, type SequenceView, type Snapshot, type Unset, type View,
 } from '../../src/objects/index.js'
+import type { NoPromise } from '../../src/objects/views.js'
 import { Arena } from '../support/arena.js'
 
 type Equal<A, B> = (<T>() => T extends A ? 1 : 2) extends (<T>() => T extends B ? 1 : 2) ? true : false
@@ -64,6 +65,43 @@ test('snapshots', () => {
   expect<Equal<Snapshot<All>['e'], number[]>>()
   expect<Equal<Snapshot<All>['f'], Map<string, number[]>>>()
   expect<Equal<Snapshot<All>['c'], Uint8Array>>()
+})
+
+const Shelf = struct('Shelf', {
+  posts: map(text, Post), names: set(text), order: sortedMap([u32, text], u32), pair: array(u32, 2), doc: json.of<{ a: { b: string[] } }>(), any: union({ node: Node }),
+  maybe: optional(Node), data: bytes, inner: shared(list(u32)), get next() { return ref(Shelf) },
+})
+const Cupboard = struct('Cupboard', { shelf: shared(Shelf) })
+type Looked = ReadonlyView<typeof Shelf>
+
+const readNumber = (work: (value: Looked) => NoPromise<Promise<number>> | NoPromise<number>): unknown => work
+
+test('what read shows is read-only, as deep as it goes, and no promise comes back', () => {
+  expect<Equal<ReadonlyView<typeof Node>, { readonly value: number, readonly next: ReadonlyView<typeof Node> | null }>>()
+  expect<Equal<Looked['posts'], ReadonlyMapView<string, ReadonlyView<typeof Post>>>>()
+  expect<Equal<ReadonlyView<typeof Post>['replies'], SequenceView<ReadonlyView<typeof Post> | null>>>()
+  expect<Equal<Looked['doc']['a']['b'], readonly string[]>>()
+  expect<Accepts<Looked, View<typeof Shelf>>>()
+  expect<Accepts<Plain<typeof Shelf>, Looked>>()
+  expect<Equal<Snapshot<Looked>['posts'], Map<string, Snapshot<ReadonlyView<typeof Post>>>>>()
+  expect<Equal<Snapshot<Looked>['doc'], { a: { b: string[] } }>>()
+  expect<Equal<Snapshot<Looked>['inner'], number[]>>()
+  expect<Equal<Snapshot<Looked>['order'], Map<readonly [number, string], number>>>()
+  type Writers = 'set' | 'delete' | 'clear' | 'add' | 'push' | 'splice' | 'sort' | 'fill' | 'write' | 'getOrInsert'
+  expect<Equal<Extract<keyof (Looked['posts'] | Looked['order']), Writers>, never>>()
+  expect<Equal<Extract<keyof Looked['names'], Writers>, never>>()
+  expect<Equal<Extract<keyof Looked['pair'], Writers>, never>>()
+  expect<Equal<Extract<keyof Looked['inner'], Writers>, never>>()
+  refuse<Accepts<Parameters<typeof readNumber>[0], () => Promise<number>>>()
+  expect<Accepts<Parameters<typeof readNumber>[0], () => number>>()
+  const see = ({ shelf }: View<typeof Cupboard>): unknown => {
+    const found: number | undefined = shelf.read((all) => all.posts.get('a')?.replies.at(0)?.likes)
+    shelf.write((all) => { all.posts.get('a')!.replies.push(null); return found })
+    shelf.write((all) => void shelf.read((same) => same.names.union(all.names)))
+    shelf.read((all) => [...all.posts.values()].filter(textField(Post, 'author').startsWith('a')).map((post) => plain(post).likes))
+    return found
+  }
+  assert.equal(typeof see, 'function')
 })
 
 test('use as in the examples', () => {

@@ -20,7 +20,7 @@ import { UndoLog } from './undo-log.js'
 import { Visit } from './visit.js'
 import { Write } from './write.js'
 import { ACCESS, REGION, WORD } from '../view.js'
-import type { SharedView, WaitOptions } from '../views.js'
+import type { NoPromise, SharedView, WaitOptions } from '../views.js'
 
 const LOCK = 0
 const SEQUENCE = 1
@@ -248,12 +248,12 @@ class SharedValue implements SharedView<unknown, unknown> {
     this[WORD] = word
   }
 
-  read<R>(work: (value: unknown) => R, options: WaitOptions = {}): R {
-    return this[ACCESS].look(this[REGION], this[WORD], work, options)
+  read<R>(work: (value: unknown) => NoPromise<R>, options: WaitOptions = {}): R {
+    return this[ACCESS].look(this[REGION], this[WORD], work as (value: unknown) => R, options)
   }
 
-  write<R>(work: (value: unknown) => R, options: WaitOptions = {}): R {
-    return this[ACCESS].change(this[REGION], this[WORD], work, options)
+  write<R>(work: (value: unknown) => NoPromise<R>, options: WaitOptions = {}): R {
+    return this[ACCESS].change(this[REGION], this[WORD], work as (value: unknown) => R, options)
   }
 }
 

@@ -50,7 +50,8 @@ export class Visit implements RegionSpace {
 
   locate(high: number, low: number, byteLength: number): Region | undefined {
     const other = this.#home.space?.locate(high, low, byteLength)
-    return other === undefined ? undefined : this.#first.#beside(other)
+    const first = this.#first
+    return other === undefined ? undefined : first.#beside(other)
   }
 
   #beside(home: Region): Visit {

@@ -4,7 +4,7 @@ import { codecOf } from '../codec.js'
 import { mismatch } from '../problems.js'
 import { sizeOfView, StructCodec } from '../struct/struct.js'
 import { comparePrefix, compareUnits, hashUnits, Units } from './compare.js'
-import type { StructType, TextType, View } from '../types.js'
+import type { ReadonlyView, StructType, TextType } from '../types.js'
 import { asView, REGION, TYPE, WORD } from '../view.js'
 
 /** Fields of a struct that hold a text. */
@@ -37,7 +37,7 @@ const right = new Units()
  * The tests of a struct's text field.
  * @throws RpcError INVALID_ARGUMENT when the struct has no such field of type text.
  */
-export function textField<const Fields extends object>(type: StructType<Fields>, field: TextFieldName<Fields>): TextField<View<StructType<Fields>>> {
+export function textField<const Fields extends object>(type: StructType<Fields>, field: TextFieldName<Fields>): TextField<ReadonlyView<StructType<Fields>>> {
   const codec = codecOf(type)
   const place = codec instanceof StructCodec ? codec.layout.byName.get(field) : undefined
   if (place === undefined || place.type.kind !== 'text') throw new RpcError('INVALID_ARGUMENT', `${type.label}.${field} is not a text field`)
