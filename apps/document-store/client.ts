@@ -30,11 +30,14 @@ export interface StoreStats {
 type Rows = Record<string, Json>[]
 type Groups = View<(typeof DocumentService)['methods']['group']['result']>
 
-/** Connects to a store. The client is the caller's to dispose. */
-export async function openStore(channel: string, options: ConnectOptions = {}): Promise<StoreClient> {
+/**
+ * Connects to a store. The client is the caller's to dispose. `Body` is what the program knows about its documents,
+ * `openStore<Order>('shop/orders')`; nothing checks that what others put is like that.
+ */
+export async function openStore<Body = Json>(channel: string, options: ConnectOptions = {}): Promise<StoreClient<Body>> {
   const connection = await connect(channel, DocumentService, options)
   try {
-    return new StoreClient(await Link.open(connection))
+    return new StoreClient<Body>(await Link.open(connection))
   } catch (error) {
     await connection.close()
     throw error
@@ -42,14 +45,14 @@ export async function openStore(channel: string, options: ConnectOptions = {}): 
 }
 
 /** The store's operations, awaited; the same under {@link sync}, waiting on this thread. */
-export class StoreClient implements AsyncDisposable {
-  readonly sync: SyncStore
+export class StoreClient<Body = Json> implements AsyncDisposable {
+  readonly sync: SyncStore<Body>
   readonly #link: Link
 
   /** @internal */
   constructor(link: Link) {
     this.#link = link
-    this.sync = new SyncStore(link)
+    this.sync = new SyncStore<Body>(link)
   }
 
   get mode(): Mode {
@@ -67,7 +70,7 @@ export class StoreClient implements AsyncDisposable {
   }
 
   /** Stores a document; answers whether it replaced one. */
-  async put(key: string, body: Json): Promise<boolean> {
+  async put(key: string, body: Body): Promise<boolean> {
     try {
       return await this.#put(key, body)
     } catch (error) {
@@ -76,8 +79,8 @@ export class StoreClient implements AsyncDisposable {
     }
   }
 
-  async #put(key: string, body: Json): Promise<boolean> {
-    const handed = this.#link.hand(key, body)
+  async #put(key: string, body: Body): Promise<boolean> {
+    const handed = this.#link.hand(key, body as Json)
     try {
       const replaced = await this.#link.connection.put(handed.argument)
       handed.settle('taken')
@@ -89,7 +92,7 @@ export class StoreClient implements AsyncDisposable {
   }
 
   /** The document, where it lies; undefined when there is none. */
-  async get(key: string): Promise<Got | undefined> {
+  async get(key: string): Promise<Got<Body> | undefined> {
     const ticket = this.#link.takeTicket()
     return this.#got(ticket, await this.#or(ticket, this.#link.connection.get({ key, ticket })))
   }
@@ -103,7 +106,7 @@ export class StoreClient implements AsyncDisposable {
     return this.#link.connection.update({ key, path, value })
   }
 
-  async find(filter: Filter, options: FindOptions = {}): Promise<Results> {
+  async find(filter: Filter, options: FindOptions = {}): Promise<Results<Body>> {
     const where = conditionsOf(filter)
     const ticket = this.#link.takeTicket()
     const found = await this.#or(ticket, this.#link.connection.find(searchForm(where, ticket, options.limit, options.skip)))
@@ -120,11 +123,11 @@ export class StoreClient implements AsyncDisposable {
   }
 
   /** Each document that fulfils the filter, with each whose scalar at `right` equals its own at `left`. */
-  async join(filter: Filter, left: string, right: string, options: FindOptions = {}): Promise<Pairs> {
+  async join(filter: Filter, left: string, right: string, options: FindOptions = {}): Promise<Pairs<Body>> {
     const where = conditionsOf(filter)
     const ticket = this.#link.takeTicket()
     const found = await this.#or(ticket, this.#link.connection.join({ search: searchForm(where, ticket, options.limit), left, right }))
-    return new Pairs(this.#link.results(found, ticket))
+    return new Pairs<Body>(this.#link.results(found, ticket))
   }
 
   /** Copies of some fields of each document found. */
@@ -166,8 +169,8 @@ export class StoreClient implements AsyncDisposable {
     await this.close()
   }
 
-  #got(ticket: number, document: DocumentView | null): Got | undefined {
-    if (document !== null) return new Got(document, () => this.#link.giveBack(ticket))
+  #got(ticket: number, document: DocumentView | null): Got<Body> | undefined {
+    if (document !== null) return new Got(document as DocumentView<Body>, () => this.#link.giveBack(ticket))
     this.#link.giveBack(ticket)
     return undefined
   }
@@ -183,7 +186,7 @@ export class StoreClient implements AsyncDisposable {
 }
 
 /** The store's operations that are worth a blocked thread: a microsecond or so each. */
-export class SyncStore {
+export class SyncStore<Body = Json> {
   readonly #link: Link
 
   /** @internal */
@@ -192,7 +195,7 @@ export class SyncStore {
   }
 
   /** See {@link StoreClient.put}. */
-  put(key: string, body: Json): boolean {
+  put(key: string, body: Body): boolean {
     try {
       return this.#put(key, body)
     } catch (error) {
@@ -201,8 +204,8 @@ export class SyncStore {
     }
   }
 
-  #put(key: string, body: Json): boolean {
-    const handed = this.#link.hand(key, body)
+  #put(key: string, body: Body): boolean {
+    const handed = this.#link.hand(key, body as Json)
     try {
       const replaced = this.#link.connection.sync.put(handed.argument)
       handed.settle('taken')
@@ -214,10 +217,10 @@ export class SyncStore {
   }
 
   /** Stores many documents, as many in flight as the connection carries. Throws the first error, when all are answered. */
-  putAll(entries: Iterable<readonly [key: string, body: Json]>): void {
+  putAll(entries: Iterable<readonly [key: string, body: Body]>): void {
     const bulk = bulkPut(this.#link)
     try {
-      for (const [key, body] of entries) bulk.put(key, body)
+      for (const [key, body] of entries) bulk.put(key, body as Json)
     } catch (error) {
       bulk.end()
       throw error
@@ -229,10 +232,10 @@ export class SyncStore {
   }
 
   /** See {@link StoreClient.get}. */
-  get(key: string): Got | undefined {
+  get(key: string): Got<Body> | undefined {
     const ticket = this.#link.takeTicket()
     const document = this.#or(ticket, () => this.#link.connection.sync.get({ key, ticket }))
-    if (document !== null) return new Got(document, () => this.#link.giveBack(ticket))
+    if (document !== null) return new Got(document as DocumentView as DocumentView<Body>, () => this.#link.giveBack(ticket))
     this.#link.giveBack(ticket)
     return undefined
   }
@@ -247,7 +250,7 @@ export class SyncStore {
   }
 
   /** See {@link StoreClient.find}. */
-  find(filter: Filter, options: FindOptions = {}): Results {
+  find(filter: Filter, options: FindOptions = {}): Results<Body> {
     const where = conditionsOf(filter)
     const ticket = this.#link.takeTicket()
     const found = this.#or(ticket, () => this.#link.connection.sync.find(searchForm(where, ticket, options.limit, options.skip)))
@@ -258,14 +261,14 @@ export class SyncStore {
    * Makes many searches, as many in flight as the connection carries; `read` is given each one's results, in order, and they are
    * given back when it returns.
    */
-  findAll(filters: Iterable<Filter>, read: (results: Results, index: number) => void): void {
+  findAll(filters: Iterable<Filter>, read: (results: Results<Body>, index: number) => void): void {
     using pipeline = this.#link.connection.pipeline('find')
     const tickets: number[] = []
     let index = 0
     const take = (): void => {
       pipeline.wait()
       pipeline.poll((found) => {
-        using results = this.#link.results(found, tickets.shift()!)
+        using results = this.#link.results<Body>(found, tickets.shift()!)
         read(results, index++)
       })
     }

@@ -75,8 +75,8 @@ export class Link {
   }
 
   /** What a search with this ticket answered. */
-  results(addresses: Float64Array, ticket: number): Results {
-    return new Results(this.connection.heap, addresses, () => this.giveBack(ticket))
+  results<Body>(addresses: Float64Array, ticket: number): Results<Body> {
+    return new Results<Body>(this.connection.heap, addresses, () => this.giveBack(ticket))
   }
 
   /** Builds a document where the store wants it: in the heap that all share, or in memory that goes with the call. */

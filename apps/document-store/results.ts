@@ -1,11 +1,12 @@
 import type { Address, ObjectHeap } from 'rpcool'
 import { Document, type DocumentView } from './service.js'
+import type { Json } from './store/values.js'
 
 /**
  * What a search found, without a copy: the documents' addresses, each of which becomes a view when it is read. The server keeps
  * the documents until this is disposed of: `using results = store.sync.find(…)`. Afterwards they must not be read any more.
  */
-export class Results implements Iterable<DocumentView>, Disposable {
+export class Results<Body = Json> implements Iterable<DocumentView<Body>>, Disposable {
   readonly #heap: ObjectHeap
   readonly #addresses: Float64Array
   readonly #release: () => void
@@ -22,18 +23,18 @@ export class Results implements Iterable<DocumentView>, Disposable {
     return this.#addresses.length
   }
 
-  at(index: number): DocumentView | undefined {
+  at(index: number): DocumentView<Body> | undefined {
     const address = this.#addresses.at(index)
-    return address === undefined ? undefined : this.#heap.at(Document, address as Address)
+    return address === undefined ? undefined : this.#heap.at(Document, address as Address) as DocumentView as DocumentView<Body>
   }
 
-  [Symbol.iterator](): Iterator<DocumentView> {
+  [Symbol.iterator](): Iterator<DocumentView<Body>> {
     const heap = this.#heap
     const addresses = this.#addresses
     let i = 0
     return {
-      next: (): IteratorResult<DocumentView> =>
-        (i < addresses.length ? { done: false, value: heap.at(Document, addresses[i++] as Address) } : { done: true, value: undefined }),
+      next: (): IteratorResult<DocumentView<Body>> => (i < addresses.length
+        ? { done: false, value: heap.at(Document, addresses[i++] as Address) as DocumentView as DocumentView<Body> } : { done: true, value: undefined }),
     }
   }
 
@@ -45,17 +46,17 @@ export class Results implements Iterable<DocumentView>, Disposable {
   }
 }
 
-export interface Pair {
-  readonly left: DocumentView
-  readonly right: DocumentView
+export interface Pair<Body = Json> {
+  readonly left: DocumentView<Body>
+  readonly right: DocumentView<Body>
 }
 
 /** Pairs of documents, as {@link Results} are documents. */
-export class Pairs implements Iterable<Pair>, Disposable {
-  readonly #documents: Results
+export class Pairs<Body = Json> implements Iterable<Pair<Body>>, Disposable {
+  readonly #documents: Results<Body>
 
   /** @internal */
-  constructor(documents: Results) {
+  constructor(documents: Results<Body>) {
     this.#documents = documents
   }
 
@@ -63,8 +64,8 @@ export class Pairs implements Iterable<Pair>, Disposable {
     return this.#documents.length / 2
   }
 
-  *[Symbol.iterator](): IterableIterator<Pair> {
-    let left: DocumentView | undefined
+  *[Symbol.iterator](): IterableIterator<Pair<Body>> {
+    let left: DocumentView<Body> | undefined
     for (const document of this.#documents) {
       if (left !== undefined) yield { left, right: document }
       left = left === undefined ? document : undefined
@@ -78,12 +79,12 @@ export class Pairs implements Iterable<Pair>, Disposable {
 }
 
 /** One document, read where it lies, until it is disposed of. */
-export class Got implements Disposable {
+export class Got<Body = Json> implements Disposable {
   readonly #release: () => void
   #open = true
 
   /** @internal */
-  constructor(readonly document: DocumentView, release: () => void) {
+  constructor(readonly document: DocumentView<Body>, release: () => void) {
     this.#release = release
   }
 
@@ -91,7 +92,7 @@ export class Got implements Disposable {
     return this.document.key
   }
 
-  get body(): DocumentView['body'] {
+  get body(): DocumentView<Body>['body'] {
     return this.document.body
   }
 

@@ -1,5 +1,6 @@
 // What the store's server and its clients agree on.
 import { array, bool, f64, json, list, method, nothing, numbers, optional, ref, service, struct, text, u32, union, type View } from 'rpcool'
+import type { Json } from './store/values.js'
 
 /** Documents that one client puts one by one at once. */
 export const SINGLE_PLACES = 64
@@ -20,14 +21,17 @@ export function placesOf(run: number): { readonly first: number, readonly end: n
   return { first, end: first + (run & 0xff) }
 }
 
-/** A document where it lies: its key, and any JSON value. */
-export const Document = struct('Document', {
+const documentOf = <Body>() => struct('Document', {
   /** The place in {@link Reader.handing} of the client that hands it over, plus one; 0 = none. Lies in what would be padding. */
   place: u32,
   key: text,
-  body: json.fast,
+  body: json.of<Body>().fast,
 })
-export type DocumentView = View<typeof Document>
+
+/** A document where it lies: its key, and any JSON value. */
+export const Document = documentOf<Json>()
+/** `Body` is what the client's program knows about its documents; nothing checks that. */
+export type DocumentView<Body = Json> = View<ReturnType<typeof documentOf<Body>>>
 
 /** What a client tells the server through memory, without a call: in a heap that both have. */
 export const Reader = struct('Reader', {
