@@ -8,6 +8,7 @@ import { program } from '../support/program.js'
 import { BenchHeap } from '../trials/memory-blocks.js'
 import { planFor, type Plan } from '../trials/plans.js'
 import { jsonData, type JsonData } from './data.js'
+import { measureNativeParser, nativeParser, type NativeParser } from './native-parser.js'
 import type { Section } from './section.js'
 
 const HEAP_BYTES = 512 << 20
@@ -77,6 +78,18 @@ export const measureJsonWrite = program<Argument, void, WriteResult[]>(import.me
   return results
 })
 
+async function nativeParsers({ plan, documents }: Argument, cpu: number): Promise<readonly NativeParser[] | undefined> {
+  const program = await nativeParser()
+  if (program === undefined) return undefined
+  const measured: NativeParser[] = []
+  for (const { values } of jsonData(documents)) {
+    const texts = values.map((value) => JSON.stringify(value))
+    const passes = Math.max(1, Math.ceil(PASS_BYTES / texts.reduce((sum, { length }) => sum + length, 0)))
+    measured.push(await measureNativeParser(program, texts, passes, plan.batches.rounds, cpu))
+  }
+  return measured
+}
+
 /** heap.json beside JSON.stringify + JSON.parse, and parseJson beside JSON.parse. */
 export const jsonWrite: Section = {
   name: 'json_write',
@@ -93,7 +106,17 @@ export const jsonWrite: Section = {
         name, `${(bytes / 1e6).toFixed(2)} MB`, formatNs(stringify_parse.mean_ns), formatNs(build.mean_ns), formatRatio(built[i]!),
         formatNs(json_parse_of_buffer.mean_ns), formatNs(json_parse.mean_ns), formatNs(parse.mean_ns), formatRatio(parsed[i]!), formatRatio(ofStrings[i]!),
       ]))
+    const native = await nativeParsers(argument, cpus.caller)
+    if (native === undefined) output.note('A native parser beside parseJson: install libsimdjson-dev to see what simdjson takes for the same texts.')
+    else {
+      output.table('Limit of a native parser: simdjson over the same texts, and no document yet', ['', 'to its tape', 'parseJson ÷', 'and each key, text and number copied once', 'parseJson ÷'],
+        native.map(({ tape_ns, walked_ns }, i) => {
+          const { name, parse } = results[i]!
+          return [name, formatNs(tape_ns), formatRatio(parse.mean_ns / tape_ns), formatNs(walked_ns), formatRatio(parse.mean_ns / walked_ns)]
+        }))
+    }
     return {
+      ...(native === undefined ? {} : { simdjson: native }),
       json_build_over_stringify_parse: Math.max(...built),
       parse_over_json_parse: Math.max(...parsed),
       parse_over_json_parse_of_string: Math.max(...ofStrings),
