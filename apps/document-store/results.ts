@@ -25,7 +25,7 @@ export class Results<Body = Json> implements Iterable<DocumentView<Body>>, Dispo
 
   at(index: number): DocumentView<Body> | undefined {
     const address = this.#addresses.at(index)
-    return address === undefined ? undefined : this.#heap.at(Document, address as Address) as DocumentView as DocumentView<Body>
+    return address === undefined ? undefined : this.#heap.at(Document, address as Address) as DocumentView<Body>
   }
 
   [Symbol.iterator](): Iterator<DocumentView<Body>> {
@@ -34,7 +34,7 @@ export class Results<Body = Json> implements Iterable<DocumentView<Body>>, Dispo
     let i = 0
     return {
       next: (): IteratorResult<DocumentView<Body>> => (i < addresses.length
-        ? { done: false, value: heap.at(Document, addresses[i++] as Address) as DocumentView as DocumentView<Body> } : { done: true, value: undefined }),
+        ? { done: false, value: heap.at(Document, addresses[i++] as Address) as DocumentView<Body> } : { done: true, value: undefined }),
     }
   }
 
