@@ -21,33 +21,33 @@ export interface RunOptions {
   readonly command: readonly string[]
 }
 
-const USAGE = 'usage: rpcool run [--user NUMBER [--keep-env NAME,…]] [--heap BYTES] [--heaps COUNT] -- COMMAND [ARGUMENT…]'
+export const RUN_USAGE = 'usage: rpcool run [--user NUMBER [--keep-env NAME,…]] [--heap BYTES] [--heaps COUNT] -- COMMAND [ARGUMENT…]'
 /** As much as a connection takes by itself, for so many connections. */
 const HEAP_BYTES_DEFAULT = 8 << 20
 const HEAP_COUNT_DEFAULT = 4
 
-/** Reads the words behind `rpcool`. Throws INVALID_ARGUMENT. */
+/** Reads the words behind `rpcool run`. Throws INVALID_ARGUMENT. */
 export function parseRun(words: readonly string[]): RunOptions {
   const end = words.indexOf('--')
-  if (words[0] !== 'run' || end < 0 || end === words.length - 1) throw new RpcError('INVALID_ARGUMENT', USAGE)
+  if (end < 0 || end === words.length - 1) throw new RpcError('INVALID_ARGUMENT', RUN_USAGE)
   let user: number | undefined
   let heapBytes = HEAP_BYTES_DEFAULT
   let heapCount = HEAP_COUNT_DEFAULT
   let keptVariables: readonly string[] = []
-  for (let i = 1; i < end; i += 2) {
+  for (let i = 0; i < end; i += 2) {
     const text = words[i + 1] ?? ''
     if (words[i] === '--keep-env' && i + 1 < end && /^\w+(,\w+)*$/.test(text)) {
       keptVariables = text.split(',')
       continue
     }
     const value = Number(words[i + 1])
-    if (i + 1 >= end || !Number.isSafeInteger(value) || value < 0) throw new RpcError('INVALID_ARGUMENT', `${words[i]} needs a number; ${USAGE}`)
+    if (i + 1 >= end || !Number.isSafeInteger(value) || value < 0) throw new RpcError('INVALID_ARGUMENT', `${words[i]} needs a number; ${RUN_USAGE}`)
     if (words[i] === '--user' && isUser(value)) user = value
     else if (words[i] === '--heap' && value > 0) heapBytes = roundUp(value, PAGE_BYTES)
     else if (words[i] === '--heaps' && value > 0 && value <= PREPARED_HEAPS_MAX) heapCount = value
-    else throw new RpcError('INVALID_ARGUMENT', `${words[i]} ${value} is not understood; ${USAGE}`)
+    else throw new RpcError('INVALID_ARGUMENT', `${words[i]} ${value} is not understood; ${RUN_USAGE}`)
   }
-  if (keptVariables.length > 0 && user === undefined) throw new RpcError('INVALID_ARGUMENT', `--keep-env goes with --user: without it the program has the whole environment; ${USAGE}`)
+  if (keptVariables.length > 0 && user === undefined) throw new RpcError('INVALID_ARGUMENT', `--keep-env goes with --user: without it the program has the whole environment; ${RUN_USAGE}`)
   return { user, keptVariables, heapBytes, heapCount, command: words.slice(end + 1) }
 }
 

@@ -24,6 +24,12 @@ export const HEAP_KIND = 0x70616568 // 'heap'
 /** Word of the header line where the list of shapes begins. */
 export const SHAPES_WORD = 5
 
+/**
+ * Bytes of a connection's heap unless it asks otherwise. Below what V8 takes for so much new memory that it collects at once (see
+ * native/memory.cc).
+ */
+export const HEAP_BYTES_DEFAULT = 32 << 20
+
 /** Where the directory starts. */
 export const enum Directory {
   BYTE = 64,

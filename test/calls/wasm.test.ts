@@ -11,6 +11,7 @@ const Link = struct('WasmLink', { id: u32, get next() { return ref(Link) } })
 const FUNCTIONS = ['sum', 'forever', 'trap', 'peek', 'recurse'] as const
 const Compiled = service('compiled', {
   run: method(1, struct('WasmCall', { what: u32, list: ref(Link) }), u32, { isolation: 'snapshot' }),
+  open: method(2, Link, u32),
 })
 
 const SOURCE = `${SUM_SOURCE}
@@ -21,10 +22,12 @@ export function recurse(at: usize, base: usize): i32 { return recurse(at + 1, ba
 `
 
 test('what a compiled handler does wrong is the error of its call', async () => {
-  const handlers = await WasmHandlers.load(await prepareWasm(await compileAssemblyScript(SOURCE)), { steps: 200_000 })
+  const prepared = await prepareWasm(await compileAssemblyScript(SOURCE))
+  let handlers = await WasmHandlers.load(prepared, { steps: 200_000 })
   const failures: string[] = []
   const server = await serve(`wasm/${process.pid}`, Compiled, {
     run: (node, call) => Number(call.sandbox.runWasm(handlers, call.scope ?? node, FUNCTIONS[node.what]!, node.list!)),
+    open: (list, call) => Number(call.sandbox.runWasm(handlers, call.scope ?? list, 'sum', list)),
   }, { onError: (error) => void failures.push(String(error)) })
   const [conn, other] = await Promise.all([connect(server.channel, Compiled), connect(server.channel, Compiled)])
   try {
@@ -37,8 +40,18 @@ test('what a compiled handler does wrong is the error of its call', async () => 
       assert.equal(said[1], 'RESOURCE_EXHAUSTED', 'an endless loop')
       for (const i of [3, 4, 5]) assert.ok(!['321', '0', 'UNAVAILABLE', 'DEADLINE_EXCEEDED'].includes(said[i]!) && /^[A-Z_]+$/.test(said[i]!), said[i])
     }
-    // Endless by its data: a list that bites its own tail.
+    // Where nothing is said about sizes, whatever a client can make can be run over, in a heap, a scope or by plain values.
     using scope = conn.createScope(4096)
+    for (const one of [conn.heap.new(Link, list), conn.heap.copyFrom(conn.heap.new(Link, list)), scope.new(Link, list), list]) assert.equal(await conn.open(one), 321)
+    await using wide = await connect(server.channel, Compiled, { heapBytes: 48 << 20 })
+    const { code, sentence } = await errorOf(wide.open(wide.heap.new(Link, list)))
+    assert.equal(code, 'RESOURCE_EXHAUSTED')
+    const asked = Number(/load the module with \{ windowBytes: (\d+) \}.*createScope/.exec(sentence)?.[1])
+    using apart = wide.createScope(4096)
+    assert.equal(await wide.open(apart.new(Link, list)), 321, 'one remedy')
+    handlers = await WasmHandlers.load(prepared, { steps: 200_000, windowBytes: asked })
+    assert.equal(await wide.open(wide.heap.new(Link, list)), 321, 'the other')
+    // Endless by its data: a list that bites its own tail.
     const [first, last] = [scope.new(Link, { id: 1, next: null }), scope.new(Link, { id: 2, next: null })]
     first.next = last
     last.next = first

@@ -2,13 +2,19 @@
 import assert from 'node:assert/strict'
 import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { makeAddress, PAGE_BYTES } from '../../src/base/numbers.js'
+import { prepareFile } from '../../src/cli/prepare.js'
 import { findProgram, parseRun } from '../../src/cli/run.js'
+import { prepareWasm } from '../../src/safety/index.js'
+import { compileWasm, isPrepared } from '../../src/safety/sandbox/wasm/prepare.js'
 import { SealClient } from '../../src/safety/seals/seal-client.js'
-import { refused } from '../conformance/seal-authority.js'
+import { isRefusal, refused } from '../conformance/seal-authority.js'
 import { PlainHeap } from '../support/plain-heap.js'
 
 const PREPARED_ADDRESS = makeAddress(0x5300, 0)
@@ -16,21 +22,46 @@ const cli = fileURLToPath(new URL('../../../dist/esm/cli/rpcool.js', import.meta
 const confinedMain = fileURLToPath(new URL('../support/confined-main.js', import.meta.url))
 const launcherMain = fileURLToPath(new URL('../support/confined-launcher-main.js', import.meta.url))
 
+/** (module (import "env" "memory" (memory 1)) (func (export "f") (param i32 i32) (result i32) (i32.const 7))): binaryen takes a second to start. */
+const MODULE = Buffer.from('0061736d0100000001070160027f7f017f020f0103656e76066d656d6f727902000103020100070501016600000a0601040041070b', 'hex')
+
 function rpcool(...words: readonly string[]): { status: number | null, stdout: string, stderr: string } {
   return spawnSync(process.execPath, [cli, ...words], { encoding: 'utf8', timeout: 60_000 })
 }
 
 test('the command line is understood, or refused with how it should be', () => {
-  assert.deepEqual(parseRun(['run', '--', 'ls', '-l']), { user: undefined, keptVariables: [], heapBytes: 8 << 20, heapCount: 4, command: ['ls', '-l'] })
-  assert.deepEqual(parseRun(['run', '--user', '7', '--keep-env', 'A,B_2', '--heap', '5000', '--heaps', '2', '--', 'x', '--', 'y']), { user: 7, keptVariables: ['A', 'B_2'], heapBytes: 2 * PAGE_BYTES, heapCount: 2, command: ['x', '--', 'y'] })
-  for (const words of [[], ['run'], ['run', 'ls'], ['run', '--'], ['run', '--user', '--', 'ls'], ['run', '--user', '-1', '--', 'ls'], ['run', '--user', '4294967295', '--', 'ls'], ['run', '--user', '4294967296', '--', 'ls'], ['run', '--heap', '0', '--', 'ls'], ['run', '--heaps', '65', '--', 'ls'], ['run', '--what', '1', '--', 'ls'], ['run', '--keep-env', 'A', '--', 'ls'], ['run', '--user', '1', '--keep-env', 'A-B', '--', 'ls'], ['run', '--user', '1', '--keep-env', '--', 'ls'], ['walk', '--', 'ls']]) {
+  assert.deepEqual(parseRun(['--', 'ls', '-l']), { user: undefined, keptVariables: [], heapBytes: 8 << 20, heapCount: 4, command: ['ls', '-l'] })
+  assert.deepEqual(parseRun(['--user', '7', '--keep-env', 'A,B_2', '--heap', '5000', '--heaps', '2', '--', 'x', '--', 'y']), { user: 7, keptVariables: ['A', 'B_2'], heapBytes: 2 * PAGE_BYTES, heapCount: 2, command: ['x', '--', 'y'] })
+  for (const words of [[], ['ls'], ['--'], ['--user', '--', 'ls'], ['--user', '-1', '--', 'ls'], ['--user', '4294967295', '--', 'ls'], ['--user', '4294967296', '--', 'ls'], ['--heap', '0', '--', 'ls'], ['--heaps', '65', '--', 'ls'], ['--what', '1', '--', 'ls'], ['--keep-env', 'A', '--', 'ls'], ['--user', '1', '--keep-env', 'A-B', '--', 'ls'], ['--user', '1', '--keep-env', '--', 'ls']]) {
     refused(() => parseRun(words), 'INVALID_ARGUMENT', /usage: rpcool run/)
   }
-  const help = rpcool('--help')
-  assert.equal(help.status, 0)
-  assert.match(help.stdout, /--user NUMBER.*--heap BYTES.*--heaps COUNT/s)
+  for (const asked of [['run', '--help'], ['-h', '--', 'sh', '-c', 'exit 9']]) {
+    const { status, stdout, stderr } = rpcool(...asked)
+    assert.deepEqual([status, stderr], [0, ''])
+    assert.match(stdout, /--user NUMBER.*--heap BYTES.*--heaps COUNT.*prepare-wasm IN/s)
+  }
+  const unknown = rpcool('walk', '--', 'ls', '--help')
+  assert.deepEqual([unknown.status, unknown.stdout], [2, ''])
+  assert.match(unknown.stderr, /no command "walk"; usage: rpcool run.*usage: rpcool prepare-wasm/s)
   assert.match(findProgram('sh'), /^\/.*\/sh$/)
   refused(() => findProgram('no-such-program'), 'NOT_FOUND', /no program/)
+})
+
+test('a module is prepared once, and loads without binaryen then', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'rpcool-prepare'))
+  t.after(() => rm(folder, { recursive: true }))
+  const [from, to] = [join(folder, 'in.wasm'), join(folder, 'out.wasm')]
+  await writeFile(from, MODULE)
+  const { status, stdout, stderr } = rpcool('prepare-wasm', from, to)
+  assert.deepEqual([status, stdout, stderr], [0, '', ''])
+  const prepared = await readFile(to)
+  assert.ok(isPrepared(compileWasm(prepared)))
+  assert.equal(await prepareWasm(prepared), prepared, 'nothing is left to do')
+  for (const words of [[], [from], [from, to, to]]) await assert.rejects(prepareFile(words), isRefusal('INVALID_ARGUMENT', /usage: rpcool prepare-wasm/))
+  await assert.rejects(prepareFile([join(folder, 'none.wasm'), to]), isRefusal('FAILED_PRECONDITION', /cannot read .*none\.wasm: ENOENT/))
+  await writeFile(from, 'no module')
+  await assert.rejects(prepareFile([from, join(folder, 'not-written.wasm')]), isRefusal('INVALID_ARGUMENT', /not a WebAssembly module/))
+  assert.deepEqual((await readdir(folder)).toSorted(), ['in.wasm', 'out.wasm'])
 })
 
 test('a command runs on the terminal\'s streams, and its exit code is ours', () => {

@@ -24,8 +24,12 @@ export interface GroundSize {
 
 export type OpenGround = (size: GroundSize) => Promise<SealGround>
 
+export function isRefusal(code: StatusName, sentence?: RegExp): (error: unknown) => boolean {
+  return (error) => RpcError.is(error) && error.code === code && (sentence === undefined || sentence.test(error.sentence))
+}
+
 export function refused(action: () => unknown, code: StatusName, sentence?: RegExp): void {
-  assert.throws(action, (error) => RpcError.is(error) && error.code === code && (sentence === undefined || sentence.test(error.sentence)))
+  assert.throws(action, isRefusal(code, sentence))
 }
 
 const SMALL = { pages: 64, descriptors: 16 }

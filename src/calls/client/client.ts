@@ -2,6 +2,7 @@ import { RpcError, statusName, Status, type StatusName } from '../../base/errors
 import { roundUp, PAGE_BYTES } from '../../base/numbers.js'
 import type { OptionNames } from '../../base/options.js'
 import { controlBytes, SLOTS_DEFAULT, SLOTS_MAX, SLOTS_MIN } from '../../layout/control-layout.js'
+import { HEAP_BYTES_DEFAULT } from '../../layout/heap-layout.js'
 import type { OpenedConnection } from '../../control/index.js'
 import { addon, connectUnix, errnoCode, hasEnded, type Mapping, peerCredentials } from '../../sys/index.js'
 import { AttachedHeaps, attachControl } from '../heaps/attached-memory.js'
@@ -16,8 +17,6 @@ import type { ScopePoolOptions } from '../../memory/index.js'
 import type { ServiceDescription } from '../service/service.js'
 import { type Waiting, waitingPolicy } from '../waiting/waiting.js'
 
-/** Below what V8 takes for so much new memory that it collects at once (see native/memory.cc). */
-export const HEAP_BYTES_DEFAULT = 32 << 20
 const CONNECT_MS = 10_000
 const CALL_MS = 30_000
 

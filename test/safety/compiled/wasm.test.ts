@@ -52,7 +52,7 @@ test('native pointers are followed after one subtraction, over a copy and over a
 
 test('a kept region is the shared memory itself; the regions of others are never in reach', async (t) => {
   const { heap: { sandbox }, scopes, nodeIn } = ground(t)
-  const handlers = await WasmHandlers.load(await compiled)
+  const handlers = await WasmHandlers.load(await compiled, { windowBytes: 4 * MIB })
   const made = Array.from({ length: 32 }, (_, i) => {
     const scope = scopes.create(4096)
     return { scope, node: nodeIn(scope, i) }
@@ -74,7 +74,7 @@ test('a kept region is the shared memory itself; the regions of others are never
 
 test('wild pointers, in data and as arguments, are WildPointerErrors, and the next run is in order', async (t) => {
   const { heap: { sandbox }, scopes, nodeIn } = ground(t)
-  const handlers = await WasmHandlers.load(await compiled)
+  const handlers = await WasmHandlers.load(await compiled, { windowBytes: 4 * MIB })
   const scope = scopes.create(4096)
   const other = scopes.create(4096)
   const node = nodeIn(scope, 1, 2)

@@ -1,5 +1,6 @@
 import { RpcError } from '../../../base/errors.js'
 import { makeAddress, PAGE_BYTES } from '../../../base/numbers.js'
+import { HEAP_BYTES_DEFAULT } from '../../../layout/heap-layout.js'
 import type { Region, RegionSpace } from '../../../memory/index.js'
 import { errnoCode, wasm, WASM_PAGE_BYTES } from '../../../sys/index.js'
 import { compileWasm, isPrepared, prepareWasm, PREPARED } from './prepare.js'
@@ -18,7 +19,11 @@ const COUNTED_MAX = 256
 /** Up to here copying a region is cheaper than mapping it: 16 pages. */
 const COPIED_WORDS = 16 * PAGE_BYTES / 4
 
-const WINDOW_BYTES = 4 << 20
+/**
+ * An object of `heap.new` is run over the heap it lies in. A window is address space, but V8 counts it as if a collection could free it:
+ * 16 rooms of 33 MiB cost a process some three collections, as 16 of 5 MiB do.
+ */
+const WINDOW_BYTES = HEAP_BYTES_DEFAULT
 const WINDOW_BYTES_MAX = 1 << 30
 const HEAP_BYTES = 1 << 20
 const HEAP_BYTES_MAX = 1 << 28
@@ -29,7 +34,7 @@ const STEPS_MAX = 0x7fff_ffff
 export interface WasmOptions {
   /** Steps (turns of loops, calls of functions) after which a run is ended; 100,000,000 by default, some 100 ms. */
   readonly steps?: number
-  /** Bytes of the largest region; 4 MiB by default. */
+  /** Bytes of the largest region that a run may reach, 1 GiB at most; 32 MiB by default, as much as a connection's heap has. It is address space. */
   readonly windowBytes?: number
   /** Bytes of the temporary heap; 1 MiB by default. */
   readonly heapBytes?: number
@@ -138,7 +143,7 @@ export class WasmHandlers {
     const { home, words, high, low } = target
     this.#runs++
     if (words * 4 > this.#plan.windowBytes) {
-      throw new RpcError('RESOURCE_EXHAUSTED', `a region of ${words * 4} bytes is beyond the windowBytes of ${this.#plan.windowBytes} that the module was loaded with`)
+      throw beyondWindow(words * 4, this.#plan.windowBytes)
     }
     const mappable = ((low | words << 2) & (PAGE_BYTES - 1)) === 0 && !home.isPrivate && !home.readOnly && !this.#unmappable.has(home)
     const kept = mappable && this.#isWorthKeeping(high, low) ? this.#roomToKeep() : undefined
@@ -201,6 +206,13 @@ export class WasmHandlers {
 
 /** Enough for any module's own data, of which only what is touched exists: 256 MiB. */
 const PROBE_PAGES = 4096
+
+/** A heap is larger than what lies in it: the argument may well fit when it lies in a scope. */
+function beyondWindow(byteLength: number, windowBytes: number): RpcError {
+  const load = byteLength <= WINDOW_BYTES_MAX ? `load the module with { windowBytes: ${byteLength} }, or have` : 'have'
+  return new RpcError('RESOURCE_EXHAUSTED', `the run is over ${byteLength} bytes, and the module was loaded with windowBytes of ${windowBytes}: ${load} ` +
+    'the client make the argument in a scope (conn.createScope), and run over call.scope')
+}
 
 function within(name: string, value: number, least: number, most: number): number {
   if (Number.isInteger(value) && value >= least && value <= most) return value

@@ -1,0 +1,19 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { RpcError } from '../base/errors.js'
+import { prepareWasm } from '../safety/index.js'
+
+// rpcool prepare-wasm IN OUT
+
+export const PREPARE_USAGE = 'usage: rpcool prepare-wasm IN.wasm OUT.wasm'
+
+/** Reads a compiled module, makes it fit for a sandbox and writes that. Throws an RpcError; then nothing is written. */
+export async function prepareFile(words: readonly string[]): Promise<void> {
+  const [from, to] = words
+  if (from === undefined || to === undefined || words.length > 2) throw new RpcError('INVALID_ARGUMENT', PREPARE_USAGE)
+  const prepared = await prepareWasm(await readFile(from).catch((cause: unknown) => fileProblem('read', from, cause)))
+  await writeFile(to, prepared).catch((cause: unknown) => fileProblem('write', to, cause))
+}
+
+function fileProblem(what: string, path: string, cause: unknown): never {
+  throw new RpcError('FAILED_PRECONDITION', `cannot ${what} ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+}
