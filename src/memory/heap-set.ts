@@ -9,6 +9,8 @@ import { Region, type RegionSpace, type ShapesPlace } from './region.js'
 
 /** Heaps of one connection; a further heap is a request to the daemon, so that this bounds what a runaway client maps. */
 export const HEAPS_MAX = 64
+/** As many calls can be in flight unless a client asks for more slots. */
+const HELD_MANY = 64
 
 /**
  * The heaps of one connection as one allocator and one space of pointers: objects in any of them may point to each other.
@@ -23,6 +25,8 @@ export class HeapSet implements Allocator, RegionSpace {
   /** Where allocation goes on. */
   #current: Heap
   region: Region
+  /** What is to be done when every heap is full, as the end of a sentence: who made the heaps knows. */
+  remedy = 'free what is no longer needed, or make a larger heap'
 
   constructor(makeFirst: (space: RegionSpace) => Heap) {
     const first = makeFirst(this)
@@ -165,6 +169,13 @@ export class HeapSet implements Allocator, RegionSpace {
         if (!RpcError.is(error) || error.code !== 'RESOURCE_EXHAUSTED') throw error
       }
     }
-    throw first
+    throw this.#full(first)
+  }
+
+  #full({ code, sentence }: RpcError): RpcError {
+    const chunks = this.#heaps.reduce((sum, heap) => sum + heap.liveChunks, 0)
+    // Some are always there: kept for calls to come.
+    const held = chunks < HELD_MANY ? '' : `${chunks} blocks hold arguments and results of calls: give results back (\`using\`); `
+    return new RpcError(code, `${sentence}: ${held}${this.remedy}`)
   }
 }

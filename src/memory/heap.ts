@@ -184,6 +184,15 @@ export class Heap implements Allocator, Membership {
     return shapeOf(kind) === Kind.LARGE && span << this.#spanWordShift === word && (entry & Entry.REMOTE_FREED) === 0
   }
 
+  /** Blocks, of those that this member owns, that hold arguments or results of calls, or scopes. */
+  get liveChunks(): number {
+    let sum = this.#large.countOf(Kind.LARGE | Kind.CHUNK)
+    for (const bin of this.#small.bins) {
+      if (bin !== undefined && bin.kind > LAST_OBJECT_KIND) for (const span of bin.spans) sum += this.#small.liveBlocks(bin, span)
+    }
+    return sum
+  }
+
   stats(): HeapStats {
     const { spanBytes } = this.geometry
     const largeBytes = this.#large.spans * spanBytes
@@ -293,7 +302,6 @@ export class Heap implements Allocator, Membership {
 
   #full(byteLength: number): RpcError {
     return new RpcError('RESOURCE_EXHAUSTED',
-      `no room for ${byteLength} bytes in a heap of ${this.region.words * 4}: free what is no longer needed, ` +
-      `grow the connection, or ask for a larger heap when connecting`)
+      `no room for ${byteLength} bytes in a heap of ${this.region.words * 4}`)
   }
 }

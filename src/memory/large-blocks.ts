@@ -13,6 +13,13 @@ export class LargeBlocks {
     return this.#runs.size
   }
 
+  /** Blocks whose head is of a kind. */
+  countOf(kind: number): number {
+    let sum = 0
+    for (const head of this.#runs.keys()) if (this.kinds[head] === kind) sum++
+    return sum
+  }
+
   get spans(): number {
     let sum = 0
     for (const { count } of this.#runs.values()) sum += count

@@ -229,8 +229,8 @@ export class Region {
     }
     this.budget = 0
     throw new WildPointerError(
-      `more than ${this.allowance} pointers were followed in one call: the data is cyclic or too large; ` +
-      `raise the budget if it is legitimate`)
+      `more than ${this.allowance} pointers were followed in one call, or one run of a sandbox: the data is cyclic, or walked again and again; ` +
+      'only the limit of a sandbox can be raised: sandbox.run(range, variables, fn, { maxPointers })')
   }
 }
 

@@ -30,6 +30,11 @@ export function allocatorOf(region: Region, where: string): Allocator {
 /** Whether a pointer to `target` may be stored in memory of `region`; throws where it may not. */
 export function requireReachable(allocator: Allocator | null, region: Region | null, target: Region, where: string): void {
   if (target === region || allocator?.owns(target.origin) === true) return
+  // A scope's region is never replaced, and names it.
+  const holder = region ?? allocator?.region
+  if (holder !== undefined && holder.scope !== null) {
+    throw new RpcError('INVALID_ARGUMENT', `${where}: the object lies outside of the scope, and what lies in a scope points only to objects of that scope; bring it in with scope.copyFrom(view)`)
+  }
   throw new RpcError('INVALID_ARGUMENT',
     `${where}: the object lies in memory that the peer cannot reach; copy it first with heap.copyFrom(view)`)
 }

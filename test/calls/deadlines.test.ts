@@ -48,6 +48,13 @@ test('an AbortSignal ends a call before it is made, while it runs, while it is q
   const conn = await ground.connect({ slots: 4 })
   const before = await errorOf(conn.nothing(undefined, { signal: AbortSignal.abort() }))
   assert.equal(before.code, 'CANCELLED')
+  const timedOut = AbortSignal.timeout(10)
+  for (const signal of [timedOut, AbortSignal.any([new AbortController().signal, timedOut])]) {
+    // While it runs, and the next time before it is made: a deadline, as timeoutMs is.
+    const error = await errorOf(conn.hold('timed', { signal }))
+    assert.deepEqual([error.code, error.cause], ['DEADLINE_EXCEEDED', timedOut.reason])
+  }
+  conn.sync.free('timed')
   const during = new AbortController()
   const held = [conn.hold('one', { signal: during.signal }), conn.hold('two'), conn.hold('more')]
   const queued = conn.hold('three', { signal: during.signal })
@@ -63,7 +70,7 @@ test('an AbortSignal ends a call before it is made, while it runs, while it is q
   assert.equal(await conn.text('done', { signal: after.signal }), 'done')
   after.abort()
   assert.equal(await conn.text('next'), 'next')
-  assert.deepEqual((await ground.info(server)).reasons, ['one CANCELLED'])
+  assert.deepEqual((await ground.info(server)).reasons.filter((reason) => !reason.startsWith('timed')), ['one CANCELLED'])
 })
 
 test('a handler is told of a cancelled call also while other calls keep coming', async (t) => {

@@ -1,7 +1,7 @@
 // Every kind of container as argument and as result: isolated, and given back when it is done with, not before.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { connect, json, map, method, plain, serve, service, set, sortedMap, text, u32, type ConnectOptions } from '../../src/index.js'
+import { connect, json, map, method, plain, serve, service, set, sortedMap, text, u32, optional, type ConnectOptions } from '../../src/index.js'
 
 const Kinds = service('kinds', {
   takesSet: method(1, set(text), u32, { isolation: 'snapshot' }),
@@ -11,6 +11,7 @@ const Kinds = service('kinds', {
   givesSorted: method(5, u32, sortedMap(text, u32)),
   givesMap: method(6, u32, map(text, u32)),
   givesJson: method(7, u32, json),
+  takesMaybe: method(8, optional(u32), text),
 })
 
 const keys = (n: number): string[] => Array.from({ length: 5 }, (_, i) => `a long key with number ${n + i}`)
@@ -26,6 +27,7 @@ for (const options of [{}, { isolateResults: true }] satisfies readonly ConnectO
       givesSorted: (n) => pairs(n),
       givesMap: (n) => pairs(n),
       givesJson: (n) => ({ keys: keys(n) }),
+      takesMaybe: (n) => String(n),
     })
     t.after(() => server.close())
     const conn = await connect(server.channel, Kinds, options)
@@ -33,6 +35,9 @@ for (const options of [{}, { isolateResults: true }] satisfies readonly ConnectO
     assert.equal(await conn.takesSet(new Set(keys(1))), keys(1).join('').length)
     assert.equal(await conn.takesSorted(pairs(1)), [...pairs(1)].flat().join('').length)
     assert.equal(await conn.takesJson({ keys: keys(1) }), JSON.stringify({ keys: keys(1) }).length)
+    assert.deepEqual([await conn.takesMaybe(), await conn.takesMaybe(undefined, { timeoutMs: 1000 }), await conn.takesMaybe(3)], ['undefined', 'undefined', '3'])
+    // @ts-expect-error: an argument that cannot be undefined cannot be left out.
+    await assert.rejects(async () => conn.givesMap(), { code: 'INVALID_ARGUMENT' })
     // All of them at once, so that memory given back too soon would be somebody else's.
     const numbers = Array.from({ length: 20 }, (_, i) => i * 10)
     const results = await Promise.all(numbers.map((n) => Promise.all([conn.givesSet(n), conn.givesSorted(n), conn.givesMap(n), conn.givesJson(n)])))

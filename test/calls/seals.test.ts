@@ -225,13 +225,13 @@ test('a server that demands stronger seals refuses calls that need one, and says
   const { conn, server } = ends
   assert.equal(conn.seals, undefined)
   assert.equal(server.connections[0]!.seals, undefined)
-  assert.match((await errorOf(conn.sum(value(1)))).message, /FAILED_PRECONDITION.*stronger seals.*enforced except \[.*kept-file.*seals\.except/)
+  assert.match((await errorOf(conn.sum(value(1)))).message, /FAILED_PRECONDITION.*stronger seals.*enforced except \[.*kept-file.*start the client by "rpcool run --user NUMBER -- …", as root.*require: 'enforced', except: \['kept-file'/)
   assert.equal(await conn.open(value(1)), 'none false')
   assert.equal(await conn.auto(value(1)), 'snapshot false')
   await using tolerant = await pair({ server: { seals: { require: 'enforced', except: ['kept-file', 'kept-userfaultfd', 'own-userfaultfd', 'pinned-pages', 'same-user', 'open-file', 'fork', 'remap'] } } })
   assert.equal(await tolerant.conn.told(value(1)), 'seal true')
   await using kernel = await pair({ client: cooperative.client })
-  assert.match((await errorOf(kernel.conn.sum(value(1)))).message, /FAILED_PRECONDITION.*stronger seals.*cooperative/)
+  assert.match((await errorOf(kernel.conn.sum(value(1)))).message, /FAILED_PRECONDITION.*stronger seals.*, which are cooperative: leave out.*seals: \{ require: 'cooperative' \}/)
 })
 
 test('nonsense in the options is refused at once', async () => {

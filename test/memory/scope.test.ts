@@ -76,8 +76,12 @@ test('an object elsewhere cannot be pointed to from a scope, and can be copied i
   const other = scopes.create(PAGE_BYTES)
   for (const allocator of [set, other]) {
     const outside = build(Node, allocator, { id: 9, name: 'outside of the scope', tags: [], next: null })
-    assert.throws(() => build(Node, scope, { id: 1, name: '', tags: [], next: outside }), hasCode('INVALID_ARGUMENT'))
+    const pointing = build(Node, scope, { id: 1, name: '', tags: [], next: null })
+    for (const point of [() => build(Node, scope, { id: 1, name: '', tags: [], next: outside }), () => { pointing.next = outside }]) {
+      assert.throws(point, (error) => hasCode('INVALID_ARGUMENT')(error) && /next: .*outside of the scope.*scope\.copyFrom\(view\)/.test(String(error)))
+    }
     const inside = copyGraph(outside, scope)
+    pointing.next = inside
     assert.equal(build(Node, scope, { id: 1, name: '', tags: [], next: inside }).next!.name, 'outside of the scope')
   }
 })

@@ -85,6 +85,7 @@ test('a full heap is one clear error on either side; what is freed can be used a
       for (;;) objects.push(conn.heap.new(Point, { x: objects.length, y: 0, label: 'an object that fills the heap, one after another' }))
     })
     assert.equal(full.code, 'RESOURCE_EXHAUSTED')
+    assert.match(full.sentence, /^no room for \d+ bytes in a heap of 1048576: free what.*connection\.grow\(bytes\).*heapBytes/)
     assert.equal((await errorOf(conn.text('x'.repeat(100_000)))).code, 'RESOURCE_EXHAUSTED', 'no room for the argument')
     assert.equal((await errorOf(() => conn.sync.points(3000))).code, 'RESOURCE_EXHAUSTED', 'no room for the result')
     assert.equal(conn.sync.number(5), 5, 'what needs no memory works')
@@ -100,6 +101,22 @@ test('a full heap is one clear error on either side; what is freed can be used a
     if (round >= 2) before ??= footprint()
     if (before !== undefined) assert.deepEqual(footprint(), before, `round ${round}`)
   }
+})
+
+test('a heap that fills with results which nobody gave back says so; one that a channel shares names its own option', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve({ sharedHeapBytes: 1 << 20 })
+  const conn = await ground.connect()
+  const held: Disposable[] = []
+  const { code, sentence } = await errorOf(() => {
+    for (;;) held.push(conn.sync.points(20))
+  })
+  assert.equal(code, 'RESOURCE_EXHAUSTED')
+  const [, blocks, remedy] = /in a heap of 1048576: (\d+) blocks hold arguments and results of calls: give results back \(`using`\); (.*)$/.exec(sentence) ?? []
+  assert.match(remedy ?? '', /sharedHeapBytes/)
+  assert.ok(!remedy!.includes('heapBytes)'), remedy)
+  assert.ok(Math.abs(Number(blocks) - held.length) <= 64, `${blocks} blocks, ${held.length} results`)
+  for (const one of held) one[Symbol.dispose]()
 })
 
 test('a connection grows by further heaps, which both ends use', async (t) => {

@@ -5,7 +5,7 @@ import { requireOptions } from '../../base/options.js'
 import type { DaemonClient, OpenedConnection } from '../../control/index.js'
 import { SealState } from '../../layout/control-layout.js'
 import { DESCRIPTORS_DEFAULT, sealDescriptorsBytes } from '../../layout/seal-layout.js'
-import { ArgumentSeals, CooperativeAuthority, crossoverPages, formatStrength, type SealAuthority } from '../../safety/index.js'
+import { ArgumentSeals, CooperativeAuthority, crossoverPages, formatStrength, remedyOf, type SealAuthority } from '../../safety/index.js'
 import { addon, isLaunched, preparedHeaps } from '../../sys/index.js'
 import type { AttachedHeaps, SealablePages } from '../heaps/attached-memory.js'
 import { acquireSealClient, releaseSealClient } from '../isolate.js'
@@ -121,8 +121,7 @@ async function untilAttached(state: () => number, authority: SealAuthority, time
   const end = performance.now() + timeoutMs
   for (let now = state(); now !== SealState.ATTACHED; now = state()) {
     if (now === SealState.TOO_WEAK) {
-      throw new RpcError('FAILED_PRECONDITION', `the server demands stronger seals than this client's, which are ${formatStrength(authority.strength)}; ` +
-        'start this client by "rpcool run -- …", or have the server ask for less (serve\'s option seals.except)')
+      throw new RpcError('FAILED_PRECONDITION', `the server demands stronger seals than this client's, which are ${formatStrength(authority.strength)}: ${remedyOf(authority.strength)}`)
     }
     if (now === SealState.NONE) throw new RpcError('FAILED_PRECONDITION', 'the server takes no seals: none of its methods demands any, or it could not attach')
     if (performance.now() > end) throw new RpcError('DEADLINE_EXCEEDED', `the server did not attach to the seals within ${timeoutMs} ms`)

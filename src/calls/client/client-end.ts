@@ -8,7 +8,7 @@ import type { CallOptions, ClientMethod } from '../service/method.js'
 import type { Poller } from '../waiting/poller.js'
 import { AwakeTime } from '../waiting/awake-time.js'
 import { InFlight } from './slots.js'
-import { CallQueue, Patience, QUEUE_MAX, type QueuedCall, type Waiter } from './waiters.js'
+import { CallQueue, endedBy, Patience, QUEUE_MAX, type QueuedCall, type Waiter } from './waiters.js'
 
 /** Coarse clock of the default deadline: a call is overdue after whole ticks. */
 const TICK_MS = 500
@@ -294,9 +294,9 @@ export class ClientEnd extends SyncEnd {
     try {
       const timeoutMs = this.timeoutOf(options, method)
       if (timeoutMs === 0 && options.signal === undefined) return null
-      return new Patience(timeoutMs, options.signal, (patience, code) => this.#giveUp(patience, code === 'CANCELLED'
-        ? this.error(code, 'the call was aborted by its signal', method, options.signal?.reason)
-        : this.error(code, `no answer within ${timeoutMs} ms`, method)))
+      return new Patience(timeoutMs, options.signal, (patience, fired) => this.#giveUp(patience, fired === undefined
+        ? this.error('DEADLINE_EXCEEDED', `no answer within ${timeoutMs} ms`, method)
+        : this.error(endedBy(fired), 'the call was aborted by its signal', method, fired.reason)))
     } catch (error) {
       this.recycle(scope)
       throw error

@@ -11,6 +11,7 @@ import { attachSeals, requireSealOptions, type SealOptions } from './attach-seal
 import { type ConnectionSeals, describeSeals } from '../../safety/index.js'
 import { FrameSocket } from '../service/frames.js'
 import { sharedIsolate } from '../isolate.js'
+import { whenReady } from './ready.js'
 import { ObjectHeap } from '../heaps/object-heap.js'
 import type { ObjectScope, ObjectScopePool } from '../heaps/object-scope.js'
 import type { ScopePoolOptions } from '../../memory/index.js'
@@ -32,6 +33,10 @@ export interface ConnectOptions {
   readonly timeoutMs?: number
   /** How long connecting may take, in milliseconds; 10 s by default. */
   readonly connectTimeoutMs?: number
+  /** Waits, for `connectTimeoutMs` at most, for a server that is not there yet, instead of failing with NOT_FOUND at once. False by default. */
+  readonly waitForReady?: boolean
+  /** Ends connecting; a connection that was made does not end by it. */
+  readonly signal?: AbortSignal
   /** Asks for huge pages behind the heap. */
   readonly hugePages?: boolean
   /**
@@ -47,7 +52,7 @@ export interface ConnectOptions {
 }
 
 export const CONNECT_OPTIONS: OptionNames<ConnectOptions> = {
-  heapBytes: true, slots: true, waiting: true, timeoutMs: true, connectTimeoutMs: true, hugePages: true, isolateResults: true, seals: true,
+  heapBytes: true, slots: true, waiting: true, timeoutMs: true, connectTimeoutMs: true, waitForReady: true, signal: true, hugePages: true, isolateResults: true, seals: true,
 }
 
 /** What a client tells about the service it expects. */
@@ -84,7 +89,10 @@ export class ClientConnection implements AsyncDisposable {
     })
   }
 
-  /** Connects to a channel. @throws RpcError NOT_FOUND when nobody serves it, FAILED_PRECONDITION when the services differ. */
+  /**
+   * Connects to a channel.
+   * @throws RpcError NOT_FOUND when nobody serves it, or DEADLINE_EXCEEDED where that is waited for, FAILED_PRECONDITION when the services differ.
+   */
   static async open(channel: string, expected: ExpectedService, options: ConnectOptions = {}): Promise<ClientConnection> {
     const slots = options.slots ?? SLOTS_DEFAULT
     if (!Number.isInteger(slots) || slots < SLOTS_MIN || slots > SLOTS_MAX || (slots & (slots - 1)) !== 0) {
@@ -93,10 +101,16 @@ export class ClientConnection implements AsyncDisposable {
     requireMs('timeoutMs', options.timeoutMs)
     requireMs('connectTimeoutMs', options.connectTimeoutMs)
     requireSealOptions(options.seals)
+    const { connectTimeoutMs = CONNECT_MS, waitForReady = false, signal } = options
+    if (typeof waitForReady !== 'boolean') throw new RpcError('INVALID_ARGUMENT', `waitForReady must be true or false, not ${String(waitForReady)}`)
+    if (signal !== undefined && !(signal instanceof AbortSignal)) throw new RpcError('INVALID_ARGUMENT', `signal must be an AbortSignal, not ${String(signal)}`)
+    return whenReady(channel, { timeoutMs: connectTimeoutMs, waitForReady, signal }, (timeoutMs) => ClientConnection.#attempt(channel, expected, options, slots, timeoutMs))
+  }
+
+  static async #attempt(channel: string, expected: ExpectedService, options: ConnectOptions, slots: number, timeoutMs: number): Promise<ClientConnection> {
     const { sealing = new Set() } = expected
     const sealOptions = options.seals ?? (sealing.has('seal') ? {} : { backend: 'none' as const })
     const policy = waitingPolicy(options.waiting)
-    const timeoutMs = options.connectTimeoutMs ?? CONNECT_MS
     const { daemon, poller } = sharedIsolate()
     let heaps: AttachedHeaps | undefined
     let connection: ClientConnection | undefined

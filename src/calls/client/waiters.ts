@@ -18,12 +18,19 @@ const CALL_OPTIONS: OptionNames<CallOptions> = { timeoutMs: true, signal: true }
 /** The longest wait that fits into a request. */
 const TIMEOUT_MS_MAX = 0x7fff_ffff
 
-/** A call's own deadline in whole milliseconds, 0 for none. Throws INVALID_ARGUMENT, or CANCELLED when its signal is aborted already. */
+type Ended = 'DEADLINE_EXCEEDED' | 'CANCELLED'
+
+/** What a signal that has fired means: that of `AbortSignal.timeout` is a deadline. */
+export function endedBy({ reason }: AbortSignal): Ended {
+  return typeof reason === 'object' && reason !== null && 'name' in reason && reason.name === 'TimeoutError' ? 'DEADLINE_EXCEEDED' : 'CANCELLED'
+}
+
+/** A call's own deadline in whole milliseconds, 0 for none. Throws INVALID_ARGUMENT, or what {@link endedBy} says when its signal is aborted already. */
 export function timeoutOf(options: CallOptions): number {
   requireOptions('a call', options, CALL_OPTIONS)
   const { timeoutMs, signal } = options
   if (timeoutMs !== undefined && !(timeoutMs > 0)) throw new RpcError('INVALID_ARGUMENT', `timeoutMs must be a positive number, not ${timeoutMs}`)
-  if (signal?.aborted === true) throw new RpcError('CANCELLED', 'the signal was aborted before the call')
+  if (signal?.aborted === true) throw new RpcError(endedBy(signal), 'the signal was aborted before the call', { cause: signal.reason })
   return timeoutMs === undefined ? 0 : Math.min(Math.ceil(timeoutMs), TIMEOUT_MS_MAX)
 }
 
@@ -33,15 +40,15 @@ export class Patience {
   readonly #signal: AbortSignal | undefined
   readonly #onAbort: (() => void) | undefined
 
-  /** Calls `onEnd` once, when the time is over or the signal fires, unless {@link stop} comes first. */
+  /** Calls `onEnd` once, when the time is over or the signal, which it is given then, fires, unless {@link stop} comes first. */
   constructor(
     readonly timeoutMs: number, signal: AbortSignal | undefined,
-    onEnd: (patience: Patience, code: 'DEADLINE_EXCEEDED' | 'CANCELLED') => void,
+    onEnd: (patience: Patience, fired: AbortSignal | undefined) => void,
   ) {
-    if (timeoutMs > 0) this.#timer = setTimeout(() => onEnd(this, 'DEADLINE_EXCEEDED'), timeoutMs)
+    if (timeoutMs > 0) this.#timer = setTimeout(() => onEnd(this, undefined), timeoutMs)
     if (signal === undefined) return
     this.#signal = signal
-    this.#onAbort = (): void => onEnd(this, 'CANCELLED')
+    this.#onAbort = (): void => onEnd(this, signal)
     signal.addEventListener('abort', this.#onAbort, { once: true })
   }
 

@@ -1,7 +1,7 @@
 import { attachHeader } from '../../layout/header.js'
 import { CONTROL_FINGERPRINT, CONTROL_KIND, controlBytes } from '../../layout/control-layout.js'
 import { RpcError } from '../../base/errors.js'
-import type { Attachment, DaemonClient, MemoryGrant } from '../../control/index.js'
+import type { Attachment, DaemonClient, HeapKind, MemoryGrant } from '../../control/index.js'
 import { Heap, HeapSet, type Inheritance, PageHeap, pagesOf, Region } from '../../memory/index.js'
 import { addon, checkMemoryFile, checkSealableFile, errnoCode, hugePageBytes, Mapping, preparedHeaps, publishMemoryFile } from '../../sys/index.js'
 
@@ -59,6 +59,13 @@ export interface SealablePages {
   readonly file: number
 }
 
+/** What is to be done where a heap is full, by who asked for it. */
+const REMEDIES: Readonly<Partial<Record<HeapKind, string>> & { private: string }> = {
+  private: 'free what is no longer needed, have the client add memory (connection.grow(bytes)), or ask for more when connecting (connect\'s option heapBytes)',
+  shared: 'free what is no longer needed, or start the server with more memory for all its connections (serve\'s option sharedHeapBytes)',
+  published: 'free what is no longer needed, or start the server with more (serve\'s option publishedHeapBytes)',
+}
+
 /** The least number of pointers that a handler may follow, whatever the size of the heap. */
 const WALK_MIN = 1 << 20
 
@@ -89,6 +96,7 @@ export class AttachedHeaps {
     this.#inherits = inherits
     this.set = new HeapSet((space) => this.#attach(first, hugePages, (mapping) =>
       new Heap(mapping.buffer, mapping.address, first.member, space)))
+    this.set.remedy = REMEDIES[first.kind] ?? REMEDIES.private
   }
 
   /** The regions of all heaps. */

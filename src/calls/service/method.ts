@@ -58,7 +58,7 @@ export interface ServerMethod {
 export interface CallOptions {
   /** How long to wait for the answer, in milliseconds. */
   readonly timeoutMs?: number
-  /** Cancels the call: it rejects with CANCELLED, and the handler's own signal fires. */
+  /** Cancels the call: it rejects with CANCELLED, or with DEADLINE_EXCEEDED for `AbortSignal.timeout`, and the handler's own signal fires. */
   readonly signal?: AbortSignal
 }
 

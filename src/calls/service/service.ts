@@ -59,8 +59,9 @@ export interface ServiceDescription {
 /** The argument of a call: nothing, a plain value, or a view into one of the connection's heaps. */
 export type ArgumentOf<M> = M extends Method<infer A> ? Plain<A> : never
 
+/** An argument that may be undefined may be left out. */
 type ClientFunction<M, R> = M extends Method<infer A>
-  ? A extends { readonly kind: 'nothing' } ? (argument?: undefined, options?: CallOptions) => R : (argument: Plain<A>, options?: CallOptions) => R
+  ? undefined extends Plain<A> ? (argument?: Plain<A>, options?: CallOptions) => R : (argument: Plain<A>, options?: CallOptions) => R
   : never
 /** A result: a copy for scalars, texts and bytes, otherwise a view whose disposal gives the result's memory back. */
 export type Result<R> = R extends AnyType ? R extends { readonly kind: 'bytes' } ? View<R> : Held<View<R>> : never

@@ -84,14 +84,22 @@ export function requireSealDemand(demand: SealDemand): void {
   if (unknown !== undefined) throw new RpcError('INVALID_ARGUMENT', `seals.except names "${String(unknown)}"; known are ${Object.keys(HOLES).join(', ')}`)
 }
 
+/** What is to be done where a server demands more than these seals; `open`: the attacks that it does not put up with. */
+export function remedyOf({ kind, except }: Strength, open = except): string {
+  if (kind === 'cooperative') return 'leave out the client\'s seals.backend, or have the server take such seals: serve\'s option seals: { require: \'cooperative\' }'
+  const user = open.includes('same-user') ? ' --user NUMBER' : ''
+  return `start the client by "rpcool run${user} -- …"${user === '' ? '' : ', as root'}, or have the server put up with it: ` +
+    `serve's option seals: { require: 'enforced', except: [${except.map((hole) => `'${hole}'`).join(', ')}] }`
+}
+
 /** What a demand misses, as a clause for whoever called; undefined when it is met. */
 export function unmetDemand(strength: Strength, { require, except }: SealDemand): string | undefined {
   if (require === 'cooperative') return undefined
-  if (strength.kind === 'cooperative') return 'the server demands seals that the kernel enforces, and the client\'s are cooperative'
+  if (strength.kind === 'cooperative') return `the server demands seals that the kernel enforces, and the client's are cooperative: ${remedyOf(strength)}`
   if (require === undefined && except === undefined) return undefined
   const open = strength.except.filter((hole) => except?.includes(hole) !== true)
   return open.length === 0 ? undefined
-    : `the server demands seals that hold against [${open.join(', ')}], and the client's are ${formatStrength(strength)}; start the client with "rpcool run"`
+    : `the server demands seals that hold against [${open.join(', ')}], and the client's are ${formatStrength(strength)}: ${remedyOf(strength, open)}`
 }
 
 /** A connection's seals, as its ends are told of them: what was verified when they attached. */

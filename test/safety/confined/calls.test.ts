@@ -25,7 +25,7 @@ test('what a server demands is compared with what was verified', async (t) => {
   const strict = await local(t, { seals: { require: 'enforced' } })
   const refused = await launch(t, strict.server.channel)
   assert.deepEqual(await refused.ask('connect'), { strength: 'none', connection: 0 })
-  assert.match(String(await refused.ask('read', { connection: 0, value: 1 })), /FAILED_PRECONDITION.*demands stronger seals.*enforced except \[same-user\]/)
+  assert.match(String(await refused.ask('read', { connection: 0, value: 1 })), /FAILED_PRECONDITION.*demands stronger seals.*enforced except \[same-user\]: start the client by "rpcool run --user NUMBER/)
   assert.equal(strict.isolations().length, 0)
 
   const lenient = await local(t, { seals: { require: 'enforced', except: ['same-user'] } })
