@@ -1,10 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { RpcError } from '../base/errors.js'
 import { prepareWasm } from '../safety/index.js'
+import { PREPARE_USAGE } from './usage.js'
 
 // rpcool prepare-wasm IN OUT
-
-export const PREPARE_USAGE = 'usage: rpcool prepare-wasm IN.wasm OUT.wasm'
 
 /** Reads a compiled module, makes it fit for a sandbox and writes that. Throws an RpcError; then nothing is written. */
 export async function prepareFile(words: readonly string[]): Promise<void> {

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import { RpcError } from '../base/errors.js'
-import { PREPARE_USAGE, prepareFile } from './prepare.js'
-import { parseRun, run, RUN_USAGE } from './run.js'
+import { parseRun, run } from './run.js'
+import { PREPARE_USAGE, RUN_USAGE } from './usage.js'
 
 /** Exit codes of our own: the command line was not understood; the command could not be started. */
 export const EXIT = { usage: 2, failed: 3 } as const
@@ -35,6 +35,8 @@ async function main(words: readonly string[]): Promise<number> {
   const [command, ...rest] = words
   if (command === 'run') return run(parseRun(rest))
   if (command !== 'prepare-wasm') throw new RpcError('INVALID_ARGUMENT', `${command === undefined ? '' : `there is no command "${command}"; `}${RUN_USAGE}\n${PREPARE_USAGE}`)
+  // Not before: a launcher that has loaded all of this starts its programs seconds later.
+  const { prepareFile } = await import('./prepare.js')
   await prepareFile(rest)
   return 0
 }

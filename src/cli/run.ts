@@ -6,6 +6,7 @@ import { DaemonClient } from '../control/index.js'
 import { daemonSocket, sealerSocket } from '../control/place/runtime-directory.js'
 import { isUser, openToOthers, OWNER_VARIABLE, requireReachable, trustedOwner, userId } from '../control/place/users.js'
 import { accountOf, environmentFor, groupOf } from './environment.js'
+import { RUN_USAGE } from './usage.js'
 import { launchConfined } from '../safety/seals/confined/launcher.js'
 import { SealClient } from '../safety/seals/seal-client.js'
 import { addon, PREPARED_HEAPS_MAX, watch } from '../sys/index.js'
@@ -21,7 +22,6 @@ export interface RunOptions {
   readonly command: readonly string[]
 }
 
-export const RUN_USAGE = 'usage: rpcool run [--user NUMBER [--keep-env NAME,…]] [--heap BYTES] [--heaps COUNT] -- COMMAND [ARGUMENT…]'
 /** As much as a connection takes by itself, for so many connections. */
 const HEAP_BYTES_DEFAULT = 8 << 20
 const HEAP_COUNT_DEFAULT = 4

@@ -21,7 +21,8 @@ const TIMEOUT_MS_MAX = 0x7fff_ffff
 type Ended = 'DEADLINE_EXCEEDED' | 'CANCELLED'
 
 /** What a signal that has fired means: that of `AbortSignal.timeout` is a deadline. */
-export function endedBy({ reason }: AbortSignal): Ended {
+export function endedBy(signal: AbortSignal): Ended {
+  const reason: unknown = signal.reason
   return typeof reason === 'object' && reason !== null && 'name' in reason && reason.name === 'TimeoutError' ? 'DEADLINE_EXCEEDED' : 'CANCELLED'
 }
 
