@@ -13,7 +13,7 @@ import { servedTested } from './served.js'
 import { at } from './tested.js'
 import type { Json } from '../../../apps/document-store/store/values.js'
 
-const KILLS = 10
+const KILLS = 6
 const AT_ONCE = 3
 const SERVER = '../apps/document-store/server-main.js'
 const CHURN = '../apps/document-store/churn-main.js'
