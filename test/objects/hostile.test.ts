@@ -3,8 +3,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
 import {
-  array, bool, build, bytes, cellOf, copyGraph, f64, i64, json, jsonPath, list, locationOf, map, numbers, optional, plain, readInto, ref, release, safeU64, set, sortedMap, struct, text, textField,
-  u32, u8, union, unsafeBytes, unsafeNumbers, type View,
+  addressOf, array, bool, build, bytes, cellOf, copyGraph, f64, i64, json, jsonPath, list, locationOf, map, numbers, optional, plain, readInto, ref, release, safeU64, set, sortedMap, struct, text, textField,
+  u32, u8, union, unsafeBytes, unsafeNumbers, type View, viewAt,
 } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
 import { changing, lastUsed, onlyRpcErrors, randomSource, spoil } from './spoiling.js'
@@ -234,4 +234,84 @@ test('a map whose index is full of entries that are not meant ends its search', 
   assert.equal(big.m.get(100_000), undefined)
   assert.throws(() => big.m.set(100_000, 1), { code: 'INVALID_ARGUMENT', message: /index/ })
   assert.equal(big.m.size, 50_000)
+})
+
+test('a map whose chunks lead round in circles, lie over each other, or hold removed entries only, is looked at no longer than its memory is', () => {
+  const One = struct('One', { m: map(text, u32) })
+  const HEADERS = 1 << 17
+  const ENTRY = 6
+  const RECORDS = HEADERS + 2000 * 16
+  const WORDS = 5000 * ENTRY
+  // Of each chunk the next one, from 1 on; its first entry, a removed one, leads over the other chunks to entries that all have in common.
+  const shapes = {
+    'its own successor': [1], 'two that lead to each other': [2, 1], 'one over the other': Array.from({ length: 2000 }, (_, i) => (i + 2) % 2001),
+  }
+  for (const [shape, links] of Object.entries(shapes)) {
+    const arena = new Arena(1 << 20)
+    const one = build(One, arena, { m: [['k', 1]] })
+    const { region, word } = locationOf(one)
+    const { i32 } = region
+    const at = (place: number): number => region.resolve(i32[place + 1]!, i32[place]!, 2)
+    const table = at(word + 2)
+    const directory = RECORDS + WORDS
+    for (let offset = RECORDS; offset < RECORDS + WORDS; offset += ENTRY) i32.set([0, ENTRY], offset)
+    for (const [i, next] of links.entries()) {
+      const start = HEADERS + i * 16
+      const end = RECORDS + WORDS - start
+      i32.set([next, 0, end, 0, end, 0, 1000, 0, 0, RECORDS - start - 8], start)
+      i32.set([region.lowOf(start), region.high], directory + i * 2)
+    }
+    i32.set([1 << 20, 1 << 20], table + 5)
+    i32.set([region.lowOf(directory), region.high], table + 10)
+    i32.set([1, links.length], table + 12)
+    let looks = 0
+    const view = viewAt(One, changing(region, () => {
+      looks++
+    }), addressOf(one))
+    const most = region.words * 4
+    for (const [work, limit] of [
+      [() => view.m.get('nope'), 20_000], [() => [...view.m], most], [() => copyGraph(view, new Arena(1 << 20)), most], [() => release(arena, view), most * 2],
+    ] as const) {
+      looks = 0
+      assert.throws(work, { code: 'INVALID_ARGUMENT', message: /a map is damaged/ }, shape)
+      assert.ok(looks < limit, `${shape}: ${String(work)} looked at ${looks} words`)
+    }
+  }
+})
+
+test('what an iteration or copy of a map passes over counts as what it visits', () => {
+  const Two = struct('Two', { m: map(u32, u32) })
+  const arena = new Arena(1 << 20)
+  const two = build(Two, arena, { m: Array.from({ length: 6000 }, (_, i) => [i, i] as const) })
+  const { region, word } = locationOf(two)
+  const table = region.resolve(region.i32[word + 3]!, region.i32[word + 2]!, 16)
+  const chunk = 1 << 17
+  // The first chunk becomes one of removed entries.
+  for (let at = chunk + 8; at + 6 <= chunk + 30_008; at += 6) region.i32.set([0, 6], at)
+  const directory = region.resolve(region.i32[table + 11]!, region.i32[table + 10]!, 2)
+  region.i32.set([2, 0, 30_008, 0, 30_008, 0, 1, 0], chunk)
+  region.i32.set([region.lowOf(chunk), region.high], directory)
+  region.endless = false
+  region.allowance = 4000
+  region.refill()
+  assert.throws(() => two.m.keys().next(), /more than 4000 pointers/)
+  region.endless = true
+  region.i32[table] = 100
+  assert.throws(() => copyGraph(two, new Arena(1 << 20), { maxNodes: 4000 }), { code: 'RESOURCE_EXHAUSTED', message: /4000/ })
+})
+
+test('a sorted map whose nodes lead to the same ones again and again is walked no longer than its memory is', () => {
+  const Many = struct('Many', { m: sortedMap(u32, u32) })
+  const arena = new Arena(1 << 18)
+  const many = build(Many, arena, { m: Array.from({ length: 5000 }, (_, i) => [i, i] as const) })
+  const { region, word } = locationOf(many.m)
+  const { i32 } = region
+  const root = region.resolve(i32[word + 1]!, i32[word]!, 2)
+  const capacity = i32[root + 1]!
+  assert.equal(i32[root]! >>> 16, 2)
+  const children = root + 2 + capacity * 5
+  for (let i = 1; i <= capacity; i++) i32.copyWithin(children + i * 2, children, children + 2)
+  i32[root] = capacity | 2 << 16
+  i32[word + 2] = -1
+  for (const reverse of [true, false]) assert.throws(() => many.m.count({ reverse }), { code: 'INVALID_ARGUMENT', message: /a sorted map is damaged/ })
 })

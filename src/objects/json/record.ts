@@ -2,7 +2,7 @@
 import { ARRAY, DICTIONARY, DICTIONARY_WORDS, ENTRY_WORDS, RECORD_WORDS, SEED_BITS, SEED_SHIFT } from '../../layout/json-layout.js'
 import { locate, type Region } from '../../memory/region.js'
 import { damaged } from '../problems.js'
-import { MAX_JSON_LENGTH } from './limits.js'
+import { INDEXED_FROM, MAX_JSON_LENGTH } from './limits.js'
 import { type Shape, shapeAt } from './shapes.js'
 
 /** Index bits that a dictionary may have. */
@@ -82,11 +82,17 @@ function openDictionary(lo: number, hi: number): OpenRecord {
   opened.seed = hi >>> SEED_SHIFT & (1 << SEED_BITS) - 1
   opened.capacity = region.i32[word + 2]! >>> 0
   opened.live = region.i32[word + 3]! >>> 0
-  if (opened.count > opened.capacity || opened.live > opened.count || opened.capacity > MAX_JSON_LENGTH || opened.bits > MAX_INDEX_BITS) {
+  if (opened.count > opened.capacity || opened.live > opened.count || opened.capacity > MAX_JSON_LENGTH || opened.bits > MAX_INDEX_BITS ||
+    !indexFits(opened.capacity, opened.bits)) {
     damaged('the dictionary of an object is damaged')
   }
   requireRoom(region, word, dictionaryWords(opened.capacity, opened.bits))
   return opened
+}
+
+/** Without an index keys are compared one by one, and in one without a free place a search does not end soon. */
+function indexFits(capacity: number, bits: number): boolean {
+  return bits === 0 ? capacity < INDEXED_FROM : 1 << bits > capacity
 }
 
 /** Words of a dictionary's record. */

@@ -6,23 +6,21 @@ import { refuseWrite, willChange } from '../shared/journal.js'
 import { Chunk, CHUNK, CHUNK_HEADER_WORDS, CHUNK_WORDS, evenWords, KEY, SEQUENCE, VALUE } from './chunk.js'
 import type { MapIndex } from './hash-index.js'
 import type { Keys } from './key.js'
+import { ChunkOrder, type Cursor } from './order.js'
 import { CHUNKS, EPOCH, FIRST, FREE, IDS, LAST, MAX_CHUNKS, NEXT, Place, ROOM, type Drop, type Table } from './table.js'
 import { damaged } from '../problems.js'
 
+/** Entries that are found by looking at all of them. */
+export const UNINDEXED_MAX = 8
+/** Chunks of so few: each has one at least, but the latest while its first is still to come. */
+const SCANNED_CHUNKS = UNINDEXED_MAX + 1
+/** Entries in these, removed ones included; a longer chunk has one only. */
+const SCANNED_MAX = SCANNED_CHUNKS * CHUNK_WORDS / VALUE
 const FIRST_CHUNK_WORDS = 64
 const FIRST_ROOM = 4
 const MAX_SEQUENCE = 0xffff_fffe
 
 const place = new Place()
-
-/** Where an iteration stands: behind the entry with `sequence`. */
-export interface Cursor {
-  sequence: number
-  /** Chunk and offset to go on from, while `epoch` is the table's. */
-  id: number
-  offset: number
-  epoch: number
-}
 
 interface Room {
   readonly directory: { readonly region: Region, readonly word: number, readonly room: number } | null
@@ -38,11 +36,13 @@ export class MapEntries {
   readonly #other: Chunk
   /** Words from an entry to the units of its key. */
   readonly #unitsAt: number
+  readonly #order: ChunkOrder
   #room: Room = { directory: null, chunk: null }
 
   constructor(readonly table: Table, readonly index: MapIndex, readonly keys: Keys, readonly valueWords: number) {
     index.entries = this
     this.#unitsAt = VALUE + valueWords
+    this.#order = new ChunkOrder(table, valueWords, keys.hasText)
     this.#chunk = new Chunk(valueWords, keys.hasText)
     this.#other = new Chunk(valueWords, keys.hasText)
   }
@@ -82,12 +82,14 @@ export class MapEntries {
   /** Searches all entries, of a map that is too small for an index. */
   scan(): boolean {
     const { table } = this
-    let hops = table.ids
+    let chunks = SCANNED_CHUNKS
+    let left = SCANNED_MAX
     for (let id = table.get(FIRST); id !== 0; id = this.#chunk.next) {
-      if (--hops < 0) damaged('the chunks of a map lead round in circles')
-      const chunk = this.#open(this.#chunk, id - 1)
+      if (--chunks < 0) tooMany()
+      const chunk = this.#order.open(this.#chunk, id - 1)
       const { region } = chunk
       for (let offset = CHUNK_HEADER_WORDS; offset < chunk.end;) {
+        if (--left < 0) tooMany()
         const word = chunk.word + offset
         offset += chunk.sizeAt(offset)
         if ((region.i32[word + SEQUENCE]! | 0) === 0 || !this.keys.equals(region, word + KEY, word + this.#unitsAt)) continue
@@ -99,41 +101,29 @@ export class MapEntries {
     return false
   }
 
-  #open(chunk: Chunk, id: number): Chunk {
-    const { region, start, ids } = this.table
-    if (id >= ids) damaged('a map is damaged: it leads to entries that it does not have')
-    place.resolve(region, start + CHUNKS, (id + 1) * 2)
-    chunk.open(place.region, place.word + id * 2, id)
-    return chunk
-  }
-
-  /** Calls back with each entry in order of insertion; {@link region} and {@link word} are then the entry's. */
-  forEach(visit: () => void): void {
-    this.forEachChunk((chunk) => {
+  /**
+   * Calls back with each entry in order of insertion; {@link region} and {@link word} are then the entry's.
+   * @param spend told of entries passed over, which take as long as those visited.
+   */
+  forEach(visit: () => void, spend: (entries: number) => void = unlimited): void {
+    this.#order.forEach((chunk) => {
+      let removed = 0
       for (let offset = CHUNK_HEADER_WORDS; offset < chunk.end;) {
         const size = chunk.sizeAt(offset)
         this.region = chunk.region
         this.word = chunk.word + offset
         offset += size
-        if ((this.region.i32[this.word + SEQUENCE]! | 0) !== 0) visit()
+        if ((this.region.i32[this.word + SEQUENCE]! | 0) === 0) removed++
+        else visit()
       }
+      spend(removed)
     })
-  }
-
-  forEachChunk(visit: (chunk: Chunk) => void): void {
-    const chunk = new Chunk(this.valueWords, this.keys.hasText)
-    let hops = this.table.ids
-    for (let id = this.table.get(FIRST); id !== 0; id = chunk.next) {
-      if (--hops < 0) damaged('the chunks of a map lead round in circles')
-      this.#open(chunk, id - 1)
-      visit(chunk)
-    }
   }
 
   /** Calls back with each block: the directory, and all chunks. */
   forEachBlock(visit: Drop): void {
     const { region, start } = this.table
-    this.forEachChunk(({ region: home, word }) => visit(home, word))
+    this.#order.forEach(({ region: home, word }) => visit(home, word))
     if (this.table.get(ROOM) === 0) return
     place.resolve(region, start + CHUNKS, 2)
     visit(place.region, place.word)
@@ -143,18 +133,21 @@ export class MapEntries {
   step(cursor: Cursor): boolean {
     const epoch = this.table.get(EPOCH)
     if (cursor.epoch !== epoch || cursor.id === 0) {
-      cursor.id = this.#resume(cursor)
+      cursor.id = this.#order.resume(this.#chunk, cursor)
       cursor.offset = CHUNK_HEADER_WORDS
       cursor.epoch = epoch
     }
-    let hops = this.table.ids
+    let hasLeft = false
     while (cursor.id !== 0) {
-      const chunk = this.#open(this.#chunk, cursor.id - 1)
+      const chunk = this.#order.open(this.#chunk, cursor.id - 1)
       while (cursor.offset < chunk.end) {
         const word = chunk.word + cursor.offset
         cursor.offset += chunk.sizeAt(cursor.offset)
         const sequence = chunk.region.i32[word + SEQUENCE]! >>> 0
-        if (sequence <= cursor.sequence) continue
+        if (sequence <= cursor.sequence) {
+          this.#order.spend()
+          continue
+        }
         cursor.sequence = sequence
         this.region = chunk.region
         this.word = word
@@ -162,32 +155,12 @@ export class MapEntries {
       }
       // Of the last chunk the end is kept: entries may still come.
       if (chunk.next === 0) return false
-      if (--hops < 0) damaged('the chunks of a map lead round in circles')
+      this.#order.leave(chunk, hasLeft)
+      hasLeft = true
       cursor.id = chunk.next
       cursor.offset = CHUNK_HEADER_WORDS
     }
     return false
-  }
-
-  // The chunk where it stood, if nothing that is still to come can lie before it; else the first with younger entries.
-  #resume({ id, sequence }: Cursor): number {
-    const { table } = this
-    const chunk = this.#chunk
-    if (id !== 0 && id <= table.ids && !this.#isFree(id - 1)) {
-      const previous = this.#open(chunk, id - 1).previous
-      if (previous === 0 ? table.get(FIRST) === id : this.#open(chunk, previous - 1).latest <= sequence) return id
-    }
-    let hops = table.ids
-    for (let next = table.get(FIRST); next !== 0; next = chunk.next) {
-      if (--hops < 0) damaged('the chunks of a map lead round in circles')
-      if (this.#open(chunk, next - 1).latest > sequence) return next
-    }
-    return table.get(LAST)
-  }
-
-  #isFree(id: number): boolean {
-    place.resolve(this.table.region, this.table.start + CHUNKS, (id + 1) * 2)
-    return (place.region.i32[place.word + id * 2]! | 0) === 0
   }
 
   /**
@@ -202,7 +175,7 @@ export class MapEntries {
     this.#room = { directory: null, chunk: null }
     if (table.get(NEXT) > MAX_SEQUENCE) damaged('a map was changed four billion times: assign a fresh copy of it')
     if (last !== 0) {
-      const chunk = this.#open(this.#chunk, last - 1)
+      const chunk = this.#order.open(this.#chunk, last - 1)
       if (chunk.end + words <= chunk.capacity) return
       if (chunk.capacity <= CHUNK_WORDS && chunk.dead * 2 > chunk.end && chunk.liveWords + CHUNK_HEADER_WORDS + words <= chunk.capacity) return
       capacity = Math.min(CHUNK_WORDS, chunk.capacity * 2)
@@ -229,7 +202,7 @@ export class MapEntries {
     table.willChange()
     if (directory !== null) this.#growDirectory(directory, drop)
     if (fresh !== null) this.#addChunk(fresh)
-    this.#open(chunk, table.get(LAST) - 1)
+    this.#order.open(chunk, table.get(LAST) - 1)
     if (chunk.end + words > chunk.capacity) {
       if (chunk.capacity <= CHUNK_WORDS) this.#pack(chunk, null)
       if (chunk.end + words > chunk.capacity) damaged('a map is damaged: a chunk has less room than it says')
@@ -286,7 +259,7 @@ export class MapEntries {
     const last = table.get(LAST)
     if (last === 0) table.set(FIRST, id + 1)
     else {
-      this.#open(chunk, last - 1).next = id + 1
+      this.#order.open(chunk, last - 1).next = id + 1
       chunk.store()
     }
     chunk.make(region, word, id, capacity)
@@ -298,7 +271,7 @@ export class MapEntries {
   /** Takes out the latest entry, which was found before; what it owned was gathered. */
   remove(drop: Drop): void {
     const { table, region, word } = this
-    const chunk = this.#open(this.#chunk, region.i32[word + CHUNK]! >>> 0)
+    const chunk = this.#order.open(this.#chunk, region.i32[word + CHUNK]! >>> 0)
     if (chunk.region !== region) damaged('a map is damaged: an entry lies outside its chunk')
     const size = chunk.sizeAt(word - chunk.word)
     willChange(region, word, 2)
@@ -313,7 +286,7 @@ export class MapEntries {
       return
     }
     if (chunk.previous === 0 || chunk.capacity > CHUNK_WORDS || chunk.liveWords * 4 > chunk.capacity) return
-    const before = this.#open(this.#other, chunk.previous - 1)
+    const before = this.#order.open(this.#other, chunk.previous - 1)
     if ((before.liveWords + chunk.liveWords) * 4 > chunk.capacity * 3 || before.capacity > CHUNK_WORDS) return
     table.willChange()
     this.#pack(chunk, before)
@@ -358,12 +331,12 @@ export class MapEntries {
     const neighbour = chunk === this.#other ? this.#chunk : this.#other
     if (previous === 0) table.set(FIRST, next)
     else {
-      this.#open(neighbour, previous - 1).next = next
+      this.#order.open(neighbour, previous - 1).next = next
       neighbour.store()
     }
     if (next === 0) table.set(LAST, previous)
     else {
-      this.#open(neighbour, next - 1).previous = previous
+      this.#order.open(neighbour, next - 1).previous = previous
       neighbour.store()
     }
     place.resolve(table.region, table.start + CHUNKS, (id + 1) * 2)
@@ -375,4 +348,10 @@ export class MapEntries {
     table.set(EPOCH, table.get(EPOCH) + 1)
     drop(region, word)
   }
+}
+
+function unlimited(): void {}
+
+function tooMany(): never {
+  damaged('a map is damaged: it has more entries than one without an index')
 }

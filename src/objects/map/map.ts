@@ -8,9 +8,10 @@ import { pairsOf, requireElement, valuesOf } from '../sequence/elements.js'
 import { Gather } from '../graph/gather.js'
 import { willChange } from '../shared/journal.js'
 import { KEY, VALUE } from './chunk.js'
-import { MapEntries, type Cursor } from './entries.js'
+import { MapEntries, UNINDEXED_MAX } from './entries.js'
 import { MapIndex } from './hash-index.js'
 import { asSingle, isBeside, isKeyType, makeKeys, type Keys } from './key.js'
+import type { Cursor } from './order.js'
 import { CHUNKS, DEPTH, EPOCH, FIRST, FREE, IDS, INDEX, LAST, ROOM, Table, TABLE_WORDS, type Drop } from './table.js'
 import { SharedSet } from './set-view.js'
 import { SharedMap, type Part } from './view.js'
@@ -22,8 +23,6 @@ import type { AnyType, KeyType, MapType, SetType } from '../types.js'
 
 // Unknown outside the process, so that nobody can prepare keys that collide.
 const SEED = randomInt(0x1_0000_0000) | 0
-/** Entries that are found by looking at all of them. */
-const UNINDEXED_MAX = 8
 
 /** Table, index and entries of the map that is open, and how its keys and values are read. */
 class Opened {
@@ -225,12 +224,16 @@ export class MapCodec extends Codec {
   /** All blocks but the table. */
   #gatherContent(gather: Gather, opened: Opened): void {
     const { index, entries } = opened
-    const visit: Drop = (home, word) => gather.block(home, word)
+    // Other maps may lead to the same blocks: to have seen one costs as well.
+    const visit: Drop = (home, word) => {
+      gather.spend(1)
+      gather.block(home, word)
+    }
     gather.enter()
     entries.forEach(() => {
       gather.spend(1)
       this.#gatherEntry(gather, opened, entries.region, entries.word)
-    })
+    }, (passed) => gather.spend(passed))
     entries.forEachBlock(visit)
     index.forEachBlock(visit)
     gather.leave()
@@ -267,7 +270,7 @@ export class MapCodec extends Codec {
       this.#insert(copier, target, left--, drop)
       const { region: home, word: copied } = target.entries
       codec.copy(copier, from, target.place(word), home, target.place(copied))
-    })
+    }, (passed) => copier.spend(passed))
     copier.leave()
   }
 

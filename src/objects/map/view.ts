@@ -1,4 +1,4 @@
-import type { Cursor } from './entries.js'
+import type { Cursor } from './order.js'
 import { Iteration, type Steps } from '../iteration.js'
 import type { Region } from '../../memory/region.js'
 import { ACCESS, REGION, WORD } from '../view.js'

@@ -1,4 +1,5 @@
 import type { Region } from '../../memory/region.js'
+import { Extent } from '../extent.js'
 import { damaged } from '../problems.js'
 import { COUNT, search, VERSION, type Path } from './tree.js'
 import type { SearchKey } from './key.js'
@@ -49,6 +50,8 @@ export class Walk {
   #limit = -1
   /** Entries that the map can still have ahead, as it says. */
   #left = 0
+  /** Nodes entered since the start; those that lead to the start are few. */
+  #extent: Extent | undefined
   /** The current entry. */
   region: Region
   key = 0
@@ -143,6 +146,7 @@ export class Walk {
     this.#hi = i32[this.#p + 1]!
     this.#left = i32[this.#p + COUNT]! >>> 0
     this.#limit = -1
+    this.#extent?.reset()
     if (this.#hasMoved) this.path.seek(this.#region, this.#p, this.#latest, !reverse)
     else if (!reverse && first !== undefined) this.path.seek(this.#region, this.#p, first, afterFirst)
     else if (reverse && last !== undefined) this.path.seek(this.#region, this.#p, last, !beforeLast)
@@ -168,7 +172,7 @@ export class Walk {
       if (last !== undefined && isBeyond(last.compare(top.region, top.key(i)), beforeLast)) return false
       this.#give(top, i)
       top.at = i + 1
-      while (path.top.level > 0) path.descend().at = 0
+      while (path.top.level > 0) this.#descend().at = 0
       this.#limit = -1
       return true
     }
@@ -196,13 +200,21 @@ export class Walk {
       this.#give(top, i)
       top.at = i
       while (path.top.level > 0) {
-        const child = path.descend()
+        const child = this.#descend()
         child.at = child.count
       }
       this.#limit = -1
       return true
     }
     return false
+  }
+
+  // A damaged tree may lead to the same nodes again and again.
+  #descend(): Node {
+    const child = this.path.descend()
+    const extent = this.#extent ??= new Extent()
+    extent.spend(child.region, child.shape.words(child.level, child.capacity), 'a sorted map')
+    return child
   }
 
   /** The entries of a leaf that lie inside the bounds end (in reverse: begin) here. */
@@ -218,7 +230,6 @@ export class Walk {
   }
 
   #give(node: Node, i: number): void {
-    // A damaged tree may lead to the same nodes again and again.
     if (--this.#left < 0) damaged('a sorted map has more entries than it says')
     if (--this.#region.budget < 0) this.#region.spent()
     this.region = node.region

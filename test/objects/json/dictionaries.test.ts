@@ -184,3 +184,18 @@ test('of equal keys the last counts, without comparing all keys of one hash with
     }
   }
 })
+
+test('many keys without an index, or with one that has no free place, are no dictionary', () => {
+  const arena = new Arena(1 << 20)
+  const view = buildJson(arena, many(MAX_SHAPE_KEYS + 1)) as Tree
+  const { region, word } = locationOf(view)
+  const { region: home, word: record, bits, capacity } = openObject(region, word)
+  assert.equal(representation(view), 'indexed dictionary')
+  for (const other of [0, 31 - Math.clz32(capacity)]) {
+    home.i32[record + 1] = home.i32[record + 1]! - bits + other
+    assert.throws(() => Object.keys(view), { code: 'INVALID_ARGUMENT', message: /dictionary/ })
+    assert.throws(() => view['key 1'], { code: 'INVALID_ARGUMENT' })
+    home.i32[record + 1] = home.i32[record + 1]! - other + bits
+  }
+  assert.equal(Object.keys(view).length, MAX_SHAPE_KEYS + 1)
+})
