@@ -26,12 +26,13 @@ export class Patience {
     this.#end = performance.now() + timeoutMs
   }
 
-  /** Waits a little, for the given member if it is known. Throws DEADLINE_EXCEEDED at the end. */
+  /** Waits a little, for the given member; 0 is for nobody that is known. Throws DEADLINE_EXCEEDED at the end. */
   wait(holder = 0): void {
     const step = this.#steps++
     if (step < SPINS) return
     if (performance.now() >= this.#end) {
-      throw new RpcError('DEADLINE_EXCEEDED', `${this.where}: another member held it for more than ${this.timeoutMs} ms`)
+      const what = holder === 0 ? 'it was being changed whenever it was looked at,' : `member ${holder} of its heap held it`
+      throw new RpcError('DEADLINE_EXCEEDED', `${this.where}: ${what} for more than ${this.timeoutMs} ms`)
     }
     if (step < SPINS + YIELDS) {
       addon.yieldCpu()
@@ -45,12 +46,17 @@ export class Patience {
   }
 }
 
+/** Whether a lock's word is a number that no member can have: only a peer can have written it. */
+export function isNobody(holder: number): boolean {
+  return holder < 0 || holder > MEMBER_MAX
+}
+
 /**
  * A lock that survives its holder's death: the word holds the number of the member that has it, 0 for nobody. Whoever waits for
- * a member that is gone takes its place, and is told.
+ * a member that is gone takes its place, and is told; so does whoever finds the number of nobody.
  *
  * @returns whether the holder before died in possession: what it was changing is to be repaired.
- * @throws RpcError DEADLINE_EXCEEDED when it is not free in time; UNAVAILABLE when the word names no member.
+ * @throws RpcError DEADLINE_EXCEEDED when it is not free in time.
  */
 export function acquireLock(region: Region, word: number, membership: Membership, patience: Patience): boolean {
   const { i32 } = region
@@ -59,7 +65,7 @@ export function acquireLock(region: Region, word: number, membership: Membership
     const holder = Atomics.compareExchange(i32, word, 0, member)
     if (holder === 0) return false
     // This very number, although this isolate does not hold it: an earlier member that had it.
-    const isDead = holder === member || (holder > 0 && holder <= MEMBER_MAX && membership.isGone(holder))
+    const isDead = holder === member || isNobody(holder) || membership.isGone(holder)
     if (isDead && Atomics.compareExchange(i32, word, holder, member) === holder) return true
     patience.wait(holder)
   }

@@ -69,6 +69,25 @@ test('pointers resolve in every heap of the set and nowhere else', () => {
   assert.throws(() => set.free(other.region, 5000), hasCode('INVALID_ARGUMENT'))
 })
 
+test('what others lend is read-only to whoever follows a pointer there, and stays theirs to write, point to and free', () => {
+  const set = setOf(256 * KIB)
+  // In the window, and the later half of a heap: a region's words need not begin with its buffer.
+  const lender = heapAt(3, 256 * KIB, null)
+  const { region } = lender
+  region.aim(1 << 15, 1 << 15, region.high, region.lowOf(1 << 15))
+  const found = set.lend(region)
+  assert.equal(set.locate(region.high, region.low, 8), found)
+  assert.equal(found.resolve(region.high, region.low, 8), region.resolve(region.high, region.low, 8))
+  assert.equal(set.locate(region.high, region.lowOf(1 << 15) - 8, 8), undefined)
+  assert.equal(found.i32, region.i32)
+  assert.deepEqual([found.readOnly, region.readOnly, found.allocator, found.membership], [true, false, null, null])
+  assert.ok(set.owns(region) && set.owns(found))
+  for (const one of [region, found]) assert.throws(() => set.free(one, 1 << 15), hasCode('FAILED_PRECONDITION'))
+  found.budget = 1
+  set.refill()
+  assert.equal(found.budget, found.allowance)
+})
+
 test('a connection has a bounded number of heaps', () => {
   const set = setOf(128 * KIB)
   while (set.heaps.length < HEAPS_MAX) set.add(heapAt(set.heaps.length, 128 * KIB, set))

@@ -276,6 +276,11 @@ test('a map whose chunks lead round in circles, lie over each other, or hold rem
       assert.throws(work, { code: 'INVALID_ARGUMENT', message: /a map is damaged/ }, shape)
       assert.ok(looks < limit, `${shape}: ${String(work)} looked at ${looks} words`)
     }
+    // Where no chunk says that it has younger entries, the search for one ends as well.
+    for (const i of links.keys()) i32[HEADERS + i * 16 + 6] = 0
+    looks = 0
+    assert.throws(() => [...view.m], { code: 'INVALID_ARGUMENT', message: /a map is damaged/ }, shape)
+    assert.ok(looks < most)
   }
 })
 

@@ -204,6 +204,20 @@ test('what another member holds and never gives back ends in an error, for reade
   assert.equal(holder.words.read((words) => words.get('one')), 1)
   arena.region.i32[word + 1] = 1
   assert.throws(() => holder.words.read((words) => words.get('one'), { timeoutMs: 30 }), { code: 'DEADLINE_EXCEEDED' })
+  // With nobody at the lock, or a number that no member has, nobody is waited for.
+  for (const nobody of [0, -1, 1 << 20]) {
+    arena.region.i32.set([nobody, 5], word)
+    assert.equal(holder.words.read((words) => words.get('one'), { timeoutMs: 30 }), 1)
+    arena.region.i32.set([nobody, 5], word)
+    holder.words.write((words) => words.set('one', 1), { timeoutMs: 30 })
+    assert.equal(arena.region.i32[word + 1]! & 1, 0)
+  }
+  arena.region.i32.set([0, 5], word)
+  arena.region.readOnly = true
+  assert.throws(() => holder.words.read((words) => words.get('one'), { timeoutMs: 30 }), { code: 'DEADLINE_EXCEEDED', message: /being changed whenever/ })
+  arena.region.readOnly = false
+  arena.region.i32.set([7, 5], word)
+  assert.throws(() => holder.words.read((words) => words.get('one'), { timeoutMs: 30 }), { code: 'DEADLINE_EXCEEDED', message: /member 7 / })
   // In a private copy nobody will ever end the write.
   arena.region.isPrivate = true
   assert.throws(() => holder.words.read((words) => words.get('one')), { code: 'ABORTED' })

@@ -6,7 +6,7 @@
 //   +16  the value, in its inline form
 import { RpcError } from '../../base/errors.js'
 import { roundUp } from '../../base/numbers.js'
-import { acquireLock, Patience, releaseLock } from '../../memory/lock.js'
+import { acquireLock, isNobody, Patience, releaseLock } from '../../memory/lock.js'
 import type { Allocator, Membership, Region } from '../../memory/region.js'
 import type { Build } from '../graph/build.js'
 import { CODEC, Codec, codecOf, once, type Describer, type TypeNode } from '../codec.js'
@@ -102,9 +102,10 @@ class SharedCodec extends Codec {
         }
       } else {
         if (region.isPrivate) throw new RpcError('ABORTED', `${this.type.label} was being changed when this copy of it was made`)
-        const holder = Atomics.load(i32, p + LOCK)
         waiting ??= new Patience(membership, timeoutMs, this.type.label)
-        if (membership === null || region.readOnly || current !== null || !membership.isGone(holder)) {
+        // With nobody at the lock no change is under way: a peer has said so. Unless the writer has ended meanwhile.
+        const isLeft = holder === 0 ? Atomics.load(i32, p + SEQUENCE) === before : isNobody(holder) || membership?.isGone(holder) === true
+        if (membership === null || region.readOnly || current !== null || !isLeft) {
           waiting.wait(holder)
           continue
         }

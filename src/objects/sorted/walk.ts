@@ -33,6 +33,9 @@ export class Walk {
   readonly path: Path
   readonly #region: Region
   readonly #p: number
+  /** Address of the map's holder. */
+  readonly #high: number
+  readonly #low: number
   readonly #bounds: Bounds
   /** The latest key, once it was asked for. */
   readonly #latest: SearchKey
@@ -63,6 +66,8 @@ export class Walk {
     this.#readKey = readKey
     this.#region = region
     this.#p = p
+    this.#high = region.high
+    this.#low = region.lowOf(p)
     this.#bounds = bounds
     this.region = region
   }
@@ -91,10 +96,9 @@ export class Walk {
     attentive.delete(this)
   }
 
-  /** Whether it is the map at a word that this walk goes through, by whatever region. */
+  /** Whether it is the map at a word that this walk goes through, by whatever region: its own may be gone. */
   goesThrough(region: Region, p: number): boolean {
-    const own = this.#region
-    return region.high === own.high && region.lowOf(p) === own.lowOf(this.#p)
+    return region.high === this.#high && region.lowOf(p) === this.#low
   }
 
   /**
