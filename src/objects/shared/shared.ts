@@ -102,6 +102,7 @@ class SharedCodec extends Codec {
         }
       } else {
         if (region.isPrivate) throw new RpcError('ABORTED', `${this.type.label} was being changed when this copy of it was made`)
+        const holder = Atomics.load(i32, p + LOCK)
         waiting ??= new Patience(membership, timeoutMs, this.type.label)
         // With nobody at the lock no change is under way: a peer has said so. Unless the writer has ended meanwhile.
         const isLeft = holder === 0 ? Atomics.load(i32, p + SEQUENCE) === before : isNobody(holder) || membership?.isGone(holder) === true
