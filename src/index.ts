@@ -19,7 +19,7 @@ export {
   type HandlerResult, type Handlers, method, type Method, type MethodOptions, type Methods, type ObjectHeap, type ObjectScope, type ObjectScopePool, Pipeline, type Result, type ResultOf, Rpc, RpcConnection, type RpcFunction, type SealOptions, serve, type Server,
   type ServerCall, type ServerConnection, type ServerOptions, service, type Service, SharedString, type SyncMethods, type Waiting,
 } from './calls/index.js'
-export type { HeapStats, Leak, ScopePoolOptions, SizeStats } from './memory/index.js'
+export type { HeapStats, Leak, MemberStats, ScopePoolOptions, SizeStats } from './memory/index.js'
 export {
   type ConnectionSeals, type Hole, type Inside, type Isolation, prepareWasm, type ReplyArea, type Sandbox, type SandboxLimits, type SealDemand, WasmHandlers, type WasmOptions,
 } from './safety/index.js'

@@ -55,17 +55,19 @@ export class HeapDebug {
   readonly #live = new Map<Watched, Map<number, Made>>()
   readonly #gone = new Map<number, Gone>()
   #type: string | null = null
-  #call = 0
+  #call = KEPT
+  #calls = KEPT
 
   /** Runs what makes an object of a type: the blocks taken meanwhile are its own. */
   making<R>(type: string, work: () => R): R {
-    const before = this.#type
+    const [before, call] = [this.#type, this.#call]
     this.#type = type
-    this.#call++
+    this.#call = ++this.#calls
     try {
       return work()
     } finally {
       this.#type = before
+      this.#call = call
     }
   }
 

@@ -7,6 +7,17 @@ export interface SizeStats {
   readonly spans: number
 }
 
+/** What one member of a heap has there. */
+export interface MemberStats {
+  /** Its number in the heap; one's own has {@link isSelf}. */
+  readonly member: number
+  /** Bytes of the spans that it owns, whatever is live in them. */
+  readonly ownedBytes: number
+  readonly isSelf: boolean
+  /** It died or left: what it made stays, until its spans are adopted by whoever needs memory. */
+  readonly isGone: boolean
+}
+
 /** What one end of a connection has allocated, and what is left for everybody. */
 export interface HeapStats {
   /** Bytes of the spans that this member owns. */
@@ -24,6 +35,8 @@ export interface HeapStats {
   readonly refusedFrees: number
   /** Bytes of spans nobody owns. */
   readonly freeBytes: number
+  /** Who has how much, whoever has most first. Of several heaps, each of which numbers its members: one after the other. */
+  readonly members: readonly MemberStats[]
   /** By size, least first; sizes without a span are left out. */
   readonly sizes: readonly SizeStats[]
 }
@@ -32,7 +45,7 @@ export interface HeapStats {
 export function sumStats(all: readonly HeapStats[]): HeapStats {
   const sum = { ownedBytes: 0, liveBytes: 0, liveBlocks: 0, ownedSpans: 0, adoptedSpans: 0, largeBlocks: 0, refusedFrees: 0, freeBytes: 0 }
   for (const stats of all) for (const key of Object.keys(sum) as (keyof typeof sum)[]) sum[key] += stats[key]
-  return { ...sum, sizes: sumSizes(all.flatMap(({ sizes }) => sizes)) }
+  return { ...sum, members: all.flatMap(({ members }) => members), sizes: sumSizes(all.flatMap(({ sizes }) => sizes)) }
 }
 
 /** Sizes that occur several times are added up. */

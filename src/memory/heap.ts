@@ -202,6 +202,7 @@ export class Heap implements Allocator, Membership {
       const liveBlocks = bin.spans.reduce((sum, span) => sum + this.#small.liveBlocks(bin, span), 0)
       sizes.push({ blockBytes: bin.blockBytes, liveBlocks, spans: bin.spans.length })
     }
+    const spans = this.#directory.countByOwner()
     const smallSpans = sizes.reduce((sum, { spans }) => sum + spans, 0)
     return {
       ownedBytes: largeBytes + smallSpans * spanBytes,
@@ -211,7 +212,10 @@ export class Heap implements Allocator, Membership {
       adoptedSpans: this.#adopted,
       largeBlocks: this.#large.count,
       refusedFrees: this.#small.refused,
-      freeBytes: this.#directory.countFree() * spanBytes,
+      freeBytes: (spans.get(0) ?? 0) * spanBytes,
+      members: [...spans].filter(([member]) => member !== 0).sort(([, a], [, b]) => b - a).map(([member, count]) => ({
+        member, ownedBytes: count * spanBytes, isSelf: member === this.member, isGone: this.isGone(member),
+      })),
       sizes: sumSizes(sizes),
     }
   }

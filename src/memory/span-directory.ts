@@ -157,12 +157,16 @@ export class SpanDirectory {
     return owners
   }
 
-  countFree(): number {
-    let count = 0
+  /** Spans by member, as the directory says; those of 0 are free. A large block is its head's, whoever made it. */
+  countByOwner(): Map<number, number> {
+    const counts = new Map<number, number>()
+    let owner = 0
     for (let index = this.geometry.firstSpan; index < this.geometry.spanCount; index++) {
-      if (this.entry(index) === 0) count++
+      const entry = this.entry(index)
+      if (shapeOf(entryKind(entry)) !== Kind.CONTINUED) owner = entry & Entry.MEMBER_MASK
+      counts.set(owner, (counts.get(owner) ?? 0) + 1)
     }
-    return count
+    return counts
   }
 
   #exchange(index: number, from: number, to: number): boolean {

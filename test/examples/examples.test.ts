@@ -25,6 +25,15 @@ for (const [form, other] of [FORMS, FORMS.toReversed()]) {
     assert.deepEqual(await server.stop(), printed('serving demo/timeline'))
   })
 
+  test(`catalogue${form}: writers in several processes, and readers of what is published`, async () => {
+    await using server = new Running(`catalogue/server${form}.ts`)
+    await server.spoken()
+    const writers = await Promise.all(FORMS.map((one) => run(`catalogue/client${one}.ts`)))
+    const said = (name: string): Ended => printed(`${name}: No. 2 for 20, No. 3 for 30`, 'Everything must go: FAILED_PRECONDITION')
+    assert.deepEqual(writers, [said('ada'), said('bob')])
+    assert.deepEqual(await server.stop(), printed('serving demo/catalogue', '200 products, the cheapest is ada-1'))
+  })
+
   test(`enforced${form}: a server that demands seals which its clients cannot undo`, async () => {
     await using server = new Running(`enforced/server${form}.ts`)
     await server.spoken()

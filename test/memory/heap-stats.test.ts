@@ -6,7 +6,7 @@ import type { HeapStats } from '../../src/memory/index.js'
 import { sumStats } from '../../src/memory/heap-stats.js'
 import { capacity, member, MIB } from './model.js'
 
-const NONE: HeapStats = { ownedBytes: 0, liveBytes: 0, liveBlocks: 0, ownedSpans: 0, adoptedSpans: 0, largeBlocks: 0, refusedFrees: 0, freeBytes: 0, sizes: [] }
+const NONE: HeapStats = { ownedBytes: 0, liveBytes: 0, liveBlocks: 0, ownedSpans: 0, adoptedSpans: 0, largeBlocks: 0, refusedFrees: 0, freeBytes: 0, members: [], sizes: [] }
 
 test('blocks, spans and bytes by size, as they come and go', () => {
   const heap = member(new ArrayBuffer(4 * MIB))
@@ -18,7 +18,7 @@ test('blocks, spans and bytes by size, as they come and go', () => {
   const blockBytes = heap.stats().sizes[1]!.blockBytes
   assert.ok(blockBytes >= 100 && blockBytes < 200)
   assert.deepEqual(heap.stats(), {
-    ...NONE, ownedBytes: 2 * spanBytes, liveBytes: 3 * 16 + blockBytes, liveBlocks: 4, ownedSpans: 2, freeBytes: all - 2 * spanBytes,
+    ...NONE, members: [{ member: 1, ownedBytes: 2 * spanBytes, isSelf: true, isGone: false }], ownedBytes: 2 * spanBytes, liveBytes: 3 * 16 + blockBytes, liveBlocks: 4, ownedSpans: 2, freeBytes: all - 2 * spanBytes,
     sizes: [{ blockBytes: 16, liveBlocks: 3, spans: 1 }, { blockBytes, liveBlocks: 1, spans: 1 }],
   })
   const large = heap.allocate(2 * spanBytes + 1)
@@ -44,10 +44,14 @@ test('spans of the dead, and frees that name no live block, are counted', () => 
   third.allocate(500)
   third.allocate(3 * spanBytes)
   assert.equal(first.stats().adoptedSpans, 0)
+  second.allocate(16)
   first.memberDied(3)
+  const others = [{ member: 3, ownedBytes: 5 * spanBytes, isSelf: false, isGone: true }, { member: 2, ownedBytes: spanBytes, isSelf: false, isGone: false }]
+  assert.deepEqual(first.stats().members, others)
   first.collect()
   const { adoptedSpans, ownedSpans, liveBlocks, largeBlocks } = first.stats()
   assert.deepEqual([adoptedSpans, ownedSpans, liveBlocks, largeBlocks], [5, 5, 3, 1])
+  assert.deepEqual(first.stats().members, [{ member: 1, ownedBytes: 5 * spanBytes, isSelf: true, isGone: false }, others[1]])
   // Freed twice is an error where it is done. Only what a liar marks as freed is counted, by its owner.
   const [live, gone] = [first.allocate(16), first.allocate(16)]
   first.free(first.region, gone)
@@ -59,6 +63,8 @@ test('spans of the dead, and frees that name no live block, are counted', () => 
   i32[Directory.WORD + Math.floor(gone * 4 / spanBytes) * 2 + 1] = 1
   first.collect()
   assert.deepEqual([first.stats().refusedFrees, first.stats().liveBlocks], [1, 3])
+  const both = [...first.stats().members, ...second.stats().members]
   const together = sumStats([first.stats(), second.stats()])
   assert.deepEqual([together.adoptedSpans, together.refusedFrees, together.ownedSpans], [5, 1, first.stats().ownedSpans + second.stats().ownedSpans])
+  assert.deepEqual(together.members, both)
 })

@@ -103,6 +103,14 @@ for (let i = 0; i < 40; i++) growing.push({ id: i, author: 'more' })
 attempt('use of moved element', () => moved.id)
 heap.free(growing)
 heap.free(document)
+// What a plain value became behind a ref goes with nobody.
+const shelf = heap.new(map(text, list(ref(Post))), [])
+shelf.set('held', [{ id: 7, author: 'an author of a plain value' }])
+const unowned = shelf.get('held')!.at(0)!
+shelf.delete('held')
+attempt('leaks of refs', () => heap.leaks().map(({ type, objects }) => [type, objects]))
+heap.free(unowned)
+heap.free(shelf)
 attempt('leaks after', () => heap.leaks().map(({ type, objects }) => [type, objects]))
 heap.close()
 

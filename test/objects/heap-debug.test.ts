@@ -30,6 +30,10 @@ test('with RPCOOL_DEBUG=heap what is used after its end is named, and what is fo
   assert.match(warned, /RpcoolHeapWarning: a heap was closed with objects that nobody freed:\n {2}3 × Post, \d+ bytes, made at .*heap-debug-main\.ts:\d+:\d+/)
 })
 
+test('what a plain value became behind a ref is named when its holder has let go of it', () => {
+  assert.deepEqual(new Set((debugged.said.get('leaks of refs') as unknown[]).map(String)), new Set(['Post,1', 'Post,3', 'map(text, list(ref(Post))),1']))
+})
+
 test('what a fast view of json cannot see is an error then, and only then', () => {
   assert.match(String(debugged.said.get('fast delete')), /delete of "name" does nothing on a fast view of json: assign undefined/)
   assert.match(String(debugged.said.get('fast in')), /"name" in a fast view of json says nothing/)

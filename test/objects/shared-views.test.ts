@@ -3,8 +3,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RpcError } from '../../src/base/errors.js'
 import {
-  addressOf, build, copyGraph, list, map, plain, ref, release, same, shared, struct, text, u32, unsafeBytes, unsafeNumbers, viewAt, type View,
+  addressOf, array, build, copyGraph, list, map, plain, ref, release, same, shared, struct, text, u32, unsafeBytes, unsafeNumbers, viewAt, type View,
 } from '../../src/objects/index.js'
+import { Heap, HeapSet } from '../../src/memory/index.js'
+import { HEAPS_BASE } from '../../src/sys/index.js'
 import { Arena } from '../support/arena.js'
 import { All, everyField, Inner, writes } from './every-write.js'
 
@@ -189,6 +191,28 @@ test('an object that a write reaches by a ref: it is kept by its address, pointe
     byName.clear()
   })
   assert.throws(() => { release(arena, node) }, RpcError)
+})
+
+test('a part of another object is no object to free, inside of a write neither', () => {
+  const Row = struct('FreedRow', { name: text })
+  const Table = struct('FreedTable', { rows: shared(struct('FreedRows', { byName: map(text, Row), refs: list(ref(Row)), large: list(ref(struct('Large', { numbers: array(u32, 50_000) }))) })) })
+  const heaps = new HeapSet((space) => {
+    const heap = new Heap(new ArrayBuffer(8 << 20), HEAPS_BASE, 1, space)
+    heap.region.membership = heap
+    return heap
+  })
+  const table = build(Table, heaps, { rows: { byName: [['a', { name: 'a name that takes memory' }]], refs: [{ name: 'another name with memory' }], large: [{ numbers: Array.from({ length: 50_000 }, () => 7) }] } })
+  const { liveBlocks, largeBlocks } = heaps.stats()
+  assert.throws(() => { table.rows.write(({ byName }) => { release(heaps, byName.get('a')!) }) }, { code: 'INVALID_ARGUMENT', message: /FreedRow.*a part of another object/ })
+  table.rows.write(({ refs, large }) => {
+    release(heaps, refs.at(0)!)
+    release(heaps, large.at(0)!)
+    refs.clear()
+    large.clear()
+  })
+  const after = heaps.stats()
+  // The journal has come; gone are the blocks of two lists, a row, its name and the large one.
+  assert.deepEqual([after.largeBlocks, after.liveBlocks - liveBlocks], [largeBlocks - 1, 1 - 5])
 })
 
 test('what is printed of something shared is all there', async () => {

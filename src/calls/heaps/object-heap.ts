@@ -7,7 +7,8 @@ import { ObjectScope, ObjectScopePool } from './object-scope.js'
 
 /**
  * The heaps of a connection, as an application uses them. Whoever calls `new` (or `copyFrom`) owns the object and frees it;
- * what nobody frees goes with the connection.
+ * what nobody frees goes with the connection. Where a channel shares its heap it stays until the server closes, also when its maker
+ * has closed or died, since others may point to it: {@link stats} tells who has how much there.
  */
 export class ObjectHeap {
   readonly #heaps: HeapSet

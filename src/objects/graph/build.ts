@@ -1,3 +1,4 @@
+import { heapDebug } from '../../memory/heap-debug.js'
 import type { Allocator, Region } from '../../memory/region.js'
 import { MAX_NESTING } from '../limits.js'
 import { tooDeep } from '../problems.js'
@@ -15,6 +16,7 @@ const KEPT_BLOCKS = 1024
 
 /** A struct's codec, as a build sees it. */
 export interface Fillable {
+  readonly name: string
   readonly bytes: number
   fill(build: Build, region: Region, word: number, value: object): void
 }
@@ -95,7 +97,8 @@ export class Build implements Source {
       this.region = this.#regions[block]!
       return this.#words[block]!
     }
-    const word = this.allocate(codec.bytes)
+    // What lies behind a ref is owned by nobody but whoever made it: forgotten, it is a leak of its own.
+    const word = heapDebug === null ? this.allocate(codec.bytes) : heapDebug.making(codec.name, () => this.allocate(codec.bytes))
     const index = this.#taken - 1
     known.set(value, index)
     this.#codecs.push(codec)
