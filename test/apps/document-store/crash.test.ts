@@ -99,10 +99,14 @@ for (const mode of ['trusting', 'isolated'] as const) {
         for (let kill = 0; kill < 4; kill++) {
           const file = join(directory, String(kill))
           const victim = await ground.child('../apps/document-store/acknowledged-main.js', ground.channel, file, String(step))
+          const returned = (): number => {
+            const written = readFileSync(file)
+            return written.length === 0 ? 0 : written.readInt32LE(0)
+          }
+          await ground.until('the client to be at work', () => returned() > 2 * step)
           await sleep(60 + kill * 53)
           await victim.kill()
-          const written = readFileSync(file)
-          const count = written.length === 0 ? 0 : written.readInt32LE(0)
+          const count = returned()
           acknowledged += count
           for (let version = 0; version < count; version++) {
             using got = client.sync.get(`k${version}`)
@@ -115,7 +119,6 @@ for (const mode of ['trusting', 'isolated'] as const) {
           await client.clear()
         }
         t.diagnostic(`${acknowledged} documents were acknowledged`)
-        assert.ok(acknowledged > 10 * step, `${acknowledged} documents`)
       } finally {
         rmSync(directory, { recursive: true })
       }
