@@ -90,6 +90,10 @@ export class HeapSet implements Allocator, RegionSpace {
     }
   }
 
+  get byteLength(): number {
+    return this.#heaps.reduce((sum, { region }) => sum + region.words * 4, 0)
+  }
+
   get smallMax(): number {
     return this.#current.geometry.smallMax
   }

@@ -8,6 +8,9 @@ import { addressHigh, addressLow, makeAddress, type Address } from '../base/numb
 export interface RegionSpace {
   /** The region that holds `byteLength` bytes at the address, or undefined. */
   locate(high: number, low: number, byteLength: number): Region | undefined
+
+  /** Bytes of all its memory, where it is more than one region's. */
+  readonly byteLength?: number
 }
 
 /**

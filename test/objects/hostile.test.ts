@@ -6,6 +6,8 @@ import {
   addressOf, array, bool, build, bytes, cellOf, copyGraph, f64, i64, json, jsonPath, list, locationOf, map, numbers, optional, plain, readInto, ref, release, safeU64, set, sortedMap, struct, text, textField,
   u32, u8, union, unsafeBytes, unsafeNumbers, type View, viewAt,
 } from '../../src/objects/index.js'
+import { RpcError } from '../../src/base/errors.js'
+import { NEAR_TEXT } from '../../src/layout/json-layout.js'
 import { Arena } from '../support/arena.js'
 import { changing, lastUsed, onlyRpcErrors, randomSource, spoil } from './spoiling.js'
 
@@ -319,4 +321,41 @@ test('a sorted map whose nodes lead to the same ones again and again is walked n
   i32[root] = capacity | 2 << 16
   i32[word + 2] = -1
   for (const reverse of [true, false]) assert.throws(() => many.m.count({ reverse }), { code: 'INVALID_ARGUMENT', message: /a sorted map is damaged/ })
+})
+
+function inOrder(values: { sort(): unknown }): unknown {
+  return values.sort()
+}
+
+test('cells that all lead to one long text make no more private memory than the heap has, whatever goes through all of them', () => {
+  const long = 'x'.repeat(100_000)
+  const Row = struct('AimedRow', { list: list(text), blocks: list(bytes), body: json.of<Record<string, unknown>>(), wide: json.of<unknown[]>() })
+  const arena = new Arena(1 << 21)
+  const names = Array.from({ length: 200 }, (_, i) => `a text with memory, number ${i}`)
+  const row = build(Row, arena, {
+    list: [long, ...names], blocks: [Buffer.from(long), ...names.map((name) => Buffer.from(name))],
+    body: Object.fromEntries([long, ...names].map((name) => [name, 1])), wide: [long, ...names],
+  })
+  const honest = plain(row)
+  assert.deepEqual([honest.list.length, honest.blocks.length, Object.keys(honest.body).length, honest.wide.length], [201, 201, 201, 201])
+  assert.doesNotThrow(() => [JSON.stringify(row), Object.keys(row.body), { ...row.body }, inOrder(row.wide)])
+  // Every cell whose text has a record is aimed at the first of its kind, in all of memory: cells of texts and bytes, and those of json.
+  const { i32, high } = arena.region
+  const aim = (same: (hi: number, lo: number) => boolean, target: (at: number) => boolean): number => {
+    const cells: number[] = []
+    for (let at = 0; at + 1 < i32.length; at += 2) if (same(i32[at + 1]!, i32[at]!)) cells.push(at)
+    const first = cells.find(target)!
+    for (const cell of cells) i32.copyWithin(cell, first, first + 2)
+    return cells.length
+  }
+  const headOf = (at: number): number => i32[(i32[at]! & ~3) - arena.region.low >>> 2] ?? 0
+  const isNear = aim((hi) => hi >> 16 === NEAR_TEXT, (at) => headOf(at) === long.length)
+  const isFar = aim((hi, lo) => hi === high && (lo & 7) === 0 && [...names, long].some((name) => i32[lo - arena.region.low >>> 2] === name.length), (at) => headOf(at) === long.length)
+  assert.ok(isNear >= 400 && isFar >= 400, `${isNear} and ${isFar} cells were aimed`)
+  const walks: ReadonlyArray<readonly [string, () => unknown]> = [
+    ['plain of a list', () => plain(row.list)], ['plain of blocks', () => plain(row.blocks)], ['of all', () => plain(row)], ['JSON.stringify of all', () => JSON.stringify(row)],
+    ['plain of json', () => plain(row.wide)], ['stringify of json', () => JSON.stringify(row.wide)], ['sort', () => inOrder(row.wide)], ['splice', () => row.wide.splice(0)],
+    ['plain of keys', () => plain(row.body)], ['keys', () => Object.keys(row.body)], ['a further key', () => { for (let i = 0; i < 300; i++) row.body[`further ${i}`] = i }],
+  ]
+  for (const [name, walk] of walks) assert.throws(walk, (error) => RpcError.is(error) && error.code === 'INVALID_ARGUMENT' && /many of its cells lead to one text/.test(error.message), name)
 })

@@ -10,6 +10,10 @@ const FIRST_ADDRESS = 0x4000 * FOUR_GIB + 0x1000_0000
 export class Space implements RegionSpace {
   readonly regions: Region[] = []
 
+  get byteLength(): number {
+    return this.regions.reduce((sum, { words }) => sum + words * 4, 0)
+  }
+
   locate(high: number, low: number, byteLength: number): Region | undefined {
     return this.regions.find((region) => region.resolve(high, low, Math.ceil(byteLength / 4)) >= 0)
   }

@@ -2,6 +2,7 @@ import { RpcError } from '../../base/errors.js'
 import { codecOf, type AnyType, type Codec } from '../codec.js'
 import { MAX_WALK_NODES } from '../limits.js'
 import { isJson, plainOf } from '../json/whole.js'
+import { TextBudget } from '../text/budget.js'
 import type { Snapshot } from '../types.js'
 import type { MapView, SequenceView, SetView, SharedView } from '../views.js'
 import { asView, REGION, TYPE, WORD, type Located } from '../view.js'
@@ -39,9 +40,15 @@ class Conversion {
   #nodes = 0
   readonly #made = new Map<Codec, Map<number, object>>()
   readonly #queue: Pending[] = []
+  readonly #texts: TextBudget
+  /** Whether what is met came out of a view. */
+  #isView: boolean
+  readonly #read = new Map<Codec, Map<number, unknown>>()
 
-  constructor(json: boolean, maxNodes: number) {
+  constructor(json: boolean, maxNodes: number, texts?: TextBudget) {
     this.#json = json
+    this.#texts = texts ?? new TextBudget()
+    this.#isView = texts !== undefined
     this.#maxNodes = maxNodes
   }
 
@@ -54,30 +61,48 @@ class Conversion {
   #convert(value: unknown): unknown {
     if (++this.#nodes > this.#maxNodes) throw new RpcError('RESOURCE_EXHAUSTED', `more than ${this.#maxNodes} objects and elements; raise maxNodes if it is legitimate`)
     if (typeof value === 'bigint') return this.#json ? String(value) : value
+    if (typeof value === 'string') this.#spend(value)
     if (typeof value !== 'object' || value === null) return value
     const view = asView(value)
-    if (view !== undefined && (view[TYPE] as AnyType).kind === 'shared') {
-      return (view as unknown as SharedView<unknown>).read((content) => new Conversion(this.#json, this.#maxNodes).run(content))
-    }
-    if (view !== undefined) return this.#convertView(view)
+    if (view !== undefined) {
+      this.#isView = true
+      this.#texts.meet(view[REGION])
+    } else this.#spend(value)
+    if (view !== undefined) return (view[TYPE] as AnyType).kind === 'shared' ? this.#convertShared(view) : this.#convertView(view)
     if (value instanceof Uint8Array) return this.#json ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') : value
     if (this.#json && ArrayBuffer.isView(value)) return Array.from(value as unknown as Iterable<number | bigint>, (number) => typeof number === 'bigint' ? String(number) : number)
     return isVariant(value) ? { kind: value.kind, value: this.#convert(value.value) } : value
   }
 
-  #convertView(view: Located): object {
-    if (isJson(view)) return plainOf(view, this.#maxNodes - this.#nodes)
-    const codec = codecOf(view[TYPE] as AnyType)
-    let known = this.#made.get(codec)
-    if (known === undefined) {
-      known = new Map()
-      this.#made.set(codec, known)
-    }
+  #convertShared(view: Located): unknown {
+    const read = known(this.#read, codecOf(view[TYPE] as AnyType))
     const address = view[REGION].addressOf(view[WORD])
-    let made = known.get(address)
+    if (!read.has(address)) {
+      const restart = this.#texts.again()
+      read.set(address, (view as unknown as SharedView<unknown>).read((content) => {
+        restart()
+        return new Conversion(this.#json, this.#maxNodes, this.#texts).run(content)
+      }))
+    }
+    return read.get(address)
+  }
+
+  // What is no view, and not out of one, is nobody else's.
+  #spend(value: unknown): void {
+    if (!this.#isView) return
+    if (typeof value === 'string') this.#texts.spend(value.length)
+    else if (ArrayBuffer.isView(value)) this.#texts.spend(value.byteLength)
+  }
+
+  #convertView(view: Located): object {
+    if (isJson(view)) return plainOf(view, this.#maxNodes - this.#nodes, this.#texts)
+    const codec = codecOf(view[TYPE] as AnyType)
+    const all = known(this.#made, codec)
+    const address = view[REGION].addressOf(view[WORD])
+    let made = all.get(address)
     if (made === undefined) {
       made = this.#empty(codec.type.kind)
-      known.set(address, made)
+      all.set(address, made)
       this.#queue.push({ view, made })
     }
     return made
@@ -89,11 +114,16 @@ class Conversion {
     return (kind === 'map' || kind === 'sortedMap') && !this.#json ? new Map<unknown, unknown>() : {}
   }
 
+  #key<K>(key: K): K {
+    this.#spend(key)
+    return key
+  }
+
   #fill(view: Located, made: object): void {
     const type = view[TYPE] as AnyType
     if (type.kind === 'set') {
       for (const key of view as unknown as SetView<unknown>) {
-        if (made instanceof Set) made.add(key)
+        if (made instanceof Set) made.add(this.#key(key))
         else (made as unknown[]).push(this.#convert(key))
       }
       return
@@ -105,8 +135,8 @@ class Conversion {
     }
     if (type.kind === 'map' || type.kind === 'sortedMap') {
       for (const [key, value] of (view as unknown as MapView<unknown, unknown>).entries()) {
-        if (made instanceof Map) made.set(key, this.#convert(value))
-        else define(made, String(key), this.#convert(value))
+        if (made instanceof Map) made.set(this.#key(key), this.#convert(value))
+        else define(made, String(this.#key(key)), this.#convert(value))
       }
       return
     }
@@ -115,6 +145,16 @@ class Conversion {
       if (value !== undefined || !this.#json) define(made, name, value)
     }
   }
+}
+
+/** What is known of a type, by address. */
+function known<V>(all: Map<Codec, Map<number, V>>, codec: Codec): Map<number, V> {
+  let of = all.get(codec)
+  if (of === undefined) {
+    of = new Map<number, V>()
+    all.set(codec, of)
+  }
+  return of
 }
 
 // A map's key may be `__proto__`, which plain assignment would not store.

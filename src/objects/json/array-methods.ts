@@ -2,6 +2,7 @@
 import { RpcError } from '../../base/errors.js'
 import { ARRAY, OBJECT, RECORD_WORDS } from '../../layout/json-layout.js'
 import { MAX_WALK_NODES } from '../limits.js'
+import { TextBudget } from '../text/budget.js'
 import { asView, REGION, WORD, type Located } from '../view.js'
 import { PlainReader } from './plain.js'
 import { openArray } from './record.js'
@@ -17,9 +18,10 @@ function lengthOf(self: Self): number {
 function snapshots(self: Self, start: number, count: number): unknown[] {
   const { region, word, count: length } = openArray(self[REGION], self[WORD])
   const taken: unknown[] = []
+  const reader = new PlainReader(MAX_WALK_NODES, new TextBudget(region))
   for (let i = start; i < Math.min(start + count, length); i++) {
     const p = word + RECORD_WORDS + i * 2
-    taken.push(new PlainReader(MAX_WALK_NODES).cell(region, region.i32[p]! | 0, region.i32[p + 1]! | 0))
+    taken.push(reader.cell(region, region.i32[p]! | 0, region.i32[p + 1]! | 0))
   }
   return taken
 }
@@ -94,7 +96,11 @@ const methods = {
     return this
   },
   sort(this: Self, compare?: (a: unknown, b: unknown) => number): unknown {
-    const values = [...this]
+    const texts = new TextBudget(this[REGION])
+    const values = Array.from(this, (value) => {
+      if (typeof value === 'string') texts.spend(value.length)
+      return value
+    })
     const order = values.map((_, i) => i)
     // The default order is that of strings, as Array's.
     const by = compare ?? ((a: unknown, b: unknown) => {

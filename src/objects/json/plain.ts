@@ -3,15 +3,16 @@ import { RpcError } from '../../base/errors.js'
 import { ARRAY, DICTIONARY_WORDS, ENTRY_WORDS, OBJECT, RECORD_WORDS } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
 import { damaged } from '../problems.js'
+import { TextBudget } from '../text/budget.js'
 import { MAX_JSON_DEPTH } from './limits.js'
-import { textOf, valueOf } from './read.js'
+import { keyText, valueOf } from './read.js'
 import { follow, openContainer, opened } from './record.js'
 
 /** Converts one document; stops when it has visited too many values. */
 export class PlainReader {
   #left: number
 
-  constructor(readonly maxNodes: number) {
+  constructor(readonly maxNodes: number, readonly texts = new TextBudget()) {
     this.#left = maxNodes
   }
 
@@ -21,6 +22,7 @@ export class PlainReader {
     const { region: home, word: record, count, shape } = openContainer(region, word, tag)
     this.#left -= 1 + count
     if (this.#left < 0) throw new RpcError('RESOURCE_EXHAUSTED', `more than ${this.maxNodes} values; raise maxNodes if it is legitimate`)
+    this.texts.meet(home)
     if (tag === ARRAY) {
       const values: unknown[] = []
       for (let i = 0, p = record + RECORD_WORDS; i < count; i++, p += 2) values.push(this.#value(home, p, depth))
@@ -35,7 +37,8 @@ export class PlainReader {
     for (let i = 0, p = record + DICTIONARY_WORDS; i < count; i++, p += ENTRY_WORDS) {
       const lo = home.i32[p]! | 0
       const hi = home.i32[p + 1]! | 0
-      if (lo !== 0 || hi !== 0) define(object, textOf(home, lo, hi), this.#value(home, p + 2, depth))
+      if (lo === 0 && hi === 0) continue
+      define(object, keyText(this.texts, home, lo, hi), this.#value(home, p + 2, depth))
     }
     return object
   }
@@ -47,7 +50,11 @@ export class PlainReader {
   /** The value of a cell whose words were read from memory of `region`. */
   cell(region: Region, lo: number, hi: number, depth = 0): unknown {
     const tag = hi >> 16
-    if (tag !== OBJECT && tag !== ARRAY) return valueOf(region, lo, hi, noForm)
+    if (tag !== OBJECT && tag !== ARRAY) {
+      const value = valueOf(region, lo, hi, noForm)
+      if (typeof value === 'string') this.texts.spend(value.length)
+      return value
+    }
     follow(region, hi & 0xffff, lo, RECORD_WORDS)
     return this.container(opened.region, opened.word, tag, depth)
   }

@@ -5,6 +5,7 @@ import {
 import { locate, type Region } from '../../memory/region.js'
 import { MAX_PROBES, MAX_TEXT_UNITS } from '../limits.js'
 import { damaged } from '../problems.js'
+import { TextBudget } from '../text/budget.js'
 import { decodeUnits, wordsOf } from '../text/read.js'
 import { needleOf, type Needle } from './needle.js'
 import { follow, openObject, opened, type OpenRecord } from './record.js'
@@ -152,16 +153,24 @@ export function findEntry({ region, word, count, capacity, bits, seed }: OpenRec
   return -1
 }
 
+/** The text of one of several keys. */
+export function keyText(texts: TextBudget, region: Region, lo: number, hi: number): string {
+  const key = textOf(region, lo, hi)
+  texts.spend(key.length)
+  return key
+}
+
 /** The keys of an opened object, in JavaScript's order. */
 export function keysOf(object: OpenRecord): string[] {
   const { shape, region, word, count } = object
   if (shape !== null) return shape.order.map((slot) => shape.keys[slot]!)
   const keys = new Set<string>()
+  const texts = new TextBudget(region)
   for (let i = 0; i < count; i++) {
     const entry = word + DICTIONARY_WORDS + i * ENTRY_WORDS
     const lo = region.i32[entry]! | 0
     const hi = region.i32[entry + 1]! | 0
-    if (lo !== 0 || hi !== 0) keys.add(textOf(region, lo, hi))
+    if (lo !== 0 || hi !== 0) keys.add(keyText(texts, region, lo, hi))
   }
   const list = [...keys]
   return listingOrder(list).map((i) => list[i]!)
@@ -177,12 +186,13 @@ export function entriesOf(region: Region, word: number): { readonly region: Regi
     return { region: home, keys: shape.order.map((slot) => shape.keys[slot]!), cells: shape.order.map((slot) => start + RECORD_WORDS + slot * 2) }
   }
   const cells = new Map<string, number>()
+  const texts = new TextBudget(home)
   const { count } = object
   for (let i = 0; i < count; i++) {
     const entry = start + DICTIONARY_WORDS + i * ENTRY_WORDS
     const lo = home.i32[entry]! | 0
     const hi = home.i32[entry + 1]! | 0
-    if (lo !== 0 || hi !== 0) cells.set(textOf(home, lo, hi), entry + 2)
+    if (lo !== 0 || hi !== 0) cells.set(keyText(texts, home, lo, hi), entry + 2)
   }
   const keys = [...cells.keys()]
   const places = [...cells.values()]

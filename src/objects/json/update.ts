@@ -8,6 +8,7 @@ import type { Region } from '../../memory/region.js'
 import { type Build, building } from '../graph/build.js'
 import { willChange } from '../shared/journal.js'
 import { allocatorOf } from '../problems.js'
+import { TextBudget } from '../text/budget.js'
 import { Blocks } from './blocks.js'
 import { writeValue } from './from-value.js'
 import { gatherCell } from './gather.js'
@@ -15,7 +16,7 @@ import { fillIndex, fillSeeded, freePlace } from './index-table.js'
 import { internOf } from './intern.js'
 import { INDEXED_FROM, MAX_JSON_LENGTH } from './limits.js'
 import { needleOf, type Needle } from './needle.js'
-import { cellOfKey, findEntry, textOf } from './read.js'
+import { cellOfKey, findEntry, keyText } from './read.js'
 import { dictionaryWords, openArray, opened, openObject, type OpenRecord } from './record.js'
 
 /** A value that was written, not yet in its place. */
@@ -111,6 +112,7 @@ function makeDictionary(build: Build, old: Blocks, region: Region, word: number,
   const { shape, region: home, word: record, count } = opened
   let { seed } = opened
   const needles: Needle[] = []
+  const texts = new TextBudget(home)
   const cells: number[] = []
   for (let i = 0; i < count; i++) {
     if (shape !== null) {
@@ -122,7 +124,7 @@ function makeDictionary(build: Build, old: Blocks, region: Region, word: number,
     const lo = home.i32[entry]! | 0
     const hi = home.i32[entry + 1]! | 0
     if (lo === 0 && hi === 0) continue
-    needles.push(needleOf(textOf(home, lo, hi)))
+    needles.push(needleOf(keyText(texts, home, lo, hi)))
     cells.push(entry + 2)
     gatherCell(old, home, lo, hi)
   }
@@ -132,8 +134,8 @@ function makeDictionary(build: Build, old: Blocks, region: Region, word: number,
   const capacity = Math.min(MAX_JSON_LENGTH, Math.max(8, added === null ? total : total * 2))
   const bits = capacity < INDEXED_FROM ? 0 : 32 - Math.clz32(capacity * 2 - 1)
   const words = dictionaryWords(capacity, bits)
-  const texts = needles.reduce((sum, needle) => sum + (needle.inline ? 0 : 1 + needle.words.length), 0)
-  const target = build.allocate((words + texts) * 4)
+  const textWords = needles.reduce((sum, needle) => sum + (needle.inline ? 0 : 1 + needle.words.length), 0)
+  const target = build.allocate((words + textWords) * 4)
   const to = build.region
   const a = to.i32
   const index = target + DICTIONARY_WORDS + capacity * ENTRY_WORDS

@@ -4,6 +4,7 @@ import { RpcError } from '../../base/errors.js'
 import { ARRAY, OBJECT } from '../../layout/json-layout.js'
 import type { AnyType } from '../codec.js'
 import { MAX_WALK_NODES } from '../limits.js'
+import type { TextBudget } from '../text/budget.js'
 import { asView, REGION, TYPE, WORD, type Located } from '../view.js'
 import { PlainReader } from './plain.js'
 
@@ -29,9 +30,9 @@ export function jsonView(value: unknown): Located {
 }
 
 /** The plain value of a view of json. */
-export function plainOf(value: object, maxNodes = MAX_WALK_NODES): object {
+export function plainOf(value: object, maxNodes = MAX_WALK_NODES, texts?: TextBudget): object {
   const view = jsonView(value)
-  return new PlainReader(maxNodes).container(view[REGION], view[WORD], tagOf(view))
+  return new PlainReader(maxNodes, texts).container(view[REGION], view[WORD], tagOf(view))
 }
 
 /**

@@ -1,0 +1,41 @@
+import type { Region, RegionSpace } from '../../memory/region.js'
+import { damaged } from '../problems.js'
+
+/**
+ * What one walk may make of texts and bytes in private memory: as much as the memory holds in which they lie, because honest cells
+ * lead to a text each. A peer's may all lead to one, and each would become a string of its own.
+ */
+export class TextBudget {
+  #left = 0
+  readonly #met: Array<Region | RegionSpace> = []
+  #latest: Region | null = null
+
+  /** @param region where the walk starts, when that is known. */
+  constructor(region?: Region) {
+    if (region !== undefined) this.meet(region)
+  }
+
+  /** The walk comes into a region. */
+  meet(region: Region): void {
+    if (region === this.#latest) return
+    this.#latest = region
+    const { space } = region
+    const bytes = space?.byteLength
+    const memory = space === null || bytes === undefined ? region : space
+    if (this.#met.includes(memory)) return
+    this.#met.push(memory)
+    this.#left += bytes ?? region.words * 4
+  }
+
+  /** The walk has made a string, or a copy of bytes, of so many units. */
+  spend(units: number): void {
+    this.#left -= units
+    if (this.#left < 0) damaged('the texts of this value are longer than the memory in which they lie: many of its cells lead to one text')
+  }
+
+  /** Does again what may have to be done again, at the price of once. */
+  again(): () => void {
+    const left = this.#left
+    return () => { this.#left = left }
+  }
+}
