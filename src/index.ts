@@ -7,11 +7,11 @@
 export { RpcError, type RpcErrorOptions, SealedError, Status, type StatusCode, type StatusName, WildPointerError } from './base/errors.js'
 export type { Address } from './base/numbers.js'
 export {
-  addressOf, array, assign, bool, bytes, f32, f64, fast, i16, i32, i64, i8, isJson, isView, json, jsonEqual, jsonPath, list, map, nothing, numbers, optional, plain, type PlainOptions, readInto, ref, safeI64,
+  addressOf, array, assign, bool, bytes, f32, f64, fast, i16, i32, i64, i8, isJson, isView, json, jsonEqual, jsonPath, layoutOf, list, map, nothing, numbers, optional, plain, type PlainOptions, readInto, ref, safeI64,
   safeU64, same, set, shared, sortedMap, struct, text, textField, u16, u32, u64, u8, union, unsafeBytes, unsafeNumbers,
 } from './objects/index.js'
 export type {
-  AnyType, BytesType, CopyLimits, DeepReadonly, FixedArrayType, FixedArrayView, IntegerKind, JsonArray, JsonObject, JsonPath, JsonPredicate, JsonScalar, JsonType, JsonValue, KeyType, ListType, ListView, MapType, MapView, NothingType, NumberArrays, NumbersType, OptionalType, Plain, Range, ReadonlyMapView, ReadonlySetView, ReadonlySharedView, ReadonlySortedMapView, ReadonlyView, RefType,
+  AnyType, BytesType, CopyLimits, FieldLayout, DeepReadonly, FixedArrayType, FixedArrayView, IntegerKind, JsonArray, JsonObject, JsonPath, JsonPredicate, JsonScalar, JsonType, JsonValue, KeyType, ListType, ListView, MapType, MapView, NothingType, NumberArrays, NumbersType, ObjectLayout, OptionalType, Plain, Range, ReadonlyMapView, ReadonlySetView, ReadonlySharedView, ReadonlySortedMapView, ReadonlyView, RefType,
   ScalarKind, ScalarType, SequenceView, SetLike, SetType, SetView, SharedType, SharedView, SmallIntegerKind, SortedKeyType, SortedMapType, SortedMapView, Snapshot, StructType, TextField, TextFieldName, TextType, UnionType, Unset, View, WaitOptions,
 } from './objects/index.js'
 export {
