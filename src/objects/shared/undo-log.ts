@@ -59,8 +59,7 @@ export class UndoLog {
     this.#region = region
     this.#at = at
     this.#allocator = allocator
-    const place = new Place()
-    const extent = new Extent()
+    let extent: Extent | null = null
     let from = region
     for (let pointer = at; (from.i32[pointer]! | 0) !== 0; pointer = place.word) {
       place.resolve(from, pointer, HEADER_WORDS)
@@ -69,7 +68,12 @@ export class UndoLog {
       const length = home.i32[word + LENGTH]! >>> 0
       if (used < HEADER_WORDS || used > length || length > home.words - (word - home.shift)) damaged(`${WHAT} is damaged`)
       requireWritable(home)
-      extent.spend(home, length, WHAT)
+      const first = this.#blocks[0]
+      if (first !== undefined) {
+        // Most logs are one block.
+        if (extent === null) (extent = new Extent()).spend(first.region, first.length, WHAT)
+        extent.spend(home, length, WHAT)
+      }
       this.#blocks.push({ region: home, word, used, length })
       from = home
     }
