@@ -316,3 +316,19 @@ test('frees that a peer wrote into a journal are refused so many times only, and
   holder.words.write((words) => words.set('x', 1))
   assert.equal(region.i32[block - 2], 11)
 })
+
+test('an iterator that was left half-way in a read keeps nobody from writing', () => {
+  const arena = new Arena(1 << 19)
+  holding(arena)
+  const holder = make(arena)
+  const left = holder.all.read((all) => {
+    const keys = all.sorted.keys()
+    assert.equal(keys.next().value, 'key number 0')
+    return [keys]
+  })
+  holder.all.write((all) => {
+    all.sorted.set('another key', { id: 1, name: 'a name' })
+    all.sorted.clear()
+  })
+  assert.throws(() => left[0]!.next(), { code: 'FAILED_PRECONDITION' })
+})
