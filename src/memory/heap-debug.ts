@@ -54,6 +54,8 @@ interface Watched extends Allocator {
 export class HeapDebug {
   readonly #live = new Map<Watched, Map<number, Made>>()
   readonly #gone = new Map<number, Gone>()
+  /** Places that were told of pointers into other objects. */
+  readonly #pointedAt = new Set<string>()
   #type: string | null = null
   #call = KEPT
   #calls = KEPT
@@ -166,6 +168,26 @@ export class HeapDebug {
     if (gone === undefined) return
     throw new RpcError('FAILED_PRECONDITION',
       `${what} of ${partOf(gone, type)} at 0x${makeAddress(region.high, region.lowOf(word) >>> 0).toString(16)} after it was freed at ${gone.freedAt}; it was made at ${gone.place}`)
+  }
+
+  /**
+   * A pointer is kept to an object of a type and size. Tells, once for each place, when that lies inside of something else, a list or
+   * a map say: the pointer leads to another one, or to none, when that changes. A struct in a struct stays where it is, and is told of, too.
+   */
+  pointing({ origin: region }: Region, word: number, type: string, bytes: number, where: string): void {
+    if (region.scope !== null || region.isPrivate) return
+    for (const [heaps, live] of this.#live) {
+      if (!heaps.owns(region)) continue
+      const made = live.get(region.addressOf(word))
+      if (made === undefined ? heaps.startsBlock?.(region, word) !== false : made.bytes === bytes) return
+      const place = placeOf()
+      if (this.#pointedAt.has(place)) return
+      this.#pointedAt.add(place)
+      process.emitWarning(
+        `${where} points to a ${type} that lies by value in something else, at ${place}: when that changes it is another one, or none; point to what heap.new made`,
+        { type: 'RpcoolHeapWarning' })
+      return
+    }
   }
 
   /** What was made by name in these heaps and is still live, the largest first. */

@@ -1,3 +1,4 @@
+import { heapDebug } from '../memory/heap-debug.js'
 import type { Region } from '../memory/region.js'
 import { building, type Build } from './graph/build.js'
 import { CODEC, Codec, codecOf, once, type Describer, type TypeNode } from './codec.js'
@@ -8,8 +9,8 @@ import type { Gather } from './graph/gather.js'
 import { allocatorOf, mismatch, refuseWrite } from './problems.js'
 import type { StructCodec } from './struct/struct.js'
 import type { AnyType, RefType } from './types.js'
-import { asView } from './view.js'
-import { willChange } from './shared/journal.js'
+import { asView, type Located, REGION, WORD } from './view.js'
+import { journal, willChange } from './shared/journal.js'
 
 class RefCodec extends Codec {
   readonly bytes = 8
@@ -38,8 +39,10 @@ class RefCodec extends Codec {
     willChange(region, p, 2)
     const a = region.i32
     const view = asView(value)
-    if (view !== undefined) this.target.point(region.allocator, region, view, a, p, where)
-    else if (value === null || value === undefined) {
+    if (view !== undefined) {
+      this.target.point(region.allocator, region, view, a, p, where)
+      this.#keeps(view, where)
+    } else if (value === null || value === undefined) {
       a[p] = 0
       a[p + 1] = 0
     } else {
@@ -48,6 +51,10 @@ class RefCodec extends Codec {
       a[p] = cell[0]!
       a[p + 1] = cell[1]!
     }
+  }
+
+  #keeps(view: Located, where: string): void {
+    heapDebug?.pointing(view[REGION], view[WORD], this.target.name, this.target.bytes, where)
   }
 
   override gather(gather: Gather, region: Region, p: number): void {
@@ -91,6 +98,8 @@ else { w = c.copyOf(${emitter.constant(this.target, 'codec')}, r, lo, hi); b[${q
     const view = asView(value)
     if (view !== undefined) {
       target.point(build.allocator, null, view, out, index, where)
+      // An argument or result only borrows what it points to.
+      if (build.allocator.transient !== true || journal.current !== null) this.#keeps(view, where)
       return false
     }
     if (typeof value !== 'object' || Array.isArray(value)) mismatch(where, `a ${target.name} or null`, value)

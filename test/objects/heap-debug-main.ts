@@ -110,6 +110,18 @@ const unowned = shelf.get('held')!.at(0)!
 shelf.delete('held')
 attempt('leaks of refs', () => heap.leaks().map(({ type, objects }) => [type, objects]))
 heap.free(unowned)
+// Pointers that are kept to what lies in a list or a map, told once for each line, and to what lies by itself.
+const Pointing = struct('Pointing', { list: list(Post), map: map(text, Post), one: ref(Post), more: list(ref(Post)) })
+const pointing = heap.new(Pointing, { list: [{ id: 1, author: 'x' }, { id: 2, author: 'x' }], map: [['a', { id: 3, author: 'x' }]] })
+const [alone, behind] = [heap.new(Post, { id: 5, author: 'x', reply: { id: 6, author: 'x' } }), heap.new(Pointing, { more: [{ id: 7, author: 'x' }] })]
+const copy = heap.copyFrom(alone)
+pointing.one = alone
+pointing.one = alone.reply
+pointing.more.push(alone, behind.more.at(0)!, copy)
+for (let i = 0; i < 2; i++) pointing.one = pointing.list.at(0)!
+pointing.more.push(pointing.map.get('a')!)
+heap.free(pointing)
+for (const one of [alone, behind, copy]) heap.free(one, { deep: true })
 heap.free(shelf)
 attempt('leaks after', () => heap.leaks().map(({ type, objects }) => [type, objects]))
 heap.close()

@@ -34,6 +34,11 @@ test('what a plain value became behind a ref is named when its holder has let go
   assert.deepEqual(new Set((debugged.said.get('leaks of refs') as unknown[]).map(String)), new Set(['Post,1', 'Post,3', 'map(text, list(ref(Post))),1']))
 })
 
+test('a pointer that is kept to what lies in a list or a map is told, once for each place', () => {
+  const told = debugged.warned.split('\n').filter((line) => line.includes('lies by value in something else'))
+  assert.deepEqual(told.map((line) => /RpcoolHeapWarning: (.*) points to a Post .* at .*heap-debug-main\.ts:\d+:\d+: /.exec(line)?.[1]), ['Pointing.one', 'list(ref(Post))'])
+})
+
 test('what a fast view of json cannot see is an error then, and only then', () => {
   assert.match(String(debugged.said.get('fast delete')), /delete of "name" does nothing on a fast view of json: assign undefined/)
   assert.match(String(debugged.said.get('fast in')), /"name" in a fast view of json says nothing/)
