@@ -8,6 +8,8 @@ export interface Bulk {
   put(key: string, body: Json): void
   /** Waits for all answers; returns the first error. */
   end(): RpcError | undefined
+  /** How many took the place of a document, of those that were answered. */
+  readonly replaced: number
 }
 
 /**
@@ -20,13 +22,14 @@ export function bulkPut(link: Link): Bulk {
 
 interface Answers extends Disposable {
   wait(): void
-  poll(onResult: () => void): number
+  poll(onResult: (replaced: number | boolean) => void): number
 }
 
 /** What was handed over, the oldest first, and what became of it. */
 class InFlight<T> {
   readonly #handed: T[] = []
   failed: RpcError | undefined
+  replaced = 0
 
   /** @param settle called once for each. */
   constructor(private readonly answers: Answers, private readonly settle: (handed: T, outcome: Outcome) => void) {}
@@ -43,7 +46,10 @@ class InFlight<T> {
   take(): void {
     try {
       this.answers.wait()
-      this.answers.poll(() => this.#settleFirst('taken'))
+      this.answers.poll((replaced) => {
+        this.replaced += Number(replaced)
+        this.#settleFirst('taken')
+      })
     } catch (error) {
       if (!RpcError.is(error)) throw error
       const outcome = outcomeOf(error)
@@ -74,6 +80,10 @@ class BulkOfRuns implements Bulk {
     this.#link = link
     this.#pipeline = link.connection.pipeline('putRun')
     this.#inFlight = new InFlight(this.#pipeline, (run: Run, outcome) => link.settle(run, outcome))
+  }
+
+  get replaced(): number {
+    return this.#inFlight.replaced
   }
 
   put(key: string, body: Json): void {
@@ -120,6 +130,10 @@ class BulkOfCalls implements Bulk {
     this.#link = link
     this.#pipeline = link.connection.pipeline('put')
     this.#inFlight = new InFlight(this.#pipeline, (handed: Handed, outcome) => handed.settle(outcome))
+  }
+
+  get replaced(): number {
+    return this.#inFlight.replaced
   }
 
   put(key: string, body: Json): void {

@@ -1,5 +1,5 @@
 // The client's end of a store.
-import { connect, type ConnectOptions, type ObjectHeap, plain, type Result, type RpcError, type View } from 'rpcool'
+import { connect, type ConnectOptions, type ObjectHeap, plain, type Result, RpcError, type View } from 'rpcool'
 import { bulkPut } from './bulk.js'
 import { Link, outcomeOf } from './link.js'
 import { Got, Pairs, type Results } from './results.js'
@@ -216,17 +216,28 @@ export class SyncStore<Body = Json> {
     }
   }
 
-  /** Stores many documents, as many in flight as the connection carries. Throws the first error, when all are answered. */
-  putAll(entries: Iterable<readonly [key: string, body: Body]>): void {
+  /**
+   * Stores many documents, as many in flight as the connection carries; answers how many took the place of one. Throws the first
+   * error, when all are answered; of a body that is no document, such as one nested too deep, `refused` is told instead, when
+   * there is one, and the others are stored.
+   */
+  putAll(entries: Iterable<readonly [key: string, body: Body]>, refused?: (error: RpcError) => void): number {
     const bulk = bulkPut(this.#link)
     try {
-      for (const [key, body] of entries) bulk.put(key, body as Json)
+      for (const [key, body] of entries) {
+        try {
+          bulk.put(key, body as Json)
+        } catch (error) {
+          if (refused === undefined || !RpcError.is(error) || error.code !== 'INVALID_ARGUMENT') throw error
+          refused(error)
+        }
+      }
     } catch (error) {
       bulk.end()
       throw error
     }
     const failed = bulk.end()
-    if (failed === undefined) return
+    if (failed === undefined) return bulk.replaced
     this.#link.canMakeRoom(failed)
     throw failed
   }

@@ -208,18 +208,19 @@ class StoreState {
   }
 
   /** One that cannot be put stays where it is, and does not keep the others from being put. */
-  #putRun(run: number, { reader }: Client): void {
+  #putRun(run: number, { reader }: Client): number {
     if (this.mode !== 'trusting' || reader === undefined) throw new RpcError('FAILED_PRECONDITION', 'runs of documents are put into an open, trusting store')
     const { handing } = reader
     const { first, end } = placesOf(run)
     let failed: Error | undefined
+    let replaced = 0
     for (let place = first; place < end; place++) {
       try {
         const document = handing.at(place)
         const body = document?.body
         if (document === undefined || document === null || body === undefined) throw new RangeError(`there is no document in place ${place}`)
         if (--this.#untilLook <= 0) this.#requireRoom()
-        this.#keep(document.key, document, body)
+        if (this.#keep(document.key, document, body)) replaced++
         handing.set(place, null)
       } catch (error) {
         if (!RpcError.is(error) && !(error instanceof RangeError)) throw error
@@ -227,6 +228,7 @@ class StoreState {
       }
     }
     if (failed !== undefined) throw failed
+    return replaced
   }
 
   /** Of a heap that clients fill by themselves. */

@@ -79,7 +79,7 @@ export const DocumentService = service('document-store', {
   dropIndex: method(12, text, bool),
   indexes: method(13, nothing, list(IndexValue)),
   clear: method(14, nothing, u32),
-  /** Puts the documents in a run of the client's places, see {@link runOf}. Those that the store did not take are left there. */
-  putRun: method(16, u32, nothing),
+  /** Puts the documents in a run of the client's places, see {@link runOf}. Those that the store did not take are left there. Answers how many were replaced. */
+  putRun: method(16, u32, u32),
   stats: method(15, nothing, struct('Stats', { documents: u32, awaitingRelease: u32, heapBytes: f64, freeBytes: f64, liveBytes: f64 })),
 })

@@ -3,20 +3,18 @@ import { isJson, plain } from 'rpcool'
 import type { StoreClient } from '../client.js'
 import type { DocumentView } from '../service.js'
 import type { Filter } from '../store/filter.js'
-import type { Json } from '../store/values.js'
-import { importFile } from './import.js'
+import { importArguments, importFile, importReport } from './import.js'
+import { CommandError, jsonOf, limited, quoted, required, split, takePaths, whole } from './words.js'
+
+/** A filter or JSON is all that is left; `limited`: a filter, and `limit N` behind it. */
+export type WordKind = 'key' | 'path' | 'paths' | 'index' | 'kind' | 'file' | 'filter' | 'limited' | 'json'
 
 export interface Command {
   readonly usage: string
   readonly about: string
-  /** What its words after the name are, for completion. */
-  readonly words: readonly ('path' | 'kind' | 'file')[]
+  /** What comes after its name, for completion. */
+  readonly words: readonly WordKind[]
   run(client: StoreClient, rest: string, print: (line: string) => void): Promise<void> | void
-}
-
-/** Text that is no command, or one whose words make no sense. */
-export class CommandError extends Error {
-  override readonly name = 'CommandError'
 }
 
 /** Results of one search that are printed, unless it says another limit. */
@@ -24,7 +22,7 @@ const SHOWN = 20
 
 export const COMMANDS: Readonly<Record<string, Command>> = {
   find: {
-    usage: 'find [FILTER] [limit N]', about: 'documents that fulfil a filter, such as {"num": {"gte": 1, "lt": 5}}', words: [],
+    usage: 'find [FILTER] [limit N]', about: 'documents that fulfil a filter, such as {"num": {"gte": 1, "lt": 5}}', words: ['limited'],
     run({ sync }, rest, print) {
       const { json, limit } = limited(rest)
       const filter = filterOf(json)
@@ -35,40 +33,41 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   get: {
-    usage: 'get KEY', about: 'one document', words: [],
+    usage: 'get KEY', about: 'one document', words: ['key'],
     run({ sync }, rest, print) {
-      using got = sync.get(required(rest, 'a key'))
-      print(got === undefined ? `there is no document ${JSON.stringify(rest)}` : JSON.stringify(plainValue(got.body), null, 2))
+      const key = whole(rest, 'a key')
+      using got = sync.get(key)
+      print(got === undefined ? `there is no document ${JSON.stringify(key)}` : JSON.stringify(plainValue(got.body), null, 2))
     },
   },
   put: {
-    usage: 'put KEY JSON', about: 'stores a document', words: [],
+    usage: 'put KEY JSON', about: 'stores a document', words: ['key', 'json'],
     run({ sync }, rest, print) {
       const [key, text] = split(rest, 2)
-      print(sync.put(required(key, 'a key'), jsonOf(required(text, 'JSON'))) ? 'replaced' : 'stored')
+      print(sync.put(required(key, 'a key'), jsonOf(required(text, 'JSON'), SPACES)) ? 'replaced' : 'stored')
     },
   },
   update: {
-    usage: 'update KEY PATH JSON', about: 'changes one field in place', words: [],
+    usage: 'update KEY PATH JSON', about: 'changes one field in place', words: ['key', 'path', 'json'],
     run({ sync }, rest, print) {
       const [key, path, text] = split(rest, 3)
-      print(sync.update(required(key, 'a key'), required(path, 'a path'), jsonOf(required(text, 'JSON'))) ? 'changed' : 'there is no such document')
+      print(sync.update(required(key, 'a key'), required(path, 'a path'), jsonOf(required(text, 'JSON'), SPACES)) ? 'changed' : 'there is no such document')
     },
   },
   delete: {
-    usage: 'delete KEY', about: 'deletes a document', words: [],
+    usage: 'delete KEY', about: 'deletes a document', words: ['key'],
     run({ sync }, rest, print) {
-      print(sync.delete(required(rest, 'a key')) ? 'deleted' : 'there is no such document')
+      print(sync.delete(whole(rest, 'a key')) ? 'deleted' : 'there is no such document')
     },
   },
   count: {
-    usage: 'count [FILTER]', about: 'how many documents fulfil a filter', words: [],
+    usage: 'count [FILTER]', about: 'how many documents fulfil a filter', words: ['filter'],
     run({ sync }, rest, print) {
       print(String(sync.count(filterOf(rest))))
     },
   },
   group: {
-    usage: 'group PATH [FILTER]', about: 'how many documents there are of each value', words: ['path'],
+    usage: 'group PATH [FILTER]', about: 'how many documents there are of each value', words: ['path', 'filter'],
     async run(client, rest, print) {
       const [path, filter] = split(rest, 2)
       const groups = [...await client.group(filterOf(filter ?? ''), required(path, 'a path'))].sort((a, b) => b[1] - a[1])
@@ -77,12 +76,22 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   project: {
-    usage: 'project PATH,PATH… [FILTER] [limit N]', about: 'some fields of the documents that fulfil a filter', words: ['path'],
+    usage: 'project PATH,PATH… [FILTER] [limit N]', about: 'some fields of the documents that fulfil a filter', words: ['paths', 'limited'],
     async run(client, rest, print) {
-      const [paths, tail] = split(rest, 2)
-      const { json, limit } = limited(tail ?? '')
-      const rows = await client.project(filterOf(json), required(paths, 'paths').split(','), { limit: limit ?? SHOWN })
+      const [paths, tail] = takePaths(rest)
+      const { json, limit } = limited(tail)
+      const rows = await client.project(filterOf(json), paths, { limit: limit ?? SHOWN })
       for (const row of rows) print(JSON.stringify(row))
+    },
+  },
+  join: {
+    usage: 'join PATH PATH [FILTER] [limit N]', about: 'keys of documents that fulfil a filter, and of those whose second path has what their first one has', words: ['path', 'path', 'limited'],
+    async run(client, rest, print) {
+      const [left, right, tail] = split(rest, 3)
+      const { json, limit } = limited(tail ?? '')
+      using pairs = await client.join(filterOf(json), required(left, 'a path'), required(right, 'a second path'), { limit: limit ?? SHOWN })
+      for (const pair of pairs) print(`${pair.left.key}\t${pair.right.key}`)
+      print(`${pairs.length === (limit ?? SHOWN) ? 'the first ' : ''}${pairs.length} ${pairs.length === 1 ? 'pair' : 'pairs'}`)
     },
   },
   index: {
@@ -90,28 +99,28 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     async run(client, rest, print) {
       const [path, kind] = split(rest, 2)
       if (kind !== 'hash' && kind !== 'ordered') throw new CommandError('an index is "hash" or "ordered"')
+      const before = (await client.indexes()).find((one) => one.path === path)?.kind
       await client.createIndex(required(path, 'a path'), kind)
-      print('indexed')
+      print(before === undefined ? 'indexed' : before === kind ? 'it was there already' : `indexed, in the place of a ${before} index`)
     },
   },
   drop: {
-    usage: 'drop PATH', about: 'drops an index', words: ['path'],
+    usage: 'drop PATH', about: 'drops an index', words: ['index'],
     async run(client, rest, print) {
-      print(await client.dropIndex(required(rest, 'a path')) ? 'dropped' : 'there is no such index')
+      print(await client.dropIndex(whole(rest, 'a path')) ? 'dropped' : 'there is no such index')
     },
   },
   indexes: {
     usage: 'indexes', about: 'lists the indexes', words: [],
     async run(client, _, print) {
-      for (const { path, kind } of await client.indexes()) print(`${path} (${kind})`)
+      for (const { path, kind } of await client.indexes()) print(`${quoted(path)} (${kind})`)
     },
   },
   import: {
-    usage: 'import FILE [KEYFIELD]', about: 'stores the documents of an NDJSON file', words: ['file'],
+    usage: 'import FILE [--key FIELD] [--skip-broken]', about: 'stores the documents of an NDJSON file', words: ['file'],
     async run(client, rest, print) {
-      const [file, keyField] = split(rest, 2)
-      const count = await importFile(client, required(file, 'a file'), { progress: true, ...(keyField === undefined ? {} : { keyField }) })
-      print(`${count.toLocaleString('en')} documents imported`)
+      const { file, ...options } = importArguments(rest)
+      importReport(await importFile(client, file, { progress: true, ...options })).forEach(print)
     },
   },
   stats: {
@@ -132,9 +141,14 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
 /** Carries out one line. Throws CommandError, RangeError or RpcError for what makes no sense. */
 export async function runCommand(client: StoreClient, line: string, print: (line: string) => void): Promise<void> {
   const [name = '', rest = ''] = split(line, 2)
+  await commandNamed(name).run(client, rest, print)
+}
+
+/** @throws CommandError when there is none. */
+export function commandNamed(name: string): Command {
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (command === undefined) throw new CommandError(`there is no command "${name}"; there are ${Object.keys(COMMANDS).join(', ')}, help and exit`)
-  await command.run(client, rest, print)
+  return command
 }
 
 /** All commands, one a line. */
@@ -143,39 +157,11 @@ export function commandList(): string {
   return Object.values(COMMANDS).map(({ usage, about }) => `  ${usage.padEnd(width)}  ${about}`).join('\n')
 }
 
-/** So many words, the last of which is all that is left; quotes are not special, as JSON has its own. */
-function split(text: string, count: number): (string | undefined)[] {
-  const words: string[] = []
-  let rest = text.trim()
-  while (rest !== '' && words.length < count - 1) {
-    const [word = ''] = /^\S+/.exec(rest) ?? []
-    words.push(word)
-    rest = rest.slice(word.length).trimStart()
-  }
-  if (rest !== '') words.push(rest)
-  return words
-}
-
-function limited(text: string): { readonly json: string, readonly limit: number | undefined } {
-  const found = /(?:^|\s)limit\s+(\d+)\s*$/.exec(text)
-  return found === null ? { json: text, limit: undefined } : { json: text.slice(0, found.index), limit: Number(found[1]) }
-}
+/** Of JSON that is none, behind a key. */
+const SPACES = '; a key or path with spaces is quoted: "a b"'
 
 function filterOf(text: string): Filter {
   return text.trim() === '' ? {} : jsonOf(text) as Filter
-}
-
-function jsonOf(text: string): Json {
-  try {
-    return JSON.parse(text) as Json
-  } catch (error) {
-    throw new CommandError(`this is not JSON: ${error instanceof Error ? error.message : String(error)}`)
-  }
-}
-
-function required(word: string | undefined, what: string): string {
-  if (word === undefined || word === '') throw new CommandError(`${what} is missing`)
-  return word
 }
 
 function plainValue(body: DocumentView['body']): unknown {

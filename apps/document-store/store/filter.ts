@@ -26,7 +26,11 @@ export type Condition = { readonly path: string } & (
   | { readonly kind: 'exists', readonly value: boolean }
 )
 
-const KEYS = new Set(['gte', 'gt', 'lte', 'lt', 'prefix', 'contains', 'exists'])
+/** What a test may be, as sentences end with it. */
+const FORMS = 'a test is a value (text, number, true, false or null), {"gte", "gt", "lte", "lt": number or text}, {"prefix": text}, {"contains": value} for arrays, or {"exists": true or false}'
+
+/** What a test that is an object may have. */
+export const TEST_KEYS: readonly string[] = ['gte', 'gt', 'lte', 'lt', 'prefix', 'contains', 'exists']
 
 /** Reads a filter, which may be anybody's. Throws RangeError that says what is wrong with it. */
 export function conditionsOf(filter: unknown): readonly Condition[] {
@@ -36,16 +40,16 @@ export function conditionsOf(filter: unknown): readonly Condition[] {
 
 function conditionOf(path: string, test: unknown): Condition {
   if (isScalar(test)) return { path, kind: 'equals', value: test }
-  if (typeof test !== 'object' || test === null) throw new RangeError(`the test of "${path}" is ${typeof test}`)
+  if (typeof test !== 'object' || test === null || Array.isArray(test)) throw new RangeError(`the test of "${path}" is ${Array.isArray(test) ? 'an array' : typeof test}: ${FORMS}`)
   const { prefix, contains, exists, ...range } = test as Record<string, unknown>
-  const unknown = Object.keys(test).find((key) => !KEYS.has(key))
-  if (unknown !== undefined) throw new RangeError(`the test of "${path}" has "${unknown}"; it may have ${[...KEYS].join(', ')}`)
+  const unknown = Object.keys(test).find((key) => !TEST_KEYS.includes(key))
+  if (unknown !== undefined) throw new RangeError(`the test of "${path}" has "${unknown}": ${FORMS}`)
   const kinds = [prefix, contains, exists].filter((one) => one !== undefined).length + (Object.keys(range).length > 0 ? 1 : 0)
-  if (kinds !== 1) throw new RangeError(`the test of "${path}" must be one of: a range (gte, gt, lte, lt), prefix, contains, exists`)
+  if (kinds !== 1) throw new RangeError(`the test of "${path}" says ${kinds === 0 ? 'nothing' : 'several things'}: ${FORMS}`)
   if (typeof prefix === 'string') return { path, kind: 'prefix', value: prefix }
   if (typeof exists === 'boolean') return { path, kind: 'exists', value: exists }
   if (contains !== undefined && isScalar(contains)) return { path, kind: 'contains', value: contains }
-  if (Object.keys(range).length === 0) throw new RangeError(`the test of "${path}" has a value of the wrong type`)
+  if (Object.keys(range).length === 0) throw new RangeError(`the test of "${path}" has a value of the wrong type: ${FORMS}`)
   return rangeOf(path, range)
 }
 

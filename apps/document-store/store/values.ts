@@ -16,12 +16,20 @@ export function isScalar(value: unknown): value is Scalar {
   return value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
 }
 
-/** A path such as `nested_obj.str`, as its keys. Throws RangeError for one that cannot be walked. */
+/** A path such as `nested_obj.str`, as its keys; `\.` is a dot in a key, and `\\` a backslash. Throws RangeError for one that cannot be walked. */
 export function parsePath(path: string): readonly string[] {
   if (typeof path !== 'string' || path === '' || path.length > PATH_LENGTH_MAX) {
     throw new RangeError(`a path is 1 to ${PATH_LENGTH_MAX} characters long: keys with dots between them`)
   }
-  return path.split('.')
+  if (!path.includes('\\')) return path.split('.')
+  // One spelling for each path: indexes know them by it.
+  if (/\\(?![\\.])/.test(path.replaceAll('\\\\', ''))) throw new RangeError(`in a path, a backslash stands before a dot or a backslash of a key: ${path}`)
+  return Array.from(`.${path}`.matchAll(/\.((?:[^\\.]|\\.)*)/g), ([, key = '']) => key.replaceAll(/\\(.)/g, '$1'))
+}
+
+/** A key as it stands in a path. */
+export function spellKey(key: string): string {
+  return key.replaceAll(/[\\.]/g, '\\$&')
 }
 
 const PATH_LENGTH_MAX = 1024

@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { openStore } from '../../../apps/document-store/client.js'
-import { complete } from '../../../apps/document-store/shell/interactive.js'
+import { runCommand } from '../../../apps/document-store/shell/commands.js'
+import { complete } from '../../../apps/document-store/shell/complete.js'
 import { Terminal } from '../../support/terminal.js'
 import { NoBench } from '../../../bench/nobench/generate.js'
 
@@ -43,6 +44,7 @@ test('documents are imported, asked for, changed and deleted from the command li
   const folder = mkdtempSync(join(tmpdir(), 'documents-'))
   const server = await serving('shell/a')
   const second = await serving('shell/b')
+  const third = await serving('shell/c', '--isolated')
   const say = (...args: string[]): Promise<Ran> => run([...args, '--channel', 'shell/a'])
   try {
     const documents = [...new NoBench(2500)]
@@ -68,7 +70,7 @@ test('documents are imported, asked for, changed and deleted from the command li
     await t.test('the shell reads commands, and goes on after a mistake', async () => {
       const { stdout, code } = await run(['shell', '--channel', 'shell/a'],
         'put mine {"x": 1}\nupdate mine x {"deeper": true}\nget mine\nfind {bad\nnonsense\nupdate none x 1\ndelete mine\nstats\nhelp\nexit\n')
-      assert.equal(code, 0)
+      assert.equal(code, 1, 'a script sees that something in it made no sense')
       for (const expected of [/trusting store/, /stored/, /changed/, /"deeper": true/, /this is not JSON/, /there is no command "nonsense"/,
         /there is no such document/, /deleted/, /2,500 documents in a trusting store/, /group PATH/]) assert.match(stdout, expected)
     })
@@ -78,18 +80,87 @@ test('documents are imported, asked for, changed and deleted from the command li
       writeFileSync(other, '{"id": "x", "n": 1}\n{"id": "y", "n": 2}\n')
       const { stdout, code } = await run(['shell', '--channel', 'shell/b'],
         `put mine {"n": 3}\nindex n ordered\nindexes\nimport ${other} id\ncount\nfind {"n": {"gte": 2}}\ndrop n\ndrop n\nindexes\nimport ${other} nothing\nclear\ncount\nget x\nexit\n`)
-      assert.equal(code, 0)
+      assert.equal(code, 1)
       const said = stdout.replaceAll(/store> /g, '')
       assert.match(said, /stored\nindexed\nn \(ordered\)\n2 documents imported\n3\n[^]*\n2 documents\ndropped\nthere is no such index\n[^]*there is no text or number "nothing"[^]*\n3 documents deleted\n0\nthere is no document "x"\n/)
     })
 
+    await t.test('a script without a mistake ends with 0', async () => {
+      assert.equal((await run(['shell', '--channel', 'shell/b'], 'count\n')).code, 0)
+    })
+
+    await t.test('any key and any path can be written, and what makes no sense is told', async (inner) => {
+      await using client = await openStore('shell/b')
+      const tell = async (line: string): Promise<string> => {
+        const lines: string[] = []
+        await runCommand(client, line, (text) => lines.push(text)).catch((error: unknown) => lines.push(String(error)))
+        return lines.join('\n')
+      }
+      await client.clear()
+      assert.equal(await tell(String.raw`put "a \"b\"" {"n": 1, "first name": "Ada", "k.k": {"b\\c": 5}, "items": [{"x": 7}], "a,b": 3, "m": 2}`), 'stored')
+      assert.equal(await tell('put plain {"n": 2, "m": 1, "first name": "Bob"}'), 'stored')
+      assert.match(await tell('put a b {"n": 1}'), /CommandError: this is not JSON: .*a key or path with spaces is quoted/)
+      assert.match(await tell('get "a b" c'), /CommandError: there is more behind "a b": c/)
+      assert.match(await tell('delete "a'), /CommandError: what begins with a quote is a JSON text/)
+      assert.equal(await tell('get a b'), 'there is no document "a b"')
+      assert.equal(await tell('update "a \\"b\\"" "first name" "Eve"'), 'changed')
+      assert.equal(await tell('group "first name"'), '       1  "Eve"\n       1  "Bob"')
+      assert.equal(await tell('group "first name" {"n": 1}'), '       1  "Eve"')
+      assert.equal(await tell(String.raw`project n, "first name","a,b" {"k\\.k.b\\\\c": 5, "items.0.x": {"gte": 7}} limit 3`), '{"n":1,"first name":"Eve","a,b":3}')
+      assert.equal(await tell('count {"k.k": {"exists": true}}'), '0')
+      assert.match(await tell(String.raw`count {"k\\k": 1}`), /INVALID_ARGUMENT: in a path, a backslash stands before a dot or a backslash/)
+      for (const what of ['-1', '0', '1.5', '4294967296', 'x']) assert.match(await tell(`find limit ${what}`), new RegExp(`limit takes a whole number from 1, not ${what}$`))
+      assert.match(await tell('find limit'), /limit takes a whole number from 1/)
+      assert.equal(await tell('find {"none": " limit 5"}'), '0 documents')
+      assert.match(await tell('count {"items": ["tea"]}'), /the test of "items" is an array: a test is a value .*"gte".*"prefix".*"contains".*"exists"/)
+      assert.match(await tell('count {"items": {"foo": 1}}'), /the test of "items" has "foo": a test is/)
+      assert.deepEqual([await tell('index n hash'), await tell('index n hash'), await tell('index n ordered'), await tell('index "first name" hash'), await tell('indexes')],
+        ['indexed', 'it was there already', 'indexed, in the place of a hash index', 'indexed', 'n (ordered)\n"first name" (hash)'])
+      assert.equal(await tell('join n m {"n": 1}'), 'a "b"\tplain\n1 pair')
+      assert.equal(await tell('join n m limit 1'), 'a "b"\tplain\nthe first 1 pair')
+
+      await inner.test('and Tab knows them', async () => {
+        for (const [line, choices, word] of [
+          ['drop ', ['"first name"', 'n'], ''], ['update "a \\"b\\"" k', [String.raw`k\.k`, String.raw`k\.k.b\\c`], 'k'], ['project m,"fi', ['"first name"'], '"fi'],
+          ['project n,i', ['items'], 'i'], ['group "first name" {"n": {"g', ['gt": ', 'gte": '], 'g'], ['find {"n": {"lt": 5, "', ['contains": ', 'exists": ', 'gt": ', 'gte": ', 'lt": ', 'lte": ', 'prefix": '], ''],
+          ['count {"n": {"lt": 5}, "fi', ['first name": '], 'fi'], ['find {"k', [String.raw`k\\.k": `, String.raw`k\\.k.b\\\\c": `], 'k'],
+          ['find {"n": 1} lim', ['limit '], 'lim'], ['find lim', ['limit '], 'lim'], ['project n lim', ['limit '], 'lim'], ['count {"n": 1} lim', [], 'lim'],
+          ['find {"n": "', [], '{"n": "'], ['find {"n": {"prefix": "n', [], '{"n": {"prefix": "n'.slice(-2)], ['put x ', [], ''], ['none ', [], ''],
+        ] as const) {
+          const [offered, replaced] = await complete(client, line)
+          assert.deepEqual(offered, choices, line)
+          if (choices.length > 0) assert.equal(replaced, word, line)
+        }
+        await client.dropIndex('first name')
+        await client.dropIndex('n')
+        await client.clear()
+      })
+    })
+
+    await t.test('import skips broken lines when it is told to, and says what took the place of what', async () => {
+      const broken = join(folder, 'broken lines.ndjson')
+      const deep = '['.repeat(1500) + ']'.repeat(1500)
+      writeFileSync(broken, `\uFEFF{"the id": 1}\n{"the id": 1, "b": 2}\n{bad\n\n{"x": 1}\n{"the id": 3, "deep": ${deep}}\n{"the id": 4}\n${'{\n'.repeat(9)}`)
+      for (const channel of ['shell/b', 'shell/c']) {
+        assert.deepEqual(await run(['import', broken, '--key', 'the id', '--skip-broken', '--channel', channel]).then(({ stdout, code }) => [stdout.replaceAll(/(:\d+): .*/g, '$1'), code]), [
+          `3 documents imported, of which 1 took the place of one with the same key\n12 lines skipped:\n${[3, 5, 6, 8, 9, 10, 11, 12, 13, 14].map((line) => `  ${broken}:${line}\n`).join('')}  and 2 more\n`, 0,
+        ], channel)
+      }
+      const stopped = await run(['import', broken, '--key', 'the id', '--channel', 'shell/b'])
+      assert.equal(stopped.code, 1)
+      assert.match(stopped.stderr, /broken lines\.ndjson:3: .*\(2 documents before it are stored; --skip-broken goes on behind such lines\)/)
+      writeFileSync(broken, `{"id": 5}\n{"id": 6, "deep": ${deep}}\n{"id": 7}\n`)
+      const halfway = await run(['import', broken, '--key', 'id', '--channel', 'shell/c'])
+      assert.match(halfway.stderr, /broken lines\.ndjson:2: JSON is nested at most 1000 deep.*\(1 document before it is stored/)
+    })
+
     await t.test('Tab completes commands, paths, kinds and files', async () => {
       await using client = await openStore('shell/a')
-      assert.deepEqual(complete(client, 'in'), [['index ', 'indexes '], 'in'])
-      assert.deepEqual(complete(client, 'group nested_obj.'), [['nested_obj.num', 'nested_obj.str'], 'nested_obj.'])
-      assert.deepEqual(complete(client, 'index num o'), [['ordered'], 'o'])
-      assert.deepEqual(complete(client, 'find {"thou'), [['thousandth": '], 'thou'])
-      assert.deepEqual(complete(client, `import ${folder}/n`), [[file], `${folder}/n`])
+      assert.deepEqual(await complete(client, 'in'), [['index ', 'indexes '], 'in'])
+      assert.deepEqual(await complete(client, 'group nested_obj.'), [['nested_obj.num', 'nested_obj.str'], 'nested_obj.'])
+      assert.deepEqual(await complete(client, 'index num o'), [['ordered'], 'o'])
+      assert.deepEqual(await complete(client, 'find {"thou'), [['thousandth": '], 'thou'])
+      assert.deepEqual(await complete(client, `import ${folder}/n`), [[file], `${folder}/n`])
     })
 
     await t.test('on a terminal, import shows how far it is', async () => {
@@ -103,7 +174,7 @@ test('documents are imported, asked for, changed and deleted from the command li
       assert.deepEqual(bars.toSorted((a, b) => a[1] - b[1]), bars, 'it never goes back')
       // The cursor was hidden meanwhile, and is shown again.
       assert.ok(terminal.shown.lastIndexOf('\u001b[?25h') > terminal.shown.indexOf('\u001b[?25l') && terminal.shown.includes('\u001b[?25l'))
-      assert.match(terminal.shown, /\n2,500 documents imported\r\n/)
+      assert.match(terminal.shown, /\n2,500 documents imported, of which 2,500 took the place of one with the same key\r\n/)
     })
 
     await t.test('on a terminal, the shell completes what is typed', async () => {
@@ -129,7 +200,7 @@ test('documents are imported, asked for, changed and deleted from the command li
       writeFileSync(join(folder, 'bad.ndjson'), '{"id": 1}\n\n{"id": 2}\n{"id": \n')
       const { stderr, code } = await say('import', join(folder, 'bad.ndjson'), '--key', 'id')
       assert.equal(code, 1)
-      assert.match(stderr, /bad\.ndjson:4: .*\(2 documents before it are stored\)/)
+      assert.match(stderr, /bad\.ndjson:4: .*\(2 documents before it are stored; --skip-broken/)
       assert.match((await say('get', '2')).stdout, /"id": 2/)
       assert.match((await say('import', join(folder, 'bad.ndjson'), '--key', 'name')).stderr, /:1: there is no text or number "name"/)
       const missing = await say('import', join(folder, 'none'))
@@ -139,7 +210,7 @@ test('documents are imported, asked for, changed and deleted from the command li
     })
   } finally {
     rmSync(folder, { recursive: true })
-    for (const one of [server, second]) {
+    for (const one of [server, second, third]) {
       const ended = once(one, 'exit')
       one.kill('SIGTERM')
       assert.deepEqual(await ended, [0, null], 'the server ends when it is asked to')
@@ -156,9 +227,12 @@ test('help, and mistakes', async () => {
     assert.equal(code, 2, args.join(' '))
     assert.match(stderr, /--help/)
   }
-  const { code, stderr } = await run(['count', '--channel', 'shell/nobody'])
+  assert.equal((await run(['help'])).stdout, help.stdout)
+  const unknown = await run(['bogus', '--channel', 'shell/nobody'])
+  assert.deepEqual([unknown.code, /^there is no command "bogus"; there are find, .*\n--help tells more\n$/.test(unknown.stderr)], [2, true], unknown.stderr)
+  const { code, stderr } = await run(['find', 'limit', '-1', '--channel', 'shell/nobody'])
   assert.equal(code, 1)
-  assert.match(stderr, /there is no channel/)
+  assert.match(stderr, /no store is served on "shell\/nobody": start one, .* main\.js serve --channel shell\/nobody/)
 })
 
 test('an isolated store is served as well, and imported into', async () => {
