@@ -35,7 +35,7 @@ async function inWord(client: StoreClient, word: string, kind: WordKind): Promis
     case 'index': return among((await client.indexes()).map(({ path }) => quoted(path)), word)
     case 'kind': return among(['hash', 'ordered'], word)
     case 'file': return among(filesAt(word), word)
-    default: return [[], word]
+    case 'key': case 'json': case 'filter': case 'limited': default: return [[], word]
   }
 }
 
