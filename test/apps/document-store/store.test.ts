@@ -5,6 +5,7 @@ import * as fc from 'fast-check'
 import { conditionsOf, type Filter } from '../../../apps/document-store/store/filter.js'
 import { plainDocuments } from '../../../apps/document-store/store/plain-documents.js'
 import { DocumentStore } from '../../../apps/document-store/store/store.js'
+import { parsePath, spellKey } from '../../../apps/document-store/store/values.js'
 import { follow, history } from './histories.js'
 import { plainTested } from './tested.js'
 
@@ -15,13 +16,31 @@ test('a store of plain objects does what a Map and a look at every document do',
 test('filters that mean nothing are refused with what is wrong', () => {
   for (const [filter, why] of [
     ['x', /a filter is an object/], [[1], /a filter is an object/], [null, /a filter is an object/],
-    [{ x: { $gt: 1 } }, /has "\$gt"; it may have gte/], [{ x: {} }, /must be one of/], [{ x: { gte: 1, prefix: 'a' } }, /must be one of/],
+    [{ x: { $gt: 1 } }, /has "\$gt": a test is .*"gte"/], [{ x: {} }, /says nothing: a test is/], [{ x: { gte: 1, prefix: 'a' } }, /says several things: a test is/],
     [{ x: { gte: 1, gt: 1 } }, /two lower/], [{ x: { gte: 1, lt: 'a' } }, /two numbers or two texts/], [{ x: { gte: true } }, /from number to number/],
-    [{ x: { prefix: 1 } }, /wrong type/], [{ x: { contains: [] } }, /wrong type/], [{ x: [1] }, /"0"/], [{ x: undefined }, /is undefined/],
+    [{ x: { prefix: 1 } }, /wrong type/], [{ x: { contains: [] } }, /wrong type/], [{ x: [1] }, /is an array: a test is/], [{ x: undefined }, /is undefined: a test is/],
     [{ x: { gte: Number.NaN } }, /from number to number/],
   ] as const) {
     assert.throws(() => conditionsOf(filter), (error) => error instanceof RangeError && why.test(error.message), JSON.stringify(filter))
   }
+})
+
+test('every list of keys has one path, dots and backslashes in them or not', () => {
+  const key = fc.string({ unit: fc.constantFrom('a', '.', '\\', '0'), maxLength: 4 })
+  fc.assert(fc.property(fc.array(key, { minLength: 1, maxLength: 4 }), (keys) => {
+    const path = keys.map(spellKey).join('.')
+    if (path !== '') assert.deepEqual(parsePath(path), keys)
+  }))
+  fc.assert(fc.property(fc.string({ unit: fc.constantFrom('a', '.', '\\', '0'), minLength: 1, maxLength: 8 }), (path) => {
+    let keys: readonly string[]
+    try {
+      keys = parsePath(path)
+    } catch (error) {
+      assert.match(String(error), /RangeError: in a path, a backslash stands before/)
+      return
+    }
+    assert.equal(keys.map(spellKey).join('.'), path)
+  }))
 })
 
 test('a search looks at the documents that its best index gives, and at no others', () => {
