@@ -96,6 +96,7 @@ const methods = {
     return this
   },
   sort(this: Self, compare?: (a: unknown, b: unknown) => number): unknown {
+    if (compare !== undefined && typeof compare !== 'function') throw new TypeError('sort takes a function that compares two elements, or nothing')
     const texts = new TextBudget(this[REGION])
     const values = Array.from(this, (value) => {
       if (typeof value === 'string') texts.spend(value.length)

@@ -1,6 +1,8 @@
 // Objects and arrays of json as JavaScript's own: a Proxy each, whose handler knows where the record lies.
+import { RpcError } from '../../base/errors.js'
 import { RECORD_WORDS } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
+import { show } from '../problems.js'
 import { BEHIND, HOLD, type Hold, REGION, TYPE, WORD, type Located } from '../view.js'
 import { arrayMethod } from './array-methods.js'
 import { inspectNode } from './inspect.js'
@@ -45,8 +47,8 @@ class Node implements Located {
     return false
   }
 
-  preventExtensions(): boolean {
-    return false
+  preventExtensions(): never {
+    throw new RpcError('FAILED_PRECONDITION', 'a view of json cannot be frozen or sealed, since its memory is not its own: freeze plain(view)')
   }
 
   setPrototypeOf(): boolean {
@@ -55,7 +57,9 @@ class Node implements Located {
 
   defineProperty(target: object, key: string | symbol, descriptor: PropertyDescriptor): boolean {
     const { configurable, enumerable, writable } = descriptor
-    if (!('value' in descriptor) || configurable === false || enumerable === false || writable === false) return false
+    if (!('value' in descriptor) || configurable === false || enumerable === false || writable === false) {
+      throw new RpcError('INVALID_ARGUMENT', `${String(key)}: a property of json has a value, and is neither hidden nor fixed`)
+    }
     return this.set(target, key, descriptor.value)
   }
 
@@ -127,7 +131,7 @@ class ArrayNode extends Node implements ProxyHandler<unknown[]> {
     const index = indexOf(key)
     if (index >= 0) setElement(this[REGION], this[WORD], index, value)
     else if (key === 'length') this.#setLength(value)
-    else return false
+    else throw new RpcError('INVALID_ARGUMENT', `an array of json has elements from 0 on and a length, no property ${show(key)}: use an object`)
     return true
   }
 

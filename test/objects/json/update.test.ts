@@ -248,6 +248,15 @@ test('a value whose own code changes the array that it is put into comes where i
   assert.equal(arena.live, shapesOf(arena))
 })
 
+test('what an array or object of json cannot have is refused with what to do instead', () => {
+  const view = buildJson(new Arena(), { list: [2, 1], a: { b: 1 } }) as { list: unknown[], a: Tree }
+  for (const key of ['x', '-1', '1.5', '01']) assert.throws(() => Reflect.set(view.list, key, 1), { code: 'INVALID_ARGUMENT', message: /no property ".*": use an object/ }, key)
+  assert.throws(() => Object.freeze(view.a), { code: 'FAILED_PRECONDITION', message: /freeze plain\(view\)/ })
+  assert.throws(() => Object.defineProperty(view.a, 'b', { get: () => 1 }), { code: 'INVALID_ARGUMENT', message: /a property of json has a value/ })
+  assert.throws(() => { Reflect.apply(view.list.sort, view.list, [3]) }, { name: 'TypeError', message: /a function that compares/ })
+  assert.deepStrictEqual(plain(view), { list: [2, 1], a: { b: 1 } })
+})
+
 test('a change for which memory is short leaves the document as it was', () => {
   const changes: ReadonlyArray<(view: Tree) => void> = [
     // A key that makes an object a dictionary, and one that makes a dictionary a larger one; each brings a text.
