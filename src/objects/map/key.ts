@@ -88,13 +88,13 @@ class TextKeys implements Keys {
   #prepared(seed: number): void {
     const { data, words, head } = form
     if (words === 0) {
-      this.hash = finish(mix(mix(seed, form.lo), form.hi))
+      this.hash = finish(mix(mix(seed, form.lo, seed), form.hi, seed))
       this.wordsBeside = 0
       this.#lo = form.lo
       return
     }
-    let hash = mix(seed, head)
-    for (let i = 0; i < words; i++) hash = mix(hash, data[i]!)
+    let hash = mix(seed, head, seed)
+    for (let i = 0; i < words; i++) hash = mix(hash, data[i]!, seed)
     this.hash = finish(hash)
     this.wordsBeside = words > BESIDE_WORDS_MAX ? 0 : words
     this.#lo = words > BESIDE_WORDS_MAX ? 0 : head << LENGTH_SHIFT | (head < 0 ? BESIDE | WIDE : BESIDE)
@@ -103,7 +103,7 @@ class TextKeys implements Keys {
   hashAt(region: Region, w: number, seed: number): number {
     const lo = region.i32[w]! | 0
     const hi = region.i32[w + 1]! | 0
-    if ((lo & 1) !== 0) return finish(mix(mix(seed, lo), hi))
+    if ((lo & 1) !== 0) return finish(mix(mix(seed, lo, seed), hi, seed))
     if (isBeside(lo)) return hi
     const home = locate(region, hi, lo, TEXT_HEADER_WORDS)
     return home.i32[((lo - home.low) >>> 2) + home.shift + HASH]! | 0
@@ -205,11 +205,11 @@ class ScalarKeys implements Keys {
   }
 
   #prepared(seed: number): void {
-    this.hash = finish(mix(mix(seed, this.#cell[0]!), this.#cell[1]!))
+    this.hash = finish(mix(mix(seed, this.#cell[0]!, seed), this.#cell[1]!, seed))
   }
 
   hashAt(region: Region, w: number, seed: number): number {
-    return finish(mix(mix(seed, region.i32[w]! | 0), region.i32[w + 1]! | 0))
+    return finish(mix(mix(seed, region.i32[w]! | 0, seed), region.i32[w + 1]! | 0, seed))
   }
 
   equals(region: Region, w: number): boolean {

@@ -22,7 +22,7 @@ import { borrowStaging, returnStaging } from '../graph/staging.js'
 import type { AnyType, KeyType, MapType, SetType } from '../types.js'
 
 // Unknown outside the process, so that nobody can prepare keys that collide.
-const SEED = randomInt(0x1_0000_0000) | 0
+const SEED = randomInt(0x1_0000_0000) | 1
 
 /** Table, index and entries of the map that is open, and how its keys and values are read. */
 class Opened {
