@@ -91,7 +91,7 @@ export class HeapSet implements Allocator, RegionSpace {
   }
 
   get byteLength(): number {
-    return this.#heaps.reduce((sum, { region }) => sum + region.words * 4, 0)
+    return [...this.#heaps.map(({ region }) => region), ...this.#lent].reduce((sum, { words }) => sum + words * 4, 0)
   }
 
   get smallMax(): number {

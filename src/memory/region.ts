@@ -9,7 +9,7 @@ export interface RegionSpace {
   /** The region that holds `byteLength` bytes at the address, or undefined. */
   locate(high: number, low: number, byteLength: number): Region | undefined
 
-  /** Bytes of all its memory, where it is more than one region's. */
+  /** Bytes of all that {@link locate} finds, where it is more than one region's. */
   readonly byteLength?: number
 }
 

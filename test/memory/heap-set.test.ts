@@ -75,7 +75,9 @@ test('what others lend is read-only to whoever follows a pointer there, and stay
   const lender = heapAt(3, 256 * KIB, null)
   const { region } = lender
   region.aim(1 << 15, 1 << 15, region.high, region.lowOf(1 << 15))
+  const own = set.byteLength
   const found = set.lend(region)
+  assert.equal(set.byteLength, own + (1 << 17), 'a walk may read of it, too')
   assert.equal(set.locate(region.high, region.low, 8), found)
   assert.equal(found.resolve(region.high, region.low, 8), region.resolve(region.high, region.low, 8))
   assert.equal(set.locate(region.high, region.lowOf(1 << 15) - 8, 8), undefined)

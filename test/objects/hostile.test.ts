@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { inspect } from 'node:util'
 import {
-  addressOf, array, bool, build, bytes, cellOf, copyGraph, f64, i64, json, jsonPath, list, locationOf, map, numbers, optional, plain, readInto, ref, release, safeU64, set, sortedMap, struct, text, textField,
+  addressOf, array, bool, build, bytes, cellOf, copyGraph, f64, i64, json, jsonPath, list, locationOf, map, numbers, optional, plain, readInto, ref, release, safeU64, set, shared, sortedMap, struct, text, textField,
   u32, u8, union, unsafeBytes, unsafeNumbers, type View, viewAt,
 } from '../../src/objects/index.js'
 import { RpcError } from '../../src/base/errors.js'
@@ -358,4 +358,18 @@ test('cells that all lead to one long text make no more private memory than the 
     ['plain of keys', () => plain(row.body)], ['keys', () => Object.keys(row.body)], ['a further key', () => { for (let i = 0; i < 300; i++) row.body[`further ${i}`] = i }],
   ]
   for (const [name, walk] of walks) assert.throws(walk, (error) => RpcError.is(error) && error.code === 'INVALID_ARGUMENT' && /many of its cells lead to one text/.test(error.message), name)
+})
+
+test('something shared that leads to a long text many others lead to, too, makes no more private memory than the heap has', () => {
+  const Cup = struct('Cup', { name: text })
+  const Tray = struct('Tray', { cups: list(shared(Cup)) })
+  const arena = new Arena(1 << 20)
+  const names = ['x'.repeat(100_000), ...Array.from({ length: 100 }, (_, i) => `a text with memory, number ${i}`)]
+  const { cups } = build(Tray, arena, { cups: names.map((name) => ({ name })) })
+  assert.equal(plain(cups).length, 101)
+  const { i32 } = arena.region
+  const [first = 0, ...others] = Array.from(cups, (cup) => cup.read((content) => locationOf(content).word + 2))
+  for (const other of others) i32.copyWithin(other, first, first + 2)
+  assert.equal(cups[100]!.read(({ name }) => name.length), 100_000)
+  for (const walk of [() => plain(cups), () => JSON.stringify(cups)]) assert.throws(walk, { code: 'INVALID_ARGUMENT', message: /many of its cells lead to one text/ })
 })

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { text } from 'node:stream/consumers'
+import { text as readAll } from 'node:stream/consumers'
 import { test } from 'node:test'
-import { addressOf, assign, plain, same, type Server, serve, unsafeBytes, type View } from '../../src/index.js'
+import { addressOf, assign, connect, json, list, method, nothing, plain, ref, same, type Server, serve, service, struct, text, unsafeBytes, type View } from '../../src/index.js'
 import { DaemonClient } from '../../src/control/index.js'
 import { compiledProgram } from '../../bench/support/compile.js'
 import { errorOf, Ground } from '../support/ground.js'
@@ -37,6 +37,18 @@ test('a client passes pointers to published objects back, by themselves and insi
   const copy = conn.heap.copyFrom(shelf!)
   copy.name = 'a copy is the client\'s own'
   assert.equal(conn.sync.countBooks(copy), 3)
+})
+
+test('a client reads more text from there at once than its own heap could hold', async (t) => {
+  await using ground = await Ground.open(t)
+  const Archive = struct('Archive', { lines: list(text), notes: json.of<string[]>() })
+  const lines = Array.from({ length: 300 }, (_, i) => `${i} ${'x'.repeat(1000)}`)
+  const server: Server = ground.owns(await serve(ground.channel, service('archive', { all: method(1, nothing, ref(Archive)) }), { all: () => archive }, { publishedHeapBytes: 4 << 20 }))
+  const archive: View<typeof Archive> = server.published.new(Archive, { lines, notes: lines })
+  const conn = ground.owns(await connect(ground.channel, service('archive', { all: method(1, nothing, ref(Archive)) }), { heapBytes: 256 << 10 }))
+  const all = await conn.all()
+  assert.deepEqual(plain(all), { lines, notes: lines })
+  assert.equal(JSON.stringify(all), JSON.stringify({ lines, notes: lines }))
 })
 
 test('every way to write to it through views is refused, and says why', async (t) => {
@@ -114,7 +126,7 @@ test('a native client that holds the file cannot write to it by any means of the
     stdio: ['ignore', 'pipe', 'inherit', published.fd],
   })
   ground.waitsFor = 'the attacker to end'
-  const [said, [code]] = await Promise.all([text(attacker.stdout!), once(attacker, 'exit') as Promise<[number | null]>])
+  const [said, [code]] = await Promise.all([readAll(attacker.stdout!), once(attacker, 'exit') as Promise<[number | null]>])
   for (const grant of [opened.control, opened.heap, published]) grant.close()
   for (const grant of [opened.heap, published]) daemon.releaseHeap(grant)
   daemon.closeConnection(opened)

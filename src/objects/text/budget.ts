@@ -15,8 +15,8 @@ export class TextBudget {
     if (region !== undefined) this.meet(region)
   }
 
-  /** The walk comes into a region. */
-  meet(region: Region): void {
+  /** The walk comes into a region; what stands for one for a while is no further memory. */
+  meet({ origin: region }: Region): void {
     if (region === this.#latest) return
     this.#latest = region
     const { space } = region
