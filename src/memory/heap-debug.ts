@@ -46,6 +46,8 @@ interface Gone extends Made {
 /** What a heap set has that is watched: also its methods are replaced. */
 interface Watched extends Allocator {
   isLive(region: Region, word: number): boolean
+  retire(region: Region, word: number): void
+  settle(): void
   collect(): void
   stats(): unknown
 }
@@ -90,9 +92,12 @@ export class HeapDebug {
   watch(heaps: Watched): void {
     const live = new Map<number, Made>()
     const waiting = new Map<number, Made>()
+    /** Where what is retired was overwritten. */
+    const overwritten = new Map<number, string>()
     this.#live.set(heaps, live)
     const allocate = heaps.allocate.bind(heaps)
     const free = heaps.free.bind(heaps)
+    const retire = heaps.retire.bind(heaps)
     const collect = heaps.collect.bind(heaps)
     const stats = heaps.stats.bind(heaps)
     const release = (keep: number): void => {
@@ -127,10 +132,15 @@ export class HeapDebug {
         free(region, word)
         return
       }
-      this.#goes(live, address, made, placeOf())
+      this.#goes(live, address, made, overwritten.get(address) ?? placeOf())
+      overwritten.delete(address)
       region.i32.fill(POISON, word, word + (made.bytes >>> 2))
       waiting.set(address, made)
       release(QUARANTINE_MAX)
+    }
+    heaps.retire = (region, word) => {
+      overwritten.set(region.addressOf(word), placeOf())
+      retire(region, word)
     }
     heaps.collect = () => {
       release(0)
@@ -192,6 +202,7 @@ export class HeapDebug {
 
   /** What was made by name in these heaps and is still live, the largest first. */
   leaks(heaps: Watched): readonly Leak[] {
+    heaps.settle()
     const live = this.#live.get(heaps) ?? new Map<number, Made>()
     for (const [address, made] of live) if (!heaps.isLive(made.region, made.word)) this.#goes(live, address, made, ELSEWHERE)
     const byPlace = new Map<string, { type: string, place: string, calls: Set<number>, bytes: number }>()

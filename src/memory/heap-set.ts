@@ -6,6 +6,7 @@ import type { Heap } from './heap.js'
 import { heapDebug } from './heap-debug.js'
 import { sumStats, type HeapStats } from './heap-stats.js'
 import { Region, type RegionSpace, type ShapesPlace } from './region.js'
+import { RetiredBlocks } from './retired.js'
 
 /** Heaps of one connection; a further heap is a request to the daemon, so that this bounds what a runaway client maps. */
 export const HEAPS_MAX = 64
@@ -24,6 +25,7 @@ export class HeapSet implements Allocator, RegionSpace {
   readonly #found: Region[] = []
   /** Where allocation goes on. */
   #current: Heap
+  readonly #retired = new RetiredBlocks((region, word) => this.free(region, word))
   region: Region
   /** What is to be done when every heap is full, as the end of a sentence: who made the heaps knows. */
   remedy = 'free what is no longer needed, or make a larger heap'
@@ -104,8 +106,24 @@ export class HeapSet implements Allocator, RegionSpace {
 
   free(region: Region, word: number): void {
     const heap = this.#current
+    if (this.#retired.size > 0 && this.#retired.has(region, word)) throw this.#retiredBefore(region, word)
     if (heap.region === region) heap.free(region, word)
     else this.#heapOf(region).free(region.origin, word)
+  }
+
+  /** See {@link Allocator.retire}. */
+  retire(region: Region, word: number): void {
+    const { origin } = region
+    // Retired before, it was changed since by whoever holds a view of it.
+    if (this.#retired.has(origin, word)) return
+    // What is no live block is refused as ever, and now.
+    if (this.#heapOf(origin).startsBlock(origin, word)) this.#retired.add(origin, word)
+    else this.free(origin, word)
+  }
+
+  /** Frees what was retired, before the turn is over. */
+  settle(): void {
+    if (this.#retired.size > 0) this.#retired.flush()
   }
 
   freeChunk(region: Region, word: number): void {
@@ -141,10 +159,12 @@ export class HeapSet implements Allocator, RegionSpace {
 
   /** Takes back what others have freed, in every heap. */
   collect(): void {
+    this.settle()
     for (const heap of this.#heaps) heap.collect()
   }
 
   stats(): HeapStats {
+    this.settle()
     return sumStats(this.#heaps.map((heap) => heap.stats()))
   }
 
@@ -160,10 +180,16 @@ export class HeapSet implements Allocator, RegionSpace {
     return heap
   }
 
+  #retiredBefore(region: Region, word: number): RpcError {
+    return new RpcError('INVALID_ARGUMENT', `free of 0x${region.addressOf(word).toString(16)}, which was overwritten in what held it, and is freed by that`)
+  }
+
   #allocateElsewhere(byteLength: number, first: unknown, allocate: (heap: Heap) => number): number {
     if (!RpcError.is(first) || first.code !== 'RESOURCE_EXHAUSTED') throw first
+    const hadRetired = this.#retired.size > 0
+    this.settle()
     for (const heap of this.#heaps) {
-      if (heap === this.#current || heap.geometry.spanBytes * heap.geometry.spanCount < byteLength) continue
+      if ((heap === this.#current && !hadRetired) || heap.geometry.spanBytes * heap.geometry.spanCount < byteLength) continue
       try {
         const word = allocate(heap)
         this.#current = heap

@@ -35,6 +35,12 @@ export interface Allocator {
    */
   free(region: Region, word: number): void
 
+  /**
+   * As {@link free}, of a block of a value that was overwritten and of which there may be views: its memory is used again when the event loop's
+   * turn is over, at the earliest. Without this method it is freed at once.
+   */
+  retire?(region: Region, word: number): void
+
   /** Whether objects may point from this allocator's memory into the region, that is whether they share a connection. */
   owns(region: Region): boolean
 

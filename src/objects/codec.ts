@@ -103,7 +103,7 @@ export abstract class Codec {
     willChange(region, p, words)
     for (let i = 0; i < words; i++) region.i32[p + i] = staged.i32[i]!
     returnStaging(staged)
-    old.free(allocator)
+    old.retire(allocator)
   }
 
   /** Statements that return the value at position `p` of region `r`; they may use any names but these. */
@@ -224,4 +224,11 @@ export function freeGathered(allocator: Allocator, deep: boolean, start: (gather
   start(gather)
   gather.run()
   gather.free(allocator)
+}
+
+/** @internal Frees the blocks of what a holder held that is emptied. */
+export function retireGathered(allocator: Allocator, start: (gather: Gather) => void): void {
+  const gather = new Gather()
+  start(gather)
+  gather.retire(allocator)
 }

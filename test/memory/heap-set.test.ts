@@ -1,6 +1,7 @@
 // Several heaps of one connection as one allocator, and the chunks that arguments are built in.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { makeAddress } from '../../src/base/numbers.js'
 import { CallScope, Heap, HEAPS_MAX, HeapSet, type Region } from '../../src/memory/index.js'
 import { HEAPS_BASE } from '../../src/sys/index.js'
@@ -54,6 +55,24 @@ test('a block too long for the first heap is taken from one that has room', () =
   const chunk = set.allocateChunk(2 * MIB)
   set.freeChunk(set.region, chunk)
   assertAllEmpty(set)
+})
+
+test('what is retired is live until the turn ends, and is refused at once when it is no block', async () => {
+  const set = setOf(256 * KIB)
+  const [first, second] = [set.allocate(40), set.allocate(40)]
+  const { region } = set
+  assert.throws(() => { set.retire(region, first + 4) }, hasCode('INVALID_ARGUMENT'))
+  set.retire(region, first)
+  set.retire(region, second)
+  set.retire(region, first)
+  assert.throws(() => { set.free(region, first) }, hasCode('INVALID_ARGUMENT'))
+  assert.notEqual(set.allocate(40), second, 'its memory is used again while views of it may be held')
+  // As a peer may at any moment: nobody is there to be told of it.
+  set.heaps[0]!.free(region, second)
+  const other = set.allocate(40)
+  assert.equal(other, second)
+  await nextTurn()
+  assert.equal(set.heaps[0]!.isLive(first), false)
 })
 
 test('pointers resolve in every heap of the set and nowhere else', () => {

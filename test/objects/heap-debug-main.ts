@@ -1,4 +1,5 @@
 // Makes, forgets and misuses objects, in a process that runs with RPCOOL_DEBUG=heap; prints what it is told.
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { ObjectHeap } from '../../src/calls/heaps/object-heap.js'
 import { Heap, HeapSet } from '../../src/memory/index.js'
 import {
@@ -96,6 +97,8 @@ const document = heap.json<{ part: unknown }>({ part: null })
 document.part = { deep: [1, 'a text with memory'] }
 const part = document.part as { deep: unknown[] }
 document.part = 1
+attempt('overwritten part in the same turn', () => plain(part))
+await nextTurn()
 attempt('use of replaced part', () => part.deep)
 const growing = heap.new(list(Post), [{ id: 1, author: 'x' }])
 const moved = growing.at(0)!

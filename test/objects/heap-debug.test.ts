@@ -59,6 +59,7 @@ test('every use of every kind of view after its end is named', () => {
     [/^set/, /^set\(u32\) in Whole$/], [/^order/, /^sortedMap\(text, u32\) in Whole$/], [/^shared/, /^shared\(.*\) in Whole$/], [/^tree/, /^json in Whole$/], [/^quick/, /^json\.fast in Whole$|^json in Whole$/],
     [/^in (list|map)/, /^Post in Whole$/], [/^struct/, /^Whole$/], [/^replaced part/, /^json$/], [/^moved element/, /^Post/], [/^names steps/, /^list\(text\) in Whole$/],
   ]
+  assert.deepEqual(said.get('overwritten part in the same turn'), { deep: [1, 'a text with memory'] })
   for (const [what, type] of types) assert.match(type, expected.find(([kind]) => kind.test(what))?.[1] ?? /never/, what)
 })
 

@@ -190,6 +190,8 @@ export class AttachedHeaps {
   close(): void {
     if (!this.#open) return
     this.#open = false
+    // In a heap that others go on using nobody else would free it.
+    this.set.settle()
     for (const { mapping, attachment } of this.#parts) {
       mapping.unmap()
       this.#daemon.releaseHeap(attachment)

@@ -23,6 +23,8 @@ interface Later {
  */
 export class Gather {
   readonly deep: boolean
+  /** Set when some of it is a value that is read as a view of its own blocks, not of the place that holds it. */
+  hasViews = false
   // What most walks do not need is made when it is: an object and its texts are freed in less time than a table is made.
   readonly #words: number[] = []
   readonly #regions: Region[] = []
@@ -104,6 +106,12 @@ export class Gather {
   spend(nodes: number): void {
     this.#nodes -= nodes
     if (this.#nodes < 0) throw new RpcError('RESOURCE_EXHAUSTED', `more than ${MAX_WALK_NODES} elements belong to this value`)
+  }
+
+  /** Frees what was overwritten: at once, where nobody can hold a view of it. The first block is refused before any has gone. */
+  retire(allocator: Allocator): void {
+    if (this.hasViews && allocator.retire !== undefined) for (let i = 0; i < this.#words.length; i++) allocator.retire(this.#regions[i]!, this.#words[i]!)
+    else this.free(allocator)
   }
 
   /** Frees what was gathered. The first block is freed first: if that is refused, nothing has been freed. */

@@ -45,6 +45,12 @@ export class Blocks implements BlockSink {
     if (this.#nodes < 0) throw new RpcError('RESOURCE_EXHAUSTED', `more than ${MAX_WALK_NODES} values belong to this document`)
   }
 
+  /** Frees what was overwritten, when nobody can hold a view of it any more: see {@link Allocator.retire}. The first block is refused before any has gone. */
+  retire(allocator: Allocator): void {
+    if (allocator.retire === undefined) this.free(allocator)
+    else for (let i = 0; i < this.#words.length; i++) allocator.retire(this.#regions[i]!, this.#words[i]!)
+  }
+
   /** Frees what was collected. The first block is freed first: if that is refused, nothing has been freed. */
   free(allocator: Allocator): void {
     for (let i = 0; i < this.#words.length; i++) allocator.free(this.#regions[i]!, this.#words[i]!)

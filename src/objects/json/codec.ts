@@ -48,10 +48,12 @@ class JsonCodec extends Codec {
   }
 
   override gather(gather: Gather, region: Region, p: number): void {
+    gather.hasViews = true
     gatherCell(gather, region, region.i32[p]! | 0, region.i32[p + 1]! | 0)
   }
 
   override gatherCell(gather: Gather, region: Region, lo: number, hi: number): void {
+    gather.hasViews = true
     gatherCell(gather, region, lo, hi)
   }
 

@@ -47,7 +47,7 @@ export function setKey(region: Region, word: number, key: string, value: unknown
     if (p < 0) addKey(build, old, region, word, key, lo, hi)
     else replace(old, object.region, p, lo, hi)
   })
-  old.free(allocator)
+  old.retire(allocator)
 }
 
 function replace(old: Blocks, region: Region, p: number, lo: number, hi: number): void {
@@ -217,7 +217,7 @@ export function deleteKey(region: Region, word: number, key: string): boolean {
     a[entry] = 0
     a[entry + 1] = 0
     a[record + 3] = live - 1
-    old.free(allocator)
+    old.retire(allocator)
     return true
   }
   const slot = shape.slotOf(key)
@@ -225,7 +225,7 @@ export function deleteKey(region: Region, word: number, key: string): boolean {
   const node = internOf(allocator)?.nodeOf(shape.keys.filter((other) => other !== key)) ?? null
   if (node === null) {
     building(allocator, (build) => makeDictionary(build, old, region, word, null))
-    old.free(allocator)
+    old.retire(allocator)
     return deleteKey(region, word, key)
   }
   const p = record + RECORD_WORDS + slot * 2
@@ -235,7 +235,7 @@ export function deleteKey(region: Region, word: number, key: string): boolean {
   for (let i = p; i < record + RECORD_WORDS + (count - 1) * 2; i++) a[i] = a[i + 2]!
   a[record] = node.shapeLo
   a[record + 1] = node.shapeHi
-  old.free(allocator)
+  old.retire(allocator)
   return true
 }
 
@@ -282,7 +282,7 @@ export function setElement(region: Region, word: number, index: number, value: u
     if (index >= array.count) array = lengthen(build, old, region, word, index + 1)
     replace(old, array.region, array.word + RECORD_WORDS + index * 2, lo, hi)
   })
-  old.free(allocator)
+  old.retire(allocator)
 }
 
 /** Cuts an array off, or makes it longer by nulls. */
@@ -295,7 +295,7 @@ export function setLength(region: Region, word: number, length: number): void {
   }
   const old = new Blocks()
   building(allocator, (build) => lengthen(build, old, region, word, length))
-  old.free(allocator)
+  old.retire(allocator)
 }
 
 // In an array undefined is null, as JSON.stringify has it.
@@ -326,7 +326,7 @@ export function spliceElements(region: Region, word: number, start: number, remo
     }
     a[record] = count
   })
-  old.free(allocator)
+  old.retire(allocator)
 }
 
 /** Puts the elements into another order: element i becomes the one that was at `order[i]`. */

@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { RpcError } from '../../base/errors.js'
 import type { Region } from '../../memory/region.js'
 import { building, type Build, type Source } from '../graph/build.js'
-import { CODEC, Codec, codecOf, freeGathered, once, type Describer, type TypeNode } from '../codec.js'
+import { CODEC, Codec, codecOf, once, retireGathered, type Describer, type TypeNode } from '../codec.js'
 import type { Copier } from '../graph/copier.js'
 import { pairsOf, requireElement, valuesOf } from '../sequence/elements.js'
 import { Gather } from '../graph/gather.js'
@@ -125,7 +125,7 @@ export class MapCodec extends Codec {
       for (let i = 0; i < entries.valueWords; i++) a[entries.word + VALUE + i] = staged.i32[i]!
     })
     returnStaging(staged)
-    old?.free(allocator)
+    old?.retire(allocator)
     for (const [home, word] of freed) allocator.free(home, word)
   }
 
@@ -162,7 +162,7 @@ export class MapCodec extends Codec {
     table.setLive(table.live - 1)
     const freed: Block[] = []
     entries.remove((home, word) => freed.push([home, word]))
-    old.free(allocator)
+    old.retire(allocator)
     for (const [home, word] of freed) allocator.free(home, word)
     return true
   }
@@ -172,7 +172,7 @@ export class MapCodec extends Codec {
     const opened = this.#opened
     const { table } = opened
     if (!table.open(region, p)) return
-    freeGathered(allocator, false, (gather) => {
+    retireGathered(allocator, (gather) => {
       this.#gatherContent(gather, opened)
       table.willChange()
       for (const field of [FIRST, LAST, IDS, ROOM, FREE, DEPTH, INDEX, INDEX + 1, CHUNKS, CHUNKS + 1]) table.set(field, 0)

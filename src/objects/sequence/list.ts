@@ -3,7 +3,7 @@
 import { RpcError } from '../../base/errors.js'
 import { locate, type Region } from '../../memory/region.js'
 import { building, type Build } from '../graph/build.js'
-import { CODEC, Codec, codecOf, freeGathered, once, type Describer, type TypeNode } from '../codec.js'
+import { CODEC, Codec, codecOf, once, retireGathered, type Describer, type TypeNode } from '../codec.js'
 import type { Copier } from '../graph/copier.js'
 import { Elements, emitSequence, findThroughPointer, gatherInOrder, MOVED_THROUGH_POINTER, requireElement, valuesOf, type SequenceClass } from './elements.js'
 import { Gather } from '../graph/gather.js'
@@ -140,7 +140,7 @@ class ListCodec extends Codec {
 
   clear(region: Region, p: number): void {
     const allocator = allocatorOf(region, this.type.label)
-    freeGathered(allocator, false, (gather) => {
+    retireGathered(allocator, (gather) => {
       this.gather(gather, region, p)
       willChange(region, p, 4)
       setHeader(region, p, 0, 0, 0, 0)
@@ -183,7 +183,7 @@ class ListCodec extends Codec {
     if (room.isNew) setHeader(region, p, room.home.lowOf(room.start), room.home.high, length, room.capacity)
     else region.i32[p + LENGTH] = length
     if (room.isNew && (list.lo !== 0 || list.hi !== 0)) freePointer(allocator, region, list.lo, list.hi)
-    removed.free(allocator)
+    removed.retire(allocator)
     return length
   }
 

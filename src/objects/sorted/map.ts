@@ -1,7 +1,7 @@
 import { RpcError } from '../../base/errors.js'
 import type { Region } from '../../memory/region.js'
 import { building, type Build } from '../graph/build.js'
-import { CODEC, Codec, codecOf, freeGathered, isType, once, type Describer, type TypeNode } from '../codec.js'
+import { CODEC, Codec, codecOf, isType, once, retireGathered, type Describer, type TypeNode } from '../codec.js'
 import type { Copier } from '../graph/copier.js'
 import { pairsOf } from '../sequence/elements.js'
 import { Gather } from '../graph/gather.js'
@@ -77,7 +77,7 @@ export class SortedMapCodec extends Codec {
       return this.#store(build, region, p, key, cell, old)
     })
     if (freed !== undefined) allocator.free(freed.region, freed.word)
-    old.free(allocator)
+    old.retire(allocator)
   }
 
   #store(build: Build, region: Region, p: number, key: unknown, cell: Int32Array, old: Gather): { readonly region: Region, readonly word: number } | undefined {
@@ -104,14 +104,14 @@ export class SortedMapCodec extends Codec {
     const old = new Gather()
     this.#gatherEntry(old, found, found.at)
     this.#search().path.remove(allocator, region, p)
-    old.free(allocator)
+    old.retire(allocator)
     return true
   }
 
   clear(region: Region, p: number): void {
     const allocator = allocatorOf(region, this.type.label)
     beforeChange(region, p)
-    freeGathered(allocator, false, (gather) => {
+    retireGathered(allocator, (gather) => {
       this.gather(gather, region, p)
       willChange(region, p, HOLDER_WORDS)
       const { i32 } = region
