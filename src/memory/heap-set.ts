@@ -106,7 +106,7 @@ export class HeapSet implements Allocator, RegionSpace {
 
   free(region: Region, word: number): void {
     const heap = this.#current
-    if (this.#retired.size > 0 && this.#retired.has(region, word)) throw this.#retiredBefore(region, word)
+    if (this.#retired.size > 0 && this.#retired.has(region.origin, word)) throw this.#retiredBefore(region, word)
     if (heap.region === region) heap.free(region, word)
     else this.#heapOf(region).free(region.origin, word)
   }

@@ -1,36 +1,47 @@
 import { RpcError } from '../base/errors.js'
 import type { Region } from './region.js'
 
-/** Blocks that wait at most; of more the oldest goes. */
+/** Blocks that wait at most; of more the oldest goes. A power of two. */
 const WAITING_MAX = 1024
+/** Counters by which most blocks are known not to wait. A power of two. */
+const COUNTERS = 4096
 
 /**
  * Blocks of values that were overwritten, until the event loop's turn ends: whoever still holds a view of one may put it elsewhere, as in a
  * swap of two. A loop without an end keeps the latest {@link WAITING_MAX} only.
  */
 export class RetiredBlocks {
-  /** By address, the oldest first. */
-  readonly #waiting = new Map<number, Waiting>()
+  /** A ring, of which `size` places up to `#end` count. */
+  readonly #regions: Region[] = []
+  readonly #words: number[] = []
+  readonly #counters = new Uint16Array(COUNTERS)
   readonly #free: (region: Region, word: number) => void
+  #end = 0
   #flush: NodeJS.Immediate | null = null
+  size = 0
 
   /** @param free gives a block back to its heap. */
   constructor(free: (region: Region, word: number) => void) {
     this.#free = free
   }
 
-  get size(): number {
-    return this.#waiting.size
-  }
-
   has(region: Region, word: number): boolean {
-    return this.#waiting.has(region.addressOf(word))
+    if (this.#counters[counterOf(region, word)] === 0) return false
+    for (let i = this.#end - this.size; i < this.#end; i++) {
+      const at = i & (WAITING_MAX - 1)
+      if (this.#words[at] === word && this.#regions[at] === region) return true
+    }
+    return false
   }
 
-  /** Takes over a block; the caller has checked that it is live. */
+  /** Takes over a block, which is live and not here yet. */
   add(region: Region, word: number): void {
-    this.#waiting.set(region.addressOf(word), { region, word })
-    if (this.#waiting.size > WAITING_MAX) this.#give(this.#waiting.keys().next().value!)
+    if (this.size === WAITING_MAX) this.#giveOldest()
+    const at = this.#end++ & (WAITING_MAX - 1)
+    this.#regions[at] = region
+    this.#words[at] = word
+    this.#counters[counterOf(region, word)]!++
+    this.size++
     this.#flush ??= setImmediate(() => this.flush())
   }
 
@@ -38,12 +49,14 @@ export class RetiredBlocks {
   flush(): void {
     if (this.#flush !== null) clearImmediate(this.#flush)
     this.#flush = null
-    for (const address of this.#waiting.keys()) this.#give(address)
+    while (this.size > 0) this.#giveOldest()
+    this.#end = 0
   }
 
-  #give(address: number): void {
-    const { region, word } = this.#waiting.get(address)!
-    this.#waiting.delete(address)
+  #giveOldest(): void {
+    const at = (this.#end - this.size--) & (WAITING_MAX - 1)
+    const [region, word] = [this.#regions[at]!, this.#words[at]!]
+    this.#counters[counterOf(region, word)]!--
     try {
       this.#free(region, word)
     } catch (error) {
@@ -53,7 +66,7 @@ export class RetiredBlocks {
   }
 }
 
-interface Waiting {
-  readonly region: Region
-  readonly word: number
+/** Blocks start at every fourth word. */
+function counterOf({ high }: Region, word: number): number {
+  return (word >>> 2 ^ high) & (COUNTERS - 1)
 }
