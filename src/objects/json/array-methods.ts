@@ -2,11 +2,12 @@
 import { RpcError } from '../../base/errors.js'
 import { ARRAY, OBJECT, RECORD_WORDS } from '../../layout/json-layout.js'
 import { MAX_WALK_NODES } from '../limits.js'
+import { show } from '../problems.js'
 import { TextBudget } from '../text/budget.js'
 import { asView, REGION, WORD, type Located } from '../view.js'
 import { PlainReader } from './plain.js'
 import { openArray } from './record.js'
-import { reorderElements, spliceElements } from './update.js'
+import { reorderElements, setLength, spliceElements } from './update.js'
 
 type Self = Located & readonly unknown[]
 
@@ -120,7 +121,19 @@ const methods = {
   },
 }
 
-/** A method that arrays of json have of their own. */
+/** A method of an array of json: its own where it has one, Array's otherwise; undefined for what is none. */
 export function arrayMethod(name: string): unknown {
-  return Object.hasOwn(methods, name) ? methods[name as keyof typeof methods] : undefined
+  return Object.hasOwn(methods, name) ? methods[name as keyof typeof methods] : Reflect.get(Array.prototype, name)
+}
+
+/** `length = value`, as Array has it. */
+export function assignLength(array: Located, value: unknown): void {
+  const length = Number(value)
+  if (length >>> 0 !== length) throw new RangeError('Invalid array length')
+  setLength(array[REGION], array[WORD], length)
+}
+
+/** `array[key] = value` where the key is neither an index nor `length`. */
+export function refuseProperty(key: string): never {
+  throw new RpcError('INVALID_ARGUMENT', `an array of json has elements from 0 on and a length, no property ${show(key)}: use an object`)
 }

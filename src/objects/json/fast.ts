@@ -4,11 +4,12 @@ import { INT, OBJECT, RECORD_WORDS } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
 import { Emitter } from '../emit.js'
 import { BEHIND, HOLD, type Hold, REGION, TYPE, WORD, type Located } from '../view.js'
+import { arrayMethod, assignLength, refuseProperty } from './array-methods.js'
 import { inspectNode } from './inspect.js'
 import { emitFind, emitWalk, Walk } from './key-code.js'
 import { cellOfKey, type Form, readCell, valueOf } from './read.js'
 import { openArray, openObject } from './record.js'
-import { slotTable } from './shapes.js'
+import { indexOf, slotTable } from './shapes.js'
 import { json } from './type.js'
 import { guarded, watched } from '../watch.js'
 import { setElement, setKey } from './update.js'
@@ -39,6 +40,25 @@ const otherKeys: ProxyHandler<object> = {
   getPrototypeOf: () => null,
 }
 
+// At the end of the chain of arrays: elements by index, and Array's methods, which ask with `in` for each index below the length. `at` and iteration
+// are the fast ways.
+const elementsAndMethods: ProxyHandler<object> = {
+  get(_target, key, receiver: FastArray): unknown {
+    if (typeof key === 'symbol') return key === Symbol.isConcatSpreadable ? true : undefined
+    const index = indexOf(key)
+    return index >= 0 ? receiver.at(index) : arrayMethod(key)
+  },
+  set(_target, key, value, receiver: FastArray): boolean {
+    if (typeof key === 'symbol') return Reflect.defineProperty(receiver, key, { value, writable: true, configurable: true })
+    const index = indexOf(key)
+    if (index < 0) refuseProperty(key)
+    receiver.set(index, value)
+    return true
+  },
+  has: (_target, key) => typeof key === 'string' && indexOf(key) >= 0,
+  getPrototypeOf: () => null,
+}
+
 class FastObject implements Located {
   // Defined as fields, and not first by the constructor's stores: those would look for setters, as far as the Proxy.
   readonly [REGION]: Region
@@ -66,6 +86,10 @@ class FastArray implements Located, Iterable<unknown> {
 
   get length(): number {
     return openArray(this[REGION], this[WORD]).count
+  }
+
+  set length(length: number) {
+    assignLength(this, length)
   }
 
   at(index: number): unknown {
@@ -100,6 +124,7 @@ Object.defineProperty(FastObject.prototype, 'toJSON', {
   },
 })
 Object.setPrototypeOf(FastObject.prototype, new Proxy({}, otherKeys))
+Object.setPrototypeOf(FastArray.prototype, new Proxy({}, elementsAndMethods))
 
 function dispose(this: FastObject): void {
   this[HOLD]?.release()

@@ -2,16 +2,15 @@
 import { RpcError } from '../../base/errors.js'
 import { RECORD_WORDS } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
-import { show } from '../problems.js'
 import { BEHIND, HOLD, type Hold, REGION, TYPE, WORD, type Located } from '../view.js'
-import { arrayMethod } from './array-methods.js'
+import { arrayMethod, assignLength, refuseProperty } from './array-methods.js'
 import { inspectNode } from './inspect.js'
 import { cellOfKey, type Form, keysOf, readCell } from './read.js'
 import { openArray, openObject } from './record.js'
 import { indexOf } from './shapes.js'
 import { json } from './type.js'
 import { watched } from '../watch.js'
-import { deleteKey, setElement, setKey, setLength } from './update.js'
+import { deleteKey, setElement, setKey } from './update.js'
 import { IS_ARRAY, plainOf } from './whole.js'
 
 const inspectSymbol = Symbol.for('nodejs.util.inspect.custom')
@@ -123,22 +122,16 @@ class ArrayNode extends Node implements ProxyHandler<unknown[]> {
       return index < array.count ? readCell(array.region, array.word + RECORD_WORDS + index * 2, proxies) : undefined
     }
     if (key === 'length') return openArray(this[REGION], this[WORD]).count
-    return key === 'toJSON' ? toJSON : arrayMethod(key) ?? Reflect.get(Array.prototype, key)
+    return key === 'toJSON' ? toJSON : arrayMethod(key)
   }
 
   override set(target: object, key: string | symbol, value: unknown): boolean {
     if (typeof key === 'symbol') return super.set(target, key, value)
     const index = indexOf(key)
     if (index >= 0) setElement(this[REGION], this[WORD], index, value)
-    else if (key === 'length') this.#setLength(value)
-    else throw new RpcError('INVALID_ARGUMENT', `an array of json has elements from 0 on and a length, no property ${show(key)}: use an object`)
+    else if (key === 'length') assignLength(this, value)
+    else refuseProperty(key)
     return true
-  }
-
-  #setLength(value: unknown): void {
-    const length = Number(value)
-    if (length >>> 0 !== length) throw new RangeError('Invalid array length')
-    setLength(this[REGION], this[WORD], length)
   }
 
   override hasOwn(key: string): boolean {

@@ -210,6 +210,33 @@ test('a write of something shared that throws leaves its documents as they were'
   assert.deepStrictEqual(row.read((value) => plain(value.document)), { all: 'new' })
 })
 
+test('arrays of fast views have indexes, a length and the methods of Array', () => {
+  const arena = new Arena()
+  const model: unknown[] = [3, 'two', { n: 1 }, [4, [5]], null, 3]
+  const view = buildJson(arena, { list: model }) as { list: unknown[] }
+  const { list } = fast(view)
+  const here = (value: unknown): unknown => typeof value === 'object' && value !== null ? plain(value) : value
+  const reading: Readonly<Record<string, (array: unknown[]) => unknown>> = {
+    index: (array) => [array[0], here(array[2]), array[6], array.at(-1)], map: (array) => array.map((value, i) => [here(value), i]), filter: (array) => array.filter((value) => value === 3),
+    find: (array) => array.find((value) => value === 'two'), findLastIndex: (array) => array.findLastIndex((value) => value === 3), some: (array) => array.some((value) => value === null),
+    every: (array) => array.every((value) => value !== undefined), reduce: (array) => array.reduce((sum: unknown[], value) => [...sum, here(value)], []), indexOf: (array) => [array.indexOf(3, 1), array.lastIndexOf(3), array.includes(null), array.includes(9)],
+    slice: (array) => array.slice(1, 4).map(here), concat: (array) => [0].concat(array as number[]).map(here), join: (array) => array.slice(0, 2).join('-'), entries: (array) => [...array.entries()].map(([i, value]) => [i, here(value)]),
+    forEach: (array) => { const met: unknown[] = []; array.forEach((value) => met.push(here(value))); return met }, keys: (array) => [...array.keys()],
+  }
+  const changing: Readonly<Record<string, (array: unknown[]) => unknown>> = {
+    'index set': (array) => { array[1] = { later: true } }, 'beyond its end': (array) => { array[7] = 7; array[6] = null }, push: (array) => array.push('x', 'y'), pop: (array) => array.pop(), shift: (array) => array.shift(),
+    unshift: (array) => array.unshift(0), splice: (array) => array.splice(1, 2, 'new').map(here), reverse: (array) => { array.reverse() }, sort: (array) => { array.sort((a, b) => String(a) < String(b) ? -1 : 1) }, length: (array) => { array.length = 3 },
+  }
+  for (const [what, use] of Object.entries(reading)) assert.deepStrictEqual(use(list), use(model), what)
+  for (const [what, use] of Object.entries(changing)) {
+    assert.deepStrictEqual(use(list), use(model), what)
+    assert.deepStrictEqual(plain(list), model, what)
+  }
+  assert.throws(() => { list.length = -1 }, RangeError)
+  assert.throws(() => { Reflect.set(list, 'name', 1) }, { code: 'INVALID_ARGUMENT' })
+  release(arena, view)
+})
+
 test('an index that an array cannot have is refused before anything is made, on every form; up to a further one there are nulls', () => {
   const arena = new Arena()
   const view = buildJson(arena, { list: [1], rest: 'a text with memory' }) as { list: unknown[] }
