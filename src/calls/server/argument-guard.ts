@@ -37,14 +37,12 @@ export class ArgumentGuard {
     const { cell, isCopy } = method.argument
     if ((request & Request.HAS_SEAL) !== 0) {
       // Whatever the method demands: its sender waits for the end of its seal.
-      const sealed = this.#readSealed(cell, words, at, slot, low, high)
-      call?.isolatedBy('seal')
-      return sealed
+      return this.#readSealed(cell, words, at, slot, low, high, call)
     }
     if (method.isolation === 'seal' && !isCopy) {
       throw new RpcError('FAILED_PRECONDITION', `${method.name} demands that its argument is sealed, and this one is not: ${this.noSeals}`)
     }
-    call?.isolatedBy('snapshot')
+    call?.copied()
     if (isCopy) {
       // Scalars, texts and bytes are copies anyway.
       this.#heaps.refill()
@@ -75,11 +73,12 @@ export class ArgumentGuard {
     this.seals?.dismiss(words[at + Slot.SEAL]! >>> 0)
   }
 
-  #readSealed(cell: Cell, words: Int32Array, at: number, slot: number, low: number, high: number): unknown {
+  #readSealed(cell: Cell, words: Int32Array, at: number, slot: number, low: number, high: number, call: ServerCall | undefined): unknown {
     const { seals } = this
     if (seals === null) throw new RpcError('FAILED_PRECONDITION', `the argument's seal cannot be verified: ${this.noSeals}`)
     const reading = seals.take(words[at + Slot.SEAL]! >>> 0, words[at + Slot.SCOPE]!, words[at + Slot.SCOPE + 1]!, words[at + Slot.USED]! >>> 0)
     this.#held[slot] = reading
+    call?.sealed(reading.region)
     // What it throws is answered, and the seal completed then.
     return cell.read(reading.region, low, high)
   }

@@ -2,7 +2,7 @@ import { RpcError } from '../../base/errors.js'
 import type { Isolation, Sandbox } from '../../safety/index.js'
 import { Request, Slot, slotWord } from '../../layout/control-layout.js'
 import { makeAddress } from '../../base/numbers.js'
-import type { PageRange } from '../../memory/index.js'
+import type { PageRange, Region } from '../../memory/index.js'
 import type { ObjectHeap } from '../heaps/object-heap.js'
 
 /** Who calls, as the kernel and the daemon know it. */
@@ -58,7 +58,7 @@ export class ServerCall {
 
   /**
    * The range of memory that the client says its argument lies in; undefined where it said nothing. Whether it is true is for a
-   * sandbox to find out: what lies outside of it is wild there. Undefined, too, where the argument is a private copy: the client goes on
+   * sandbox to find out: what lies outside of it is wild there. Of a sealed argument the range that is sealed. Undefined, too, where the argument is a private copy: the client goes on
    * writing to that range, and a sandbox over it would show what the copy protects from. A sandbox over the argument itself shows the copy.
    */
   get scope(): PageRange | undefined {
@@ -88,10 +88,18 @@ export class ServerCall {
     return this.#isolation === 'seal'
   }
 
-  /** @internal */
-  isolatedBy(isolation: Exclude<Isolation, 'auto'>): void {
-    this.#isolation = isolation
-    if (isolation === 'snapshot') this.#scopeUsed = 0
+  /** @internal Seen through a private copy: of where the original lies nothing is told. */
+  copied(): void {
+    this.#isolation = 'snapshot'
+    this.#scopeUsed = 0
+  }
+
+  /** @internal Seen where it lies, in the range that was found sealed: what the request says of it may be another by now. */
+  sealed({ high, low, words }: Region): void {
+    this.#isolation = 'seal'
+    this.#scopeHigh = high
+    this.#scopeLow = low
+    this.#scopeUsed = words * 4
   }
 
   /** Milliseconds until the client gives up; Infinity when it named no deadline for this call. */
