@@ -1,7 +1,7 @@
 // A sealer with more heaps than its queue to the keeper takes: a new keeper is told of all of them as it reads, and nobody is told that it
 // holds what has not left yet.
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -10,6 +10,7 @@ import { keeperSocket } from '../../../src/control/place/runtime-directory.js'
 import { OUTBOX_MESSAGES_MAX } from '../../../src/control/protocol/limits.js'
 import { encodeMessage } from '../../../src/control/protocol/messages.js'
 import { KeeperLink } from '../../../src/safety/seals/sealer/keeper-link.js'
+import { Sealer } from '../../../src/safety/seals/sealer/sealer.js'
 import { decodeKeeperMessage, heapKey, type KeptHeap } from '../../../src/safety/seals/messages.js'
 import { acceptUnix, addon, createMemoryFile, HEAPS_BASE, listenUnix, receivePacket, sendPacket } from '../../../src/sys/index.js'
 
@@ -49,8 +50,15 @@ class SlowKeeper {
     return count
   }
 
+  /** Dies, as far as its sealer can see, and listens for the next one. */
+  hangUp(): void {
+    if (this.#fd !== undefined) addon.closeFd(this.#fd)
+    this.#fd = undefined
+  }
+
   close(): void {
-    for (const fd of [this.#listening, this.#fd]) if (fd !== undefined) addon.closeFd(fd)
+    this.hangUp()
+    addon.closeFd(this.#listening)
   }
 }
 
@@ -112,4 +120,56 @@ test('more heaps than a queue takes end at once: the keeper forgets each, and wh
   assert.ok(!isLost())
   assert.deepEqual([...keeper.kept], [key])
   assert.ok(link.holds(key))
+})
+
+test('a heap that is kept again and ends again, before the keeper reads, is forgotten', async (t) => {
+  const { keeper, link, file } = await linked(t)
+  const { key, kept, files } = heapOf(100, file)
+  // The queue is full of these; the next comes to its turn later.
+  for (let i = 0; i < HEAPS; i++) link.forget(heapOf(i, file).key)
+  for (let i = 0; i < 2; i++) {
+    void link.keep(key, kept, files)
+    link.forget(key)
+    await sleep(1)
+  }
+  for (let idle = 0; idle < 20; idle++) {
+    if (keeper.read() > 0) idle = 0
+    await sleep(1)
+  }
+  assert.equal(keeper.kept.size, 0)
+  assert.ok(!link.holds(key))
+})
+
+test('nobody is told that a keeper holds what it had not read when it died', async (t) => {
+  const { keeper, link, file, isLost } = await linked(t)
+  const telling = link.keepAll(Array.from({ length: 2000 }, (_, i) => heapOf(i, file)), () => true)
+  await sleep(10)
+  keeper.hangUp()
+  assert.equal(await telling, false)
+  assert.ok(isLost() && !link.isOpen)
+})
+
+test('a keeper that dies as soon as it has answered is replaced, by the first sealer and by one that looked for another', async (t) => {
+  const directory = mkdtempSync(join(tmpdir(), 'rpcool-keeper-'))
+  const keeper = new SlowKeeper(directory)
+  const file = createMemoryFile('kept', 4096)
+  const descriptors = (): number => readdirSync('/proc/self/fd').length
+  const before = descriptors()
+  const starting = Sealer.start({ directory, idleMs: 60_000, users: new Set(), onEnd: () => undefined })
+  for (let death = 0; death < 2; death++) {
+    await keeper.greet(file)
+    keeper.hangUp()
+  }
+  await keeper.greet(file)
+  const sealer = await starting
+  t.after(() => {
+    addon.closeFd(file)
+    rmSync(directory, { recursive: true, force: true })
+  })
+  await sleep(20)
+  sealer!.stop()
+  keeper.close()
+  await sleep(20)
+  // The sealer's own life ends with its process.
+  assert.ok(descriptors() <= before, `${descriptors()} descriptors, ${before} before`)
 })

@@ -75,6 +75,11 @@ export class KeeperLink {
     return this.#life
   }
 
+  /** False when the keeper has died: `lost` was called then. */
+  get isOpen(): boolean {
+    return this.#socket.isOpen
+  }
+
   /** Whether it would still be held if this process died now. */
   holds(key: string): boolean {
     return this.#socket.isOpen && this.#held.has(key)
@@ -98,9 +103,13 @@ export class KeeperLink {
     })
   }
 
-  /** Has all of them kept, one after the other as the keeper reads: they may be more than its queue takes. What ended meanwhile is left out. */
-  async keepAll<T extends Pick<SealedHeap, 'key' | 'kept' | 'files'>>(heaps: Iterable<T>, lives: (heap: T) => boolean): Promise<void> {
-    for (const heap of heaps) if (lives(heap) && this.#socket.isOpen) await this.keep(heap.key, heap.kept, heap.files)
+  /**
+   * Has all of them kept, one after the other as the keeper reads: they may be more than its queue takes. What ended meanwhile is left out.
+   * Resolves with false when the keeper died meanwhile.
+   */
+  async keepAll<T extends Pick<SealedHeap, 'key' | 'kept' | 'files'>>(heaps: Iterable<T>, lives: (heap: T) => boolean): Promise<boolean> {
+    for (const heap of heaps) if (lives(heap) && this.isOpen) await this.keep(heap.key, heap.kept, heap.files)
+    return this.isOpen
   }
 
   forget(key: string): void {
@@ -114,8 +123,13 @@ export class KeeperLink {
   async #forgetOneByOne(): Promise<void> {
     this.#forgetting = true
     for (const key of this.#forgotten) {
-      await new Promise<void>((resolve) => this.#send({ type: 'forget', key }, [], resolve))
+      // Now, and not when it has left: by then it may have been kept again, and ended again.
       this.#forgotten.delete(key)
+      await new Promise<void>((resolve) => this.#send({ type: 'forget', key }, [], () => {
+        // What was to be kept has left before it, and may leave again behind it.
+        this.#held.delete(key)
+        resolve()
+      }))
     }
     this.#forgetting = false
   }

@@ -60,11 +60,12 @@ export class Sealer {
     openRuntimeDirectory(options.directory)
     const lock = addon.lockFile(sealerLock(options.directory))
     if (lock < 0) return undefined
-    // The keeper may die before there is a sealer to tell: then its loss is noticed by whoever writes to it next.
     const lost: { tell(): void } = { tell: () => undefined }
     const { link, kept } = await KeeperLink.open(options.directory, () => lost.tell())
     const sealer = new Sealer(options, lock, link, kept)
     lost.tell = () => void sealer.replaceKeeper()
+    // It may have died when there was no sealer to tell.
+    if (!link.isOpen) lost.tell()
     return sealer
   }
 
@@ -113,11 +114,11 @@ export class Sealer {
     const { link, kept } = opened
     // Of a keeper that lives and lacked something only: this sealer has them.
     for (const { files } of kept) closeFiles(files)
-    if (!this.#open) return link.close()
+    // Of one that has died, too, the successor is looked for already.
+    if (!this.#open || !link.isOpen) return link.close()
     this.#keeper = link
-    await link.keepAll(this.#heaps.values(), (heap) => this.#heaps.get(heap.key) === heap)
-    // This one has died, too: its successor is looked for already.
-    if (this.#keeper !== link) return undefined
+    const isKept = await link.keepAll(this.#heaps.values(), (heap) => this.#heaps.get(heap.key) === heap)
+    if (!isKept) return undefined
     for (const receiver of new Set([...this.#ends.values()].map((ends) => ends.receiver))) receiver?.send({ type: 'holder' }, [link.life])
     return undefined
   }
