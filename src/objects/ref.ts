@@ -34,23 +34,30 @@ class RefCodec extends Codec {
     this.writeCell(build, value, region.i32, p, where)
   }
 
-  override assign(region: Region, p: number, value: unknown, where: string): void {
+  override assign(region: Region, p: number, value: unknown, where: string, stillThere?: () => void): void {
     if (region.readOnly) refuseWrite(where, region)
-    willChange(region, p, 2)
     const a = region.i32
     const view = asView(value)
+    if (view === undefined && value !== null && value !== undefined) {
+      const cell = new Int32Array(2)
+      building(allocatorOf(region, where), (build) => {
+        this.writeCell(build, value, cell, 0, where)
+        build.run()
+        stillThere?.()
+      })
+      willChange(region, p, 2)
+      a[p] = cell[0]!
+      a[p + 1] = cell[1]!
+      return
+    }
+    willChange(region, p, 2)
     if (view !== undefined) {
       this.target.point(region.allocator, region, view, a, p, where)
       this.#keeps(view, where)
-    } else if (value === null || value === undefined) {
-      a[p] = 0
-      a[p + 1] = 0
-    } else {
-      const cell = new Int32Array(2)
-      building(allocatorOf(region, where), (build) => this.writeCell(build, value, cell, 0, where))
-      a[p] = cell[0]!
-      a[p + 1] = cell[1]!
+      return
     }
+    a[p] = 0
+    a[p + 1] = 0
   }
 
   #keeps(view: Located, where: string): void {

@@ -98,12 +98,20 @@ export abstract class BlockCodec extends Codec {
     this.writeCell(build, value, region.i32, p, where)
   }
 
-  override assign(region: Region, p: number, value: unknown, where: string): void {
+  override assign(region: Region, p: number, value: unknown, where: string, stillThere?: () => void): void {
     const allocator = allocatorOf(region, where)
+    const w = this.storeValue(allocator, value, where)
+    const home = allocator.region
+    try {
+      stillThere?.()
+    } catch (error) {
+      if (w >= 0) allocator.free(home, w)
+      throw error
+    }
+    // Read now: an iterator of the value may have replaced what was here.
     const a = region.i32
     const lo = a[p]! | 0
     const hi = a[p + 1]! | 0
-    const w = this.storeValue(allocator, value, where)
     willChange(region, p, 2)
     point(allocator, w, a, p)
     if (lo !== 0 || hi !== 0) freePointer(allocator, region, lo, hi)

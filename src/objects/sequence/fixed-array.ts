@@ -30,10 +30,10 @@ class FixedArrayCodec extends Codec {
     })
   }
 
-  #reorder(region: Region, p: number, order: Uint32Array): void {
+  #reorder(region: Region, p: number, order: (length: number) => Uint32Array): void {
     const { stride } = this.#elements()
     const moved = new Uint8Array(this.length * stride)
-    gatherInOrder(region.u8, p * 4, moved, 0, stride, order)
+    gatherInOrder(region.u8, p * 4, moved, 0, stride, order(this.length))
     willChange(region, p, this.bytes >>> 2)
     region.u8.set(moved, p * 4)
   }

@@ -13,19 +13,19 @@ function define(viewClass: SequenceClass, changes: Readonly<Record<string, Chang
 
 /**
  * The methods that keep the length. `fill` and `copyWithin` store one element after the other, as `set` does: when one is refused, those before it stay.
- * @param reorder puts the elements of a sequence into another order: element i is then what element `order[i]` was.
+ * @param reorder puts the elements of a sequence, which are looked at before it asks for the order of so many, into another: element i is then what
+ * element `order[i]` was.
  */
-export function installInPlace(viewClass: SequenceClass, reorder: (region: Region, p: number, order: Uint32Array) => void): void {
+export function installInPlace(viewClass: SequenceClass, reorder: (region: Region, p: number, order: (length: number) => Uint32Array) => void): void {
   define(viewClass, {
     reverse(): Sequence {
-      const { length } = this
-      if (length > 1) reorder(this[REGION], this[WORD], Uint32Array.from({ length }, (_, i) => length - 1 - i))
+      if (this.length > 1) reorder(this[REGION], this[WORD], (length) => Uint32Array.from({ length }, (_, i) => length - 1 - i))
       return this
     },
     sort(compare: (a: unknown, b: unknown) => number = compareAsTexts): Sequence {
       const elements = this.toArray()
       const order = Uint32Array.from(elements.keys()).sort((a, b) => comparePresent(elements[a], elements[b], compare) || a - b)
-      if (order.length > 1) reorder(this[REGION], this[WORD], order)
+      if (order.length > 1) reorder(this[REGION], this[WORD], () => order)
       return this
     },
     fill(value: unknown, start?: number, end?: number): Sequence {

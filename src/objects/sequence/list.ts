@@ -21,6 +21,9 @@ import { REGION, WORD } from '../view.js'
 const LENGTH = 2
 const CAPACITY = 3
 const FIRST_CAPACITY = 4
+const MOVED = new Error('the getters of a value have changed the list that it is pushed onto')
+/** Up to here a loop is faster than the two objects that a bulk copy needs (measured). */
+const LOOP_BYTES = 64
 
 /** A list's words, each read once, with its elements' place checked. */
 interface Opened {
@@ -96,14 +99,22 @@ class ListCodec extends Codec {
     return this.#replace(region, p, Infinity, Infinity, values)
   }
 
-  // Where there is room for a value that owns nothing.
+  // Where there is room for a value that owns nothing, and its getters leave the list alone.
   #pushInPlace(region: Region, p: number, count: number, value: unknown): boolean {
     const a = region.i32
     if (count >= a[p + CAPACITY]! >>> 0) return false
     const elements = this.#elements()
     const lo = a[p]! | 0
-    const home = locate(region, a[p + 1]! | 0, lo, elements.wordsFor(count + 1))
-    elements.codec.assign(home, elements.at(((lo - home.low) >>> 2) + home.shift, count), value, this.type.label)
+    const hi = a[p + 1]! | 0
+    const home = locate(region, hi, lo, elements.wordsFor(count + 1))
+    try {
+      elements.codec.assign(home, elements.at(((lo - home.low) >>> 2) + home.shift, count), value, this.type.label, () => {
+        if (a[p] !== lo || a[p + 1] !== hi || a[p + LENGTH]! >>> 0 !== count) throw MOVED
+      })
+    } catch (error) {
+      if (error === MOVED) return false
+      throw error
+    }
     willChange(region, p + LENGTH, 1)
     a[p + LENGTH] = count + 1
     return true
@@ -112,19 +123,18 @@ class ListCodec extends Codec {
   /** Puts values in the place of elements `first` to `end`, which must exist, and returns those: what the list held by value as snapshots. */
   takeOut(list: Sequence, first: number, end: number, values: readonly unknown[] = []): unknown[] {
     const isRef = this.#elements().codec.type.kind === 'ref'
-    const taken = Array.from({ length: end - first }, (_, i) => {
-      const element = list.at(first + i)
-      return isRef ? element : plain(element)
-    })
+    const taken: unknown[] = []
+    for (let i = first; i < end && i < list.length; i++) taken.push(isRef ? list.at(i) : plain(list.at(i)))
     this.#replace(list[REGION], list[WORD], first, end, values)
     return taken
   }
 
-  /** Puts the elements into another order, in new memory: `order` has the index of each one's old place. */
-  #reorder(region: Region, p: number, order: Uint32Array): void {
+  /** Puts the elements into another order, in new memory: `orderOf` gives the index of each one's old place. */
+  #reorder(region: Region, p: number, orderOf: (length: number) => Uint32Array): void {
     const allocator = allocatorOf(region, this.type.label)
     const list = this.#open(region, p)
     const { stride } = this.#elements()
+    const order = orderOf(list.length)
     if (order.length !== list.length) damaged('a list was changed while it was sorted')
     const block = allocator.allocate(this.#elements().bytesFor(list.length))
     const home = allocator.region
@@ -173,11 +183,11 @@ class ListCodec extends Codec {
     const at = room.start * 4
     const source = list.home.u8
     const begin = list.start * 4
-    if (room.isNew) target.set(source.subarray(begin, begin + from * stride), at)
+    if (room.isNew) copyBytes(source, begin, target, at, from * stride)
     if (room.isNew || values.length !== to - from) {
-      target.set(source.subarray(begin + to * stride, begin + list.length * stride), at + (from + values.length) * stride)
+      copyBytes(source, begin + to * stride, target, at + (from + values.length) * stride, (list.length - to) * stride)
     }
-    target.set(staged.u8.subarray(0, values.length * stride), at + from * stride)
+    copyBytes(staged.u8, 0, target, at + from * stride, values.length * stride)
     returnStaging(staged)
     willChange(region, p, 4)
     if (room.isNew) setHeader(region, p, room.home.lowOf(room.start), room.home.high, length, room.capacity)
@@ -225,6 +235,12 @@ class ListCodec extends Codec {
   describe(describer: Describer): TypeNode {
     return ['list', describer.node(this.#elements().codec.type)]
   }
+}
+
+/** Also within one array, where the two may overlap. */
+function copyBytes(source: Uint8Array, from: number, target: Uint8Array, to: number, count: number): void {
+  if (count > LOOP_BYTES || (source === target && count > 0)) target.set(source.subarray(from, from + count), to)
+  else for (let i = 0; i < count; i++) target[to + i] = source[from + i]!
 }
 
 function setHeader(region: Region, p: number, lo: number, hi: number, length: number, capacity: number): void {

@@ -2,6 +2,7 @@ import type { Region } from '../../memory/region.js'
 import { RpcError } from '../../base/errors.js'
 import { Iteration, type Steps } from '../iteration.js'
 import type { AnyType } from '../codec.js'
+import { MAX_WALK_NODES } from '../limits.js'
 import { same, asView, REGION, TYPE, WORD } from '../view.js'
 import type { SequenceView } from '../views.js'
 
@@ -70,8 +71,14 @@ export abstract class Sequence implements SequenceView<unknown> {
   }
 
   findLast(accept: Visit<this, boolean>): unknown {
-    const index = this.findLastIndex(accept)
-    return index < 0 ? undefined : this.at(index)
+    // Read once: what is given back is what was accepted.
+    let found: unknown
+    lastIndex(this, this.length - 1, (value, index) => {
+      if (!accept(value, index, this)) return false
+      found = value
+      return true
+    })
+    return found
   }
 
   findLastIndex(accept: Visit<this, boolean>): number {
@@ -107,21 +114,21 @@ export abstract class Sequence implements SequenceView<unknown> {
   }
 
   reduceRight(combine: Combine<this>, ...initial: readonly unknown[]): never {
-    let next = this.length - (initial.length > 0 ? 0 : requireOne(this))
-    let sum = (initial.length > 0 ? initial[0] : this.at(next)) as never
-    while (next-- > 0) sum = combine(sum, this.at(next), next, this) as never
+    const last = this.length - (initial.length > 0 ? 1 : 1 + requireOne(this))
+    let sum = (initial.length > 0 ? initial[0] : this.at(last + 1)) as never
+    lastIndex(this, last, (value, index) => {
+      sum = combine(sum, value, index, this) as never
+      return false
+    })
     return sum
   }
 
   slice(start = 0, end = this.length): unknown[] {
     const { length } = this
     const last = clamp(end, length)
-    const region = this[REGION]
-    // A peer's list may claim any length: copies of it come out of the budget.
-    region.budget -= Math.max(0, last - clamp(start, length))
-    if (region.budget < 0) region.spent()
+    spend(this, Math.max(0, last - clamp(start, length)))
     const taken: unknown[] = []
-    for (let i = clamp(start, length); i < last; i++) taken.push(this.at(i))
+    for (let i = clamp(start, length); i < last && i < this.length; i++) taken.push(this.at(i))
     return taken
   }
 
@@ -194,8 +201,16 @@ function firstIndex<S extends Sequence>(sequence: S, start: number, accept: Visi
 }
 
 function lastIndex<S extends Sequence>(sequence: S, start: number, accept: Visit<S, boolean>): number {
-  for (let i = start; i >= 0; i--) if (accept(sequence.at(i), i, sequence)) return i
+  // What was there at the start may be gone, and there may have been less of it than a peer said.
+  for (let i = start; i >= 0; i = Math.min(i, sequence.length) - 1) if (i < sequence.length && accept(sequence.at(i), i, sequence)) return i
   return -1
+}
+
+/** A peer's list may claim any length: copies of it come out of the budget. */
+function spend(sequence: Sequence, elements: number): void {
+  const region = sequence[REGION]
+  region.budget -= elements
+  if (region.budget < 0) region.spent()
 }
 
 function requireOne(sequence: Sequence): number {
@@ -209,11 +224,15 @@ function isElement(value: unknown): (element: unknown) => boolean {
   return view === undefined ? (element) => element === value : (element) => asView(element) !== undefined && same(element as object, view)
 }
 
-/** Appends values, and in the place of arrays and sequences, as deep as told, their elements. */
-function flattened(into: unknown[], values: Iterable<unknown>, depth: number): unknown[] {
+/**
+ * Appends values, and in the place of arrays and sequences, as deep as told, their elements. A peer's lists may lie over each other, so that together
+ * they are longer than their memory.
+ */
+function flattened(into: unknown[], values: Iterable<unknown>, depth: number, most = into.length + MAX_WALK_NODES): unknown[] {
+  if (values instanceof Sequence) spend(values, values.length)
   for (const value of values) {
-    if (depth >= 1 && (Array.isArray(value) || asView(value) instanceof Sequence)) flattened(into, value as Iterable<unknown>, depth - 1)
-    else into.push(value)
+    if (depth >= 1 && (Array.isArray(value) || asView(value) instanceof Sequence)) flattened(into, value as Iterable<unknown>, depth - 1, most)
+    else if (into.push(value) > most) throw new RpcError('RESOURCE_EXHAUSTED', `more than ${MAX_WALK_NODES} elements of sequences in sequences: go through them one by one`)
   }
   return into
 }

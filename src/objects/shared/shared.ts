@@ -199,8 +199,8 @@ class SharedCodec extends Codec {
     this.#lookOnce(from, word, () => this.#value().write(build, region, p + VALUE, content, where))
   }
 
-  override assign(region: Region, p: number, value: unknown, where: string): void {
-    this.change(region, p, () => this.#value().assign(region, p + VALUE, value, where), {})
+  override assign(region: Region, p: number, value: unknown, where: string, stillThere?: () => void): void {
+    this.change(region, p, () => this.#value().assign(region, p + VALUE, value, where, stillThere), {})
   }
 
   override gather(gather: Gather, region: Region, p: number): void {

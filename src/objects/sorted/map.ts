@@ -68,12 +68,13 @@ export class SortedMapCodec extends Codec {
   /** Stores a value; user code runs only before the tree is touched. */
   set(region: Region, p: number, key: unknown, value: unknown): void {
     const allocator = allocatorOf(region, this.type.label)
-    beforeChange(region, p)
     const cell = new Int32Array(2)
     const old = new Gather()
     const freed = building(allocator, (build) => {
       this.#value().writeOwnedCell(build, value, cell, 0, this.type.label)
       build.run()
+      // Getters of the value may have gone on with a walk.
+      beforeChange(region, p)
       return this.#store(build, region, p, key, cell, old)
     })
     if (freed !== undefined) allocator.free(freed.region, freed.word)
@@ -194,9 +195,11 @@ export class SortedMapCodec extends Codec {
     return sorted.filter(([given], i) => i === sorted.length - 1 || compareKeys(given, sorted[i + 1]![0]) !== 0)
   }
 
-  override assign(region: Region, p: number, value: unknown, where: string): void {
-    beforeChange(region, p)
-    super.assign(region, p, value, where)
+  override assign(region: Region, p: number, value: unknown, where: string, stillThere?: () => void): void {
+    super.assign(region, p, value, where, () => {
+      stillThere?.()
+      beforeChange(region, p)
+    })
   }
 
   override gather(gather: Gather, region: Region, p: number): void {
