@@ -1,9 +1,14 @@
 // Connecting to a server that comes later, or never.
 import assert from 'node:assert/strict'
+import { rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, RpcError, serve } from '../../src/index.js'
 import { whenReady } from '../../src/calls/client/ready.js'
+import { FrameSocket } from '../../src/calls/service/frames.js'
+import { addon, connectUnix, listenUnix } from '../../src/sys/index.js'
 import { Everything, everyHandler, Gates } from '../support/everything.js'
 import { errorOf, Ground } from '../support/ground.js'
 
@@ -54,4 +59,51 @@ test('what waiting does not help is told at once; a connection that comes too la
   connected({ [Symbol.asyncDispose]: () => Promise.resolve(void closed++) })
   await sleep(1)
   assert.equal(closed, 1)
+})
+
+test('however long somebody waits, each attempt gets whole milliseconds that a timer takes', async () => {
+  for (const timeoutMs of [Infinity, 2 ** 31, 0.4]) {
+    const given: number[] = []
+    await errorOf(whenReady('x', { timeoutMs, waitForReady: true, signal: undefined }, (ms) => {
+      given.push(ms)
+      return Promise.reject(new RpcError(given.length < 3 ? 'NOT_FOUND' : 'FAILED_PRECONDITION', 'no'))
+    }))
+    assert.ok(given.every((ms) => Number.isInteger(ms) && ms >= 1 && ms < 2 ** 31), `${timeoutMs}: ${given.join(', ')}`)
+  }
+  assert.equal((await errorOf(connect('nobody/here', Everything, { connectTimeoutMs: Infinity }))).code, 'NOT_FOUND')
+})
+
+test('connecting that was aborted keeps neither timers nor descriptors, where the server does not answer and where it does not greet', async (t) => {
+  await using ground = await Ground.open(t)
+  const server = await ground.serve()
+  await ground.connect()
+  const timers = (): number => process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+  const before = timers()
+  process.kill(server.pid, 'SIGSTOP')
+  try {
+    const giveUp = new AbortController()
+    const given = errorOf(connect(ground.channel, Everything, { signal: giveUp.signal }))
+    await sleep(20)
+    assert.ok(timers() > before, 'it waits')
+    giveUp.abort()
+    assert.equal((await given).code, 'CANCELLED')
+    assert.equal(timers(), before)
+  } finally {
+    process.kill(server.pid, 'SIGCONT')
+  }
+  const path = join(tmpdir(), `rpcool-connecting-${process.pid}`)
+  const listening = listenUnix(path, 'stream', 1)
+  const fd = connectUnix(path, 'stream')
+  try {
+    const giveUp = new AbortController()
+    const receiving = errorOf(new FrameSocket(fd, giveUp.signal).receive(60_000))
+    assert.equal(timers(), before + 1)
+    giveUp.abort()
+    assert.equal((await receiving).code, 'CANCELLED')
+    assert.equal((await errorOf(new FrameSocket(fd, giveUp.signal).receive(60_000))).code, 'CANCELLED')
+    assert.equal(timers(), before)
+  } finally {
+    for (const one of [fd, listening]) addon.closeFd(one)
+    rmSync(path, { force: true })
+  }
 })

@@ -49,13 +49,15 @@ export interface Attaching {
   /** Whether some method seals where that is cheaper. */
   readonly compares: boolean
   readonly timeoutMs: number
+  /** Nobody waits for the connection any more. */
+  readonly signal: AbortSignal | undefined
 }
 
 /**
  * Gets memory for sealed arguments, and has it sealed for both ends. Throws an RpcError that says why there are no seals; then nothing
  * is left of them but the memory, which goes with the connection.
  */
-export async function attachSeals({ daemon, opened, heaps, state, compares, timeoutMs }: Attaching, options: SealOptions): Promise<ArgumentSeals> {
+export async function attachSeals({ daemon, opened, heaps, state, compares, timeoutMs, signal }: Attaching, options: SealOptions): Promise<ArgumentSeals> {
   const isCooperative = options.backend === 'cooperative'
   // The descriptors of cooperative seals lie in the same file, before the pages: both ends write them.
   const ringBytes = isCooperative ? sealDescriptorsBytes(DESCRIPTORS_DEFAULT) : 0
@@ -66,7 +68,7 @@ export async function attachSeals({ daemon, opened, heaps, state, compares, time
       ? new CooperativeAuthority(pages.mapping.buffer, heap.address, heap.byteLength, DESCRIPTORS_DEFAULT)
       : await attachSender(opened.token, pages)
     try {
-      await untilAttached(state, authority, timeoutMs)
+      await untilAttached(state, authority, timeoutMs, signal)
       return new ArgumentSeals(authority, heap, compares ? await crossover(isCooperative) : 0)
     } catch (error) {
       authority.close()
@@ -117,13 +119,14 @@ function releasing(authority: SealAuthority): SealAuthority {
 }
 
 /** The server learns of the seals by a message of its own: a sealed call that comes earlier would be refused. */
-async function untilAttached(state: () => number, authority: SealAuthority, timeoutMs: number): Promise<void> {
+async function untilAttached(state: () => number, authority: SealAuthority, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
   const end = performance.now() + timeoutMs
   for (let now = state(); now !== SealState.ATTACHED; now = state()) {
     if (now === SealState.TOO_WEAK) {
       throw new RpcError('FAILED_PRECONDITION', `the server demands stronger seals than this client's, which are ${formatStrength(authority.strength)}: ${remedyOf(authority.strength)}`)
     }
     if (now === SealState.NONE) throw new RpcError('FAILED_PRECONDITION', 'the server takes no seals: none of its methods demands any, or it could not attach')
+    if (signal?.aborted === true) throw new RpcError('CANCELLED', 'connecting was given up')
     if (performance.now() > end) throw new RpcError('DEADLINE_EXCEEDED', `the server did not attach to the seals within ${timeoutMs} ms`)
     await sleep(PAUSE_MS)
   }

@@ -119,6 +119,7 @@ export class ClientConnection implements AsyncDisposable {
       controlBytes: controlBytes(slots),
       info: sealOptions.backend === 'cooperative' ? { slots, seals: 'cooperative' } : { slots },
       timeoutMs,
+      signal: options.signal,
     }, {
       // A new daemon says so too of a peer that it has not heard of yet.
       peerDied: () => {
@@ -134,7 +135,7 @@ export class ClientConnection implements AsyncDisposable {
       control = attachControl(opened.control, slots)
       heaps = new AttachedHeaps(daemon, opened.heap, options.hugePages === true)
       for (const grant of opened.furtherHeaps) heaps.add(grant)
-      fd = await connectDoorbell(opened, expected, timeoutMs)
+      fd = await connectDoorbell(opened, expected, timeoutMs, options.signal)
       const identity = await daemon.connect()
       const end = new ClientEnd(new Int32Array(control.buffer), heaps.set, fd, poller, {
         channel,
@@ -147,7 +148,7 @@ export class ClientConnection implements AsyncDisposable {
         onGone: (crashed) => connection?.gone(crashed),
       })
       connection = new ClientConnection(channel, opened, end, heaps, control)
-      if (sealing.size > 0 && sealOptions.backend !== 'none') await connection.#attachSeals(sealOptions, sealing.has('auto'), timeoutMs)
+      if (sealing.size > 0 && sealOptions.backend !== 'none') await connection.#attachSeals(sealOptions, sealing.has('auto'), timeoutMs, options.signal)
       return connection
     } catch (error) {
       if (fd >= 0) addon.closeFd(fd)
@@ -223,10 +224,10 @@ export class ClientConnection implements AsyncDisposable {
   }
 
   /** A connection without seals does everything else; who demands one hears why. */
-  async #attachSeals(options: SealOptions, compares: boolean, timeoutMs: number): Promise<void> {
+  async #attachSeals(options: SealOptions, compares: boolean, timeoutMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { end, heaps, opened } = this
     try {
-      const seals = await attachSeals({ daemon: sharedIsolate().daemon, opened, heaps, state: () => end.sealState, compares, timeoutMs }, options)
+      const seals = await attachSeals({ daemon: sharedIsolate().daemon, opened, heaps, state: () => end.sealState, compares, timeoutMs, signal }, options)
       end.useSeals(seals)
       this.heap.useSeals(seals)
       this.#seals = describeSeals(seals.authority.strength)
@@ -250,16 +251,16 @@ function requireMs(name: string, value: number | undefined): void {
   }
 }
 
-async function connectDoorbell(opened: OpenedConnection, expected: ExpectedService, timeoutMs: number): Promise<number> {
+async function connectDoorbell(opened: OpenedConnection, expected: ExpectedService, timeoutMs: number, signal: AbortSignal | undefined): Promise<number> {
   const { serverInfo } = opened
   const socketPath = typeof serverInfo === 'object' && serverInfo !== null && 'socket' in serverInfo ? serverInfo.socket : undefined
   if (typeof socketPath !== 'string') throw new RpcError('FAILED_PRECONDITION', 'the server registered no doorbell socket')
-  const fd = await connectWithRetry(socketPath, timeoutMs)
+  const fd = await connectWithRetry(socketPath, timeoutMs, signal)
   try {
     if (peerCredentials(fd).pid !== opened.server.pid) {
       throw new RpcError('PERMISSION_DENIED', 'the doorbell socket belongs to another process than the channel')
     }
-    const socket = new FrameSocket(fd)
+    const socket = new FrameSocket(fd, signal)
     await socket.send({ token: opened.token, fingerprint: expected.fingerprint, description: expected.description }, timeoutMs)
     checkWelcome(await socket.receive(timeoutMs), opened.channel)
     return fd
@@ -278,14 +279,14 @@ function checkWelcome(answer: unknown, channel: string): void {
 }
 
 /** A full backlog is a burst of clients: try again for a while. */
-async function connectWithRetry(socketPath: string, timeoutMs: number): Promise<number> {
+async function connectWithRetry(socketPath: string, timeoutMs: number, signal: AbortSignal | undefined): Promise<number> {
   const deadline = performance.now() + timeoutMs
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, 100)) {
     try {
       return connectUnix(socketPath, 'stream')
     } catch (cause) {
       const code = errnoCode(cause)
-      if (code !== 'EAGAIN' || performance.now() > deadline) {
+      if (code !== 'EAGAIN' || performance.now() > deadline || signal?.aborted === true) {
         throw new RpcError('UNAVAILABLE', `the server does not take connections (${code ?? 'unknown error'})`, { cause })
       }
       await new Promise((resolve) => {

@@ -1,5 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { RpcError } from '../../base/errors.js'
-import { endedBy } from './waiters.js'
+import { endedBy, TIMEOUT_MS_MAX } from './waiters.js'
 
 /** Between looks at whether the channel is served: the first, and the longest after it has doubled again and again. */
 const PAUSE_MS = 5
@@ -16,7 +17,7 @@ export interface Readiness {
 
 /**
  * Connects, again and again where nobody is there yet. What comes of an attempt that nobody waits for any more is disposed of.
- * @param attempt connects once, within so many milliseconds.
+ * @param attempt connects once, within so many whole milliseconds; should end soon when the signal fires.
  * @throws RpcError CANCELLED when the signal fires (DEADLINE_EXCEEDED for `AbortSignal.timeout`); DEADLINE_EXCEEDED when nobody has come in
  * time; whatever an attempt throws that waiting does not help.
  */
@@ -27,7 +28,7 @@ export async function whenReady<C extends AsyncDisposable>(channel: string, { ti
   try {
     for (let pauseMs = PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
       aborted.check()
-      const attempted = attempt(Math.max(1, deadline - performance.now()))
+      const attempted = attempt(Math.min(Math.max(1, Math.ceil(deadline - performance.now())), TIMEOUT_MS_MAX))
       try {
         return await aborted.or(attempted)
       } catch (error) {
@@ -38,7 +39,7 @@ export async function whenReady<C extends AsyncDisposable>(channel: string, { ti
         else if (absence === undefined || !RpcError.is(error) || error.code !== 'DEADLINE_EXCEEDED') throw error
         const leftMs = deadline - performance.now()
         if (leftMs <= 0) throw new RpcError('DEADLINE_EXCEEDED', `nobody serves the channel after ${timeoutMs} ms of waiting (${absence.sentence})`, { channel, cause: absence })
-        await aborted.or(pause(Math.min(pauseMs, leftMs)))
+        await sleep(Math.min(pauseMs, leftMs), undefined, { signal }).catch(() => undefined)
       }
     }
   } finally {
@@ -49,12 +50,6 @@ export async function whenReady<C extends AsyncDisposable>(channel: string, { ti
 /** The server has not come yet, or is going. */
 function isAbsence(error: unknown): error is RpcError {
   return RpcError.is(error) && (error.code === 'NOT_FOUND' || error.code === 'UNAVAILABLE')
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms)
-  })
 }
 
 /** A signal, as something that ends waits. */

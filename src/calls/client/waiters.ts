@@ -15,8 +15,8 @@ export interface Waiter {
 }
 
 const CALL_OPTIONS: OptionNames<CallOptions> = { timeoutMs: true, signal: true }
-/** The longest wait that fits into a request. */
-const TIMEOUT_MS_MAX = 0x7fff_ffff
+/** The longest wait that fits into a request, or a timer. */
+export const TIMEOUT_MS_MAX = 0x7fff_ffff
 
 type Ended = 'DEADLINE_EXCEEDED' | 'CANCELLED'
 

@@ -10,7 +10,8 @@ const CHUNK_BYTES = 65_536
  * UTF-8. After that the socket is the doorbell. The descriptor stays the caller's.
  */
 export class FrameSocket {
-  constructor(readonly fd: number) {}
+  /** @param signal ends what is under way, with CANCELLED. */
+  constructor(readonly fd: number, readonly signal?: AbortSignal) {}
 
   /** Sends a frame. @throws RpcError UNAVAILABLE when the peer is gone, DEADLINE_EXCEEDED when it does not read in time. */
   async send(value: unknown, timeoutMs: number): Promise<void> {
@@ -71,9 +72,11 @@ export class FrameSocket {
     return new Promise((resolve, reject) => {
       const finish = (act: () => void): void => {
         clearTimeout(timer)
+        this.signal?.removeEventListener('abort', onAbort)
         wait.watch?.close()
         act()
       }
+      const onAbort = (): void => finish(() => reject(new RpcError('CANCELLED', 'the handshake was given up')))
       const tryOnce = (): boolean => {
         try {
           const value = attempt()
@@ -88,10 +91,13 @@ export class FrameSocket {
       const wait: { watch?: Watch } = {}
       const timer = setTimeout(
         () => finish(() => reject(new RpcError('DEADLINE_EXCEEDED', `the handshake took more than ${timeoutMs} ms`))), timeoutMs)
-      if (tryOnce()) return
+      if (this.signal?.aborted === true) return onAbort()
+      this.signal?.addEventListener('abort', onAbort)
+      if (tryOnce()) return undefined
       wait.watch = watch(this.fd, () => void tryOnce())
       wait.watch.setReadable(!writing)
       wait.watch.setWritable(writing)
+      return undefined
     })
   }
 }

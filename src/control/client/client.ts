@@ -123,7 +123,7 @@ export class DaemonClient {
     return this.#request(question, timeoutMs, (answer, fds) => {
       assert(answer.type === 'opened', 'an open is answered by opened')
       return this.#opened(channel, answer, fds, events)
-    })
+    }, options.signal)
   }
 
   /**
@@ -221,11 +221,11 @@ export class DaemonClient {
     this.#held.closeFiles()
   }
 
-  async #request<T>(question: Question, timeoutMs: number | undefined, convert: Parameters<typeof Session.prototype.request<T>>[2]): Promise<T> {
+  async #request<T>(question: Question, timeoutMs: number | undefined, convert: Parameters<typeof Session.prototype.request<T>>[2], signal?: AbortSignal): Promise<T> {
     const end = performance.now() + (timeoutMs ?? DEFAULT_TIMEOUT_MS)
     if (!this.#claimed) await this.connect(end - performance.now())
     if (this.#session === undefined) throw new RpcError('UNAVAILABLE', 'the daemon ended; ask again')
-    return this.#session.request(question, Math.max(1, end - performance.now()), convert)
+    return this.#session.request(question, Math.max(1, end - performance.now()), convert, [], signal)
   }
 
   async #establish(timeoutMs: number): Promise<DaemonIdentity> {

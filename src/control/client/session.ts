@@ -25,7 +25,8 @@ interface Pending {
   readonly question: Question
   readonly answer: (notice: Answer, fds: readonly number[]) => void
   readonly fail: (error: RpcError) => void
-  readonly timer: NodeJS.Timeout
+  /** Nothing ends it any more but its answer. */
+  readonly stop: () => void
 }
 
 /** One living link to one daemon: the hello is done. Requests get exactly one answer, each wait has an end. */
@@ -75,19 +76,29 @@ export class Session {
 
   /**
    * Asks and resolves with what `convert` makes of the answer, in the very turn in which it arrives; descriptors are
-   * `convert`'s. Rejects with the daemon's RpcError, DEADLINE_EXCEEDED after `timeoutMs`, or UNAVAILABLE when the daemon ends.
+   * `convert`'s. Rejects with the daemon's RpcError, DEADLINE_EXCEEDED after `timeoutMs`, CANCELLED by the signal, or UNAVAILABLE when the
+   * daemon ends.
    */
-  request<T>(question: Question, timeoutMs: number, convert: (answer: Answer, fds: readonly number[]) => T, fds: readonly number[] = []): Promise<T> {
+  request<T>(question: Question, timeoutMs: number, convert: (answer: Answer, fds: readonly number[]) => T, fds: readonly number[] = [], signal?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended)
+      if (signal?.aborted === true) return reject(givenUp())
       if (this.#pending.size >= OUTSTANDING_MAX) {
         return reject(new RpcError('RESOURCE_EXHAUSTED', `${OUTSTANDING_MAX} requests to the daemon wait for an answer already`))
       }
       const id = this.#takeId()
       checkRequest({ ...question, id })
       const message = encode({ ...question, id })
-      const timer = setTimeout(() => this.#giveUp(id, timeoutMs), timeoutMs)
-      this.#pending.set(id, { question, timer, fail: reject, answer: (notice, fds) => resolve(convert(notice, fds)) })
+      const who = question.type === 'open' ? 'the server' : 'the daemon'
+      const what = 'channel' in question ? { channel: question.channel } : {}
+      const timer = setTimeout(() => this.#giveUp(id, new RpcError('DEADLINE_EXCEEDED', `${who} did not answer within ${Math.ceil(timeoutMs)} ms`, what)), timeoutMs)
+      const onAbort = (): void => this.#giveUp(id, givenUp())
+      signal?.addEventListener('abort', onAbort)
+      const stop = (): void => {
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', onAbort)
+      }
+      this.#pending.set(id, { question, stop, fail: reject, answer: (notice, fds) => resolve(convert(notice, fds)) })
       this.#updateReference()
       this.#socket.send(message, fds)
       return undefined
@@ -125,18 +136,16 @@ export class Session {
     const pending = this.#pending.get(id)
     if (pending === undefined) return undefined
     this.#pending.delete(id)
-    clearTimeout(pending.timer)
+    pending.stop()
     this.#updateReference()
     return pending
   }
 
-  #giveUp(id: number, timeoutMs: number): void {
+  #giveUp(id: number, why: RpcError): void {
     const pending = this.#take(id)
     if (pending === undefined) return
     this.#takeBack(id, pending.question)
-    const what = 'channel' in pending.question ? { channel: pending.question.channel } : {}
-    const who = pending.question.type === 'open' ? 'the server' : 'the daemon'
-    pending.fail(new RpcError('DEADLINE_EXCEEDED', `${who} did not answer within ${Math.ceil(timeoutMs)} ms`, what))
+    pending.fail(why)
   }
 
   /** What the daemon may have done, or may still do, for a request that was given up. */
@@ -211,12 +220,16 @@ export class Session {
     this.#socket.close()
     this.#greet?.reject(error)
     this.#greet = undefined
-    for (const { timer, fail } of this.#pending.values()) {
-      clearTimeout(timer)
+    for (const { stop, fail } of this.#pending.values()) {
+      stop()
       fail(error)
     }
     this.#pending.clear()
   }
+}
+
+function givenUp(): RpcError {
+  return new RpcError('CANCELLED', 'whoever asked the daemon has given up')
 }
 
 export function closeAll(fds: readonly number[]): void {

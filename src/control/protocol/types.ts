@@ -193,6 +193,8 @@ export interface OpenOptions {
   /** Small JSON for the server. */
   readonly info?: Json
   readonly timeoutMs?: number
+  /** Gives the request up. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface OpenedConnection extends ConnectionEnd {
