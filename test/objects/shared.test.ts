@@ -115,6 +115,58 @@ test('a write that throws has not happened: every container is as before, and no
   }), { numRuns: 100 })
 })
 
+test('a write that went on after memory had run out has happened as a whole, or not at all', () => {
+  for (const change of changes) {
+    for (let allocations = 0, isOut = true; isOut; allocations++) {
+      const arena = new Arena(1 << 19)
+      holding(arena)
+      const holder = make(arena)
+      const before = plain(holder)
+      isOut = false
+      try {
+        holder.all.write((all) => {
+          all.texts.push('what the write did before, long enough for memory of its own')
+          arena.failAfter(allocations)
+          try {
+            change(all, 7)
+          } catch (error) {
+            assert.ok(RpcError.is(error) && error.code === 'RESOURCE_EXHAUSTED', String(error))
+            isOut = true
+          } finally {
+            arena.failAfter(Infinity)
+          }
+        })
+      } catch (error) {
+        assert.ok(RpcError.is(error) && error.code === 'RESOURCE_EXHAUSTED', String(error))
+        assert.deepEqual(plain(holder), before)
+      }
+      const now = plain(holder)
+      holder.all.read((all) => {
+        assert.deepEqual([all.byName.size, all.sorted.size, all.names.size], [now.all.byName.size, now.all.sorted.size, now.all.names.size])
+        for (const [key, { id }] of now.all.byName) assert.equal(all.byName.get(key)?.id, id)
+        for (const key of now.all.sorted.keys()) assert.ok(all.sorted.has(key))
+      })
+      release(arena, holder)
+      arena.assertEmpty()
+    }
+  }
+})
+
+test('nothing is freed inside of its own write, which needs its lock to the end', () => {
+  const arena = new Arena()
+  holding(arena)
+  const holder = make(arena)
+  for (let i = 0; i < 2; i++) {
+    assert.throws(() => holder.all.write((all) => {
+      all.small = 9
+      release(arena, holder)
+    }), { code: 'FAILED_PRECONDITION', message: /cannot be freed inside of its own write/ })
+    assert.equal(plain(holder).all.small, 1)
+  }
+  release(arena, holder)
+  arena.assertEmpty()
+})
+
 test('whoever comes after a holder that died undoes what was half done', () => {
   for (let stop = 0; stop < 400; stop += 1 + Math.floor(stop / 20)) {
     const arena = new Arena(1 << 19)

@@ -111,11 +111,11 @@ class SharedCodec extends Codec {
           continue
         }
       }
-      const allocator = this.#lock(region, p, membership, waiting)
+      this.#lock(region, p, membership, waiting)
       try {
         return this.#read(region, p, work)
       } finally {
-        if (allocator !== null) releaseLock(region, p + LOCK, membership)
+        releaseLock(region, p + LOCK, membership)
       }
     }
   }
@@ -204,6 +204,10 @@ class SharedCodec extends Codec {
   }
 
   override gather(gather: Gather, region: Region, p: number): void {
+    const { current } = journal
+    if (current instanceof Write && current.isOf(region.origin, p)) {
+      throw new RpcError('FAILED_PRECONDITION', `${this.type.label} cannot be freed inside of its own write, which still needs lock and journal`)
+    }
     // The journal first: what it says is freed is no longer reached from the value.
     const { allocator } = region
     if (allocator !== null) new UndoLog(region, p + JOURNAL, allocator).forEachBlock((home, word) => gather.block(home, word))
@@ -271,6 +275,9 @@ const SHAREABLE: ReadonlySet<string> = new Set(['struct', 'list', 'map', 'set', 
  *     const Store = struct('Store', { words: shared(map(text, u32)) })
  *     store.words.write((words) => words.set('a', (words.get('a') ?? 0) + 1))
  *     store.words.read((words) => words.get('a'))
+ *
+ * Its lock must stay where it is while others may come: elements of a list move when that grows, is cut or sorted, and values of a map when entries are
+ * removed. There it lies in a struct of its own, behind a ref.
  */
 export function shared<Value extends AnyType>(value: Value): SharedType<Value> {
   requireElement('shared', value)

@@ -54,6 +54,7 @@ export class UndoLog {
   readonly #blocks: Block[] = []
   /** Frees that were refused. */
   #refused = 0
+  #failure: unknown
 
   constructor(region: Region, at: number, allocator: Allocator) {
     this.#region = region
@@ -90,7 +91,7 @@ export class UndoLog {
 
   save(region: Region, word: number, words: number): void {
     if (words === 0) return
-    const block = this.#room(3 + words)
+    const block = this.#mustRoom(3 + words)
     const a = block.region.i32
     const at = block.word + block.used
     a[at] = SAVED | words << 2
@@ -114,7 +115,7 @@ export class UndoLog {
   }
 
   #note(kind: number, region: Region, word: number): void {
-    const block = this.#room(NOTE_WORDS)
+    const block = this.#mustRoom(NOTE_WORDS)
     const a = block.region.i32
     const at = block.word + block.used
     a[at] = kind
@@ -126,6 +127,16 @@ export class UndoLog {
   #count(block: Block, words: number): void {
     block.used += words
     block.region.i32[block.word + USED] = block.used
+  }
+
+  /** What is not noted here is half of a change: the function that catches this error must not have the rest of it committed. */
+  #mustRoom(words: number): Block {
+    try {
+      return this.#room(words)
+    } catch (error) {
+      this.#failure = error
+      throw error
+    }
   }
 
   #room(words: number): Block {
@@ -148,8 +159,9 @@ export class UndoLog {
     return block
   }
 
-  /** From here on the write has happened. {@link finish} does the rest. */
+  /** From here on the write has happened. {@link finish} does the rest. @throws what kept the log from taking note of all of it. */
   commit(): void {
+    if (this.#failure !== undefined) throw this.#failure
     this.#setState(COMMITTED)
   }
 
