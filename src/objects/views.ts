@@ -3,7 +3,7 @@ import type { Steps } from './iteration.js'
 /**
  * Reading common to lists and fixed arrays. It follows Array's protocol; `sequence[i]` works and is slower than `at(i)`.
  *
- * Everything is read anew at each step, as Array does: what a callback adds is visited, what it removes is not. Elements
+ * Each element is read when its turn comes, as Array does: what a callback adds is not visited (by an iterator it is), nor is what it removes. Elements
  * held by value (structs, lists …) are read as views into the list's own memory, valid until the list grows.
  */
 export interface SequenceView<V> extends Iterable<V> {

@@ -178,6 +178,12 @@ test('sets are compared with sets, maps and views as Set compares them', () => {
     if (native.union !== undefined) assert.deepEqual([...native.union(other)], [...mine.union(other)])
   }), { numRuns: 100 })
   const mine = build(set(u32), new Arena(), [1])
+  const ended: string[] = []
+  const slow = (...given: readonly number[]): SetLike<number> => ({
+    size: given.length, has: (key) => given.includes(key),
+    keys: () => ({ next: (): IteratorResult<number> => ({ done: false, value: given[0]! }), return: () => { ended.push('return'); return { done: true, value: undefined } } }),
+  })
+  assert.deepEqual([mine.isSupersetOf(slow(2)), mine.isDisjointFrom(slow(2)), mine.isDisjointFrom(slow(1)), ended], [false, true, false, ['return']])
   for (const wrong of [[1], null, undefined, 'x', { size: 1 }]) assert.throws(() => mine.union(wrong as never), { code: 'INVALID_ARGUMENT' })
 })
 

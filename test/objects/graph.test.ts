@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RpcError } from '../../src/base/errors.js'
-import { build, bytes, copyGraph, f64, list, locationOf, map, optional, plain, ref, release, same, struct, text, u32, union, type View } from '../../src/objects/index.js'
+import { build, bytes, copyGraph, f64, json, list, locationOf, map, optional, plain, ref, release, same, shared, struct, text, u32, union, type View } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
 
 const Node = struct('Node', { value: u32, label: text, get next() { return ref(Node) }, get others() { return list(ref(Node)) } })
@@ -183,6 +183,24 @@ test('copies keep sharing and cycles, go to another heap, and stop at a limit', 
   elsewhere.assertEmpty()
   const big = build(Everything, arena, everything(3) as never)
   assert.deepEqual(plain(copyGraph(big, elsewhere)), plain(big))
+})
+
+test('what a conversion may visit is counted over all documents and shared values that it meets', () => {
+  const Mixed = struct('Mixed', { documents: list(json), shared: list(shared(list(u32))) })
+  const one = [0, 1, 2, 3, 4, 5, 6, 7]
+  for (const value of [{ documents: [one, one, one, one] }, { shared: [one, one, one, one] }] as const) {
+    const mixed = build(Mixed, new Arena(), value as never)
+    assert.deepEqual(plain(mixed, { maxNodes: 50 }), { documents: [], shared: [], ...value })
+    assert.throws(() => plain(mixed, { maxNodes: 30 }), { code: 'RESOURCE_EXHAUSTED', message: /more than 30 / })
+  }
+})
+
+test('what only looks like a union is left as it is, and so is a union that holds no view', () => {
+  const One = struct('OneUnion', { any: union({ text, node: Node }) })
+  const lookalike = { kind: 'text', value: 'a', more: 1 }
+  assert.equal(plain(lookalike), lookalike)
+  const one = build(One, new Arena(), { any: { kind: 'node', value: node(1) } })
+  assert.deepEqual(plain(one.any), { kind: 'node', value: node(1) })
 })
 
 test('a copy of a wide tree is the same tree, in the order in which a build lays it out', () => {

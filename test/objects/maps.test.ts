@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { RpcError } from '../../src/base/errors.js'
-import { bool, build, copyGraph, f32, f64, i32, list, map, plain, release, set, struct, text, u32, u64, type MapView } from '../../src/objects/index.js'
+import { assign, bool, build, copyGraph, f32, f64, i32, list, locationOf, map, plain, release, set, struct, text, u32, u64, type MapView } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
 import { Random } from '../support/random.js'
 
@@ -38,6 +38,33 @@ test('a map does what Map does, and frees what it drops', () => {
     release(arena, holder)
     arena.assertEmpty()
   }), { numRuns: 200 })
+})
+
+test('an iteration over a map that is replaced meanwhile goes through all of the new one', () => {
+  const holder = build(Maps, new Arena(1 << 17), { byText: [['a key that is long', ''], ['b', ''], ['c', '']] })
+  const met: string[] = []
+  for (const key of holder.byText.keys()) {
+    met.push(key)
+    if (met.length <= 3) assign(holder, { byText: [['x'.repeat(5 + met.length * 11), ''], ['another key, longer', ''], ['y', '']] })
+  }
+  assert.deepEqual(met, ['a key that is long', ...[1, 2, 3].map((i) => 'x'.repeat(5 + i * 11)), 'another key, longer', 'y'])
+})
+
+test('whoever reads a map learns nothing of how another one hashes, and chooses it for no copy', () => {
+  const One = struct('SeedOfMap', { m: map(text, u32) })
+  const seedOf = (one: { readonly m: MapView<string, number> }): number => {
+    const { region, word } = locationOf(one.m)
+    return region.i32[region.resolve(region.i32[word + 1]!, region.i32[word]!, 16) + 2]!
+  }
+  const arena = new Arena()
+  const made = Array.from({ length: 5 }, () => build(One, arena, { m: [['a', 1]] }))
+  const filled = build(One, arena, {})
+  filled.m.set('a key of some length', 1)
+  const copy = copyGraph(filled, arena)
+  assert.equal(copy.m.get('a key of some length'), 1)
+  const seeds = [...made, filled, copy].map(seedOf)
+  assert.equal(new Set(seeds).size, seeds.length)
+  assert.ok(seeds.every((seed) => (seed & 1) === 1))
 })
 
 test('a set does what Set does, and frees what it drops', () => {

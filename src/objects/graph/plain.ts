@@ -1,7 +1,8 @@
 import { RpcError } from '../../base/errors.js'
 import { codecOf, type AnyType, type Codec } from '../codec.js'
 import { MAX_WALK_NODES } from '../limits.js'
-import { isJson, plainOf } from '../json/whole.js'
+import { PlainReader } from '../json/plain.js'
+import { isJson, tagOf } from '../json/whole.js'
 import { TextBudget } from '../text/budget.js'
 import type { Snapshot } from '../types.js'
 import type { MapView, SequenceView, SetView, SharedView } from '../views.js'
@@ -37,7 +38,7 @@ interface Pending {
 class Conversion {
   readonly #json: boolean
   readonly #maxNodes: number
-  #nodes = 0
+  #nodes: number
   readonly #made = new Map<Codec, Map<number, object>>()
   readonly #queue: Pending[] = []
   readonly #texts: TextBudget
@@ -45,8 +46,10 @@ class Conversion {
   #isView: boolean
   readonly #read = new Map<Codec, Map<number, unknown>>()
 
-  constructor(json: boolean, maxNodes: number, texts?: TextBudget) {
+  /** @param nodes of `maxNodes` that were visited before. */
+  constructor(json: boolean, maxNodes: number, texts?: TextBudget, nodes = 0) {
     this.#json = json
+    this.#nodes = nodes
     this.#texts = texts ?? new TextBudget()
     this.#isView = texts !== undefined
     this.#maxNodes = maxNodes
@@ -71,7 +74,13 @@ class Conversion {
     if (view !== undefined) return (view[TYPE] as AnyType).kind === 'shared' ? this.#convertShared(view) : this.#convertView(view)
     if (value instanceof Uint8Array) return this.#json ? Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('base64') : value
     if (this.#json && ArrayBuffer.isView(value)) return Array.from(value as unknown as Iterable<number | bigint>, (number) => typeof number === 'bigint' ? String(number) : number)
-    return isVariant(value) ? { kind: value.kind, value: this.#convert(value.value) } : value
+    return isVariant(value) ? this.#convertVariant(value) : value
+  }
+
+  /** Of a union; of anything else that looks like one, as it is. */
+  #convertVariant(variant: { readonly kind: string, readonly value: unknown }): object {
+    const value = this.#convert(variant.value)
+    return value === variant.value ? variant : { kind: variant.kind, value }
   }
 
   #convertShared(view: Located): unknown {
@@ -79,10 +88,15 @@ class Conversion {
     const address = view[REGION].addressOf(view[WORD])
     if (!read.has(address)) {
       const restart = this.#texts.again()
+      let nodes = 0
       read.set(address, (view as unknown as SharedView<unknown>).read((content) => {
         restart()
-        return new Conversion(this.#json, this.#maxNodes, this.#texts).run(content)
+        const conversion = new Conversion(this.#json, this.#maxNodes, this.#texts, this.#nodes)
+        const made = conversion.run(content)
+        nodes = conversion.#nodes
+        return made
       }))
+      this.#nodes = nodes
     }
     return read.get(address)
   }
@@ -95,7 +109,12 @@ class Conversion {
   }
 
   #convertView(view: Located): object {
-    if (isJson(view)) return plainOf(view, this.#maxNodes - this.#nodes, this.#texts)
+    if (isJson(view)) {
+      const reader = new PlainReader(this.#maxNodes, this.#texts, this.#nodes)
+      const made = reader.container(view[REGION], view[WORD], tagOf(view))
+      this.#nodes = reader.visited
+      return made
+    }
     const codec = codecOf(view[TYPE] as AnyType)
     const all = known(this.#made, codec)
     const address = view[REGION].addressOf(view[WORD])

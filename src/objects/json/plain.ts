@@ -12,8 +12,14 @@ import { follow, openContainer, opened } from './record.js'
 export class PlainReader {
   #left: number
 
-  constructor(readonly maxNodes: number, readonly texts = new TextBudget()) {
-    this.#left = maxNodes
+  /** @param visited of `maxNodes` before. */
+  constructor(readonly maxNodes: number, readonly texts = new TextBudget(), visited = 0) {
+    this.#left = maxNodes - visited
+  }
+
+  /** Of `maxNodes`, so far. */
+  get visited(): number {
+    return this.maxNodes - this.#left
   }
 
   /** The object or array at a word, as a plain one. */

@@ -4,7 +4,6 @@ import { RpcError } from '../../base/errors.js'
 import { ARRAY, OBJECT } from '../../layout/json-layout.js'
 import type { AnyType } from '../codec.js'
 import { MAX_WALK_NODES } from '../limits.js'
-import type { TextBudget } from '../text/budget.js'
 import { asView, REGION, TYPE, WORD, type Located } from '../view.js'
 import { PlainReader } from './plain.js'
 
@@ -30,9 +29,9 @@ export function jsonView(value: unknown): Located {
 }
 
 /** The plain value of a view of json. */
-export function plainOf(value: object, maxNodes = MAX_WALK_NODES, texts?: TextBudget): object {
+export function plainOf(value: object): object {
   const view = jsonView(value)
-  return new PlainReader(maxNodes, texts).container(view[REGION], view[WORD], tagOf(view))
+  return new PlainReader(MAX_WALK_NODES).container(view[REGION], view[WORD], tagOf(view))
 }
 
 /**

@@ -131,6 +131,14 @@ export class MapEntries {
 
   /** Goes to the next entry of an iteration; false at the end. */
   step(cursor: Cursor): boolean {
+    const { region, start } = this.table
+    const table = region.lowOf(start)
+    // The map was replaced by another one, all of which is still to come.
+    if (cursor.table !== table) {
+      cursor.table = table
+      cursor.sequence = 0
+      cursor.id = 0
+    }
     const epoch = this.table.get(EPOCH)
     if (cursor.epoch !== epoch || cursor.id === 0) {
       cursor.id = this.#order.resume(this.#chunk, cursor)

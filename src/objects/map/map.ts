@@ -16,13 +16,16 @@ import { CHUNKS, DEPTH, EPOCH, FIRST, FREE, IDS, INDEX, LAST, ROOM, Table, TABLE
 import { SharedSet } from './set-view.js'
 import { SharedMap, type Part } from './view.js'
 import { nothing } from '../scalar/nothing.js'
+import { keyedHash } from '../text/keyed-hash.js'
 import { allocatorOf, damaged } from '../problems.js'
 import { viewClassOf } from '../protocol.js'
 import { borrowStaging, returnStaging } from '../graph/staging.js'
 import type { AnyType, KeyType, MapType, SetType } from '../types.js'
 
-// Unknown outside the process, so that nobody can prepare keys that collide.
-const SEED = randomInt(0x1_0000_0000) | 1
+// Unknown outside the process, so that nobody can prepare keys that collide. A map's seed lies in its table, where whoever reads the map finds it: it says
+// nothing about that of another one.
+const SECRET = [randomInt(0x1_0000_0000), randomInt(0x1_0000_0000)] as const
+const made = new Int32Array(1)
 
 /** Table, index and entries of the map that is open, and how its keys and values are read. */
 class Opened {
@@ -112,7 +115,7 @@ export class MapCodec extends Codec {
       codec.write(build, staged, 0, value, where)
       build.run()
       const exists = table.open(region, p)
-      if (!exists) makeTable(build, table, SEED)
+      if (!exists) makeTable(build, table)
       keys.prepare(key, where, table.seed)
       if (exists && this.#search(opened)) {
         if (old !== null) codec.gather(old, entries.region, opened.place(entries.word))
@@ -202,12 +205,12 @@ export class MapCodec extends Codec {
     if (pairs.length === 0) return
     const opened = this.#open()
     const { table, entries, keys, value: codec } = opened
-    makeTable(build, table, SEED)
+    makeTable(build, table)
     const drop: Drop = (at, word) => build.drop(at, word)
     build.enter(where)
     let left = pairs.length
     for (const [key, content] of pairs) {
-      keys.prepare(key, where, SEED)
+      keys.prepare(key, where, table.seed)
       this.#insert(build, opened, left--, drop)
       codec.write(build, entries.region, opened.place(entries.word), content, where)
     }
@@ -256,9 +259,10 @@ export class MapCodec extends Codec {
   #copyTable(copier: Copier, source: Opened, to: Region, q: number): void {
     const target = this.#open()
     const { value: codec } = target
-    const { live, seed } = source.table
+    const { live } = source.table
     copier.spend(live)
-    makeTable(copier, target.table, seed)
+    makeTable(copier, target.table)
+    const { seed } = target.table
     point(to, q, target.table)
     let left = live
     const drop: Drop = (home, word) => copier.drop(home, word)
@@ -284,9 +288,10 @@ type MapClass = new (region: Region, word: number) => SharedMap | SharedSet
 
 type Block = readonly [region: Region, word: number]
 
-function makeTable(source: Source, table: Table, seed: number): void {
+function makeTable(source: Source, table: Table): void {
   const word = source.allocate(TABLE_WORDS * 4)
-  table.make(source.region, word, seed)
+  made[0]!++
+  table.make(source.region, word, keyedHash(SECRET[0], SECRET[1], 0, made, 0, 1) | 1)
 }
 
 /** Lets the holder at `p` lead to the table. */

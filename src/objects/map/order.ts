@@ -12,6 +12,8 @@ const place = new Place()
 /** Where an iteration stands: behind the entry with `sequence`. */
 export interface Cursor {
   sequence: number
+  /** Lower half of the address of the table that it stands in. */
+  table: number
   /** Chunk and offset to go on from, while `epoch` is the table's. */
   id: number
   offset: number

@@ -87,9 +87,15 @@ function requireSet(other: SetLike<unknown>): SetLike<unknown> {
   return other
 }
 
+/** They need not be iterable by themselves; left early, they are told, as the language does. */
 function* keysOf(set: SetLike<unknown>): Iterable<unknown> {
   const keys = set.keys()
-  for (let step = keys.next(); step.done !== true; step = keys.next()) yield step.value
+  let isDone: boolean | undefined = false
+  try {
+    for (let step = keys.next(); (isDone = step.done) !== true; step = keys.next()) yield step.value
+  } finally {
+    if (isDone !== true) keys.return?.()
+  }
 }
 
 function* taken(keys: Iterable<unknown>, accept: (key: unknown) => boolean): Iterable<unknown> {

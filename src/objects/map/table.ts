@@ -3,7 +3,7 @@
 //   +0   u32  live: entries                                +32  u64  directory of the index (hash-index.ts)
 //   +4   u32  next: sequence number of the next entry      +40  u64  directory of the chunks (entries.ts)
 //   +8   u32  seed of the hash                             +48  u32  first chunk in order of insertion: id + 1, 0 = none
-//   +12  u32  epoch: changes when entries move             +52  u32  last chunk
+//   +12  u32  epoch: from anywhere, changes when they move    +52  u32  last chunk
 //   +16  u32  depth of the index + 1; 0 = there is none    +56  u64  0
 //   +20  u32  ids of chunks given out
 //   +24  u32  room for ids in the directory of the chunks
@@ -83,6 +83,8 @@ export class Table {
     region.i32.fill(0, start, start + TABLE_WORDS)
     region.i32[start + NEXT] = 1
     region.i32[start + SEED] = seed
+    // Anything that no other map has: an iteration that goes on in this one, in the place of another, must not take it for that.
+    region.i32[start + EPOCH] = seed
     this.#read(region, start)
   }
 

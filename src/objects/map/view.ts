@@ -103,7 +103,7 @@ export class SharedMap extends KeyedValues<MapAccess> implements MapView<unknown
 export class Entries<T> extends Iteration<T> {
   readonly #view: KeyedView<MapAccess>
   readonly #part: Part
-  readonly #cursor: Cursor = { sequence: 0, id: 0, offset: 0, epoch: 0 }
+  readonly #cursor: Cursor = { sequence: 0, table: 0, id: 0, offset: 0, epoch: 0 }
   #ended = false
 
   constructor(view: KeyedView<MapAccess>, part: Part) {
