@@ -24,7 +24,9 @@ export function installInPlace(viewClass: SequenceClass, reorder: (region: Regio
     },
     sort(compare: (a: unknown, b: unknown) => number = compareAsTexts): Sequence {
       const elements = this.toArray()
-      const order = Uint32Array.from(elements.keys()).sort((a, b) => comparePresent(elements[a], elements[b], compare) || a - b)
+      // Array's own sort, whatever the comparison says: nothing comes last, and nobody is asked about it.
+      const [present, absent] = [true, false].map((isThere) => [...elements.keys()].filter((i) => (elements[i] !== undefined) === isThere)) as [number[], number[]]
+      const order = Uint32Array.from([...present.toSorted((a, b) => compare(elements[a], elements[b])), ...absent])
       if (order.length > 1) reorder(this[REGION], this[WORD], () => order)
       return this
     },
@@ -96,12 +98,6 @@ export function installChanges(viewClass: SequenceClass, codec: LengthAccess, la
       if (to < length) codec.cut(this, to, length)
     },
   })
-}
-
-/** As Array.sort has it, nothing comes last, and nobody is asked. */
-function comparePresent(a: unknown, b: unknown, compare: (a: unknown, b: unknown) => number): number {
-  if (a === undefined || b === undefined) return (a === undefined ? 1 : 0) - (b === undefined ? 1 : 0)
-  return compare(a, b)
 }
 
 /** The order of Array.sort when it is given none. */

@@ -54,7 +54,7 @@ export class UndoLog {
   readonly #blocks: Block[] = []
   /** Frees that were refused. */
   #refused = 0
-  #failure: unknown
+  #failure: Error | undefined
 
   constructor(region: Region, at: number, allocator: Allocator) {
     this.#region = region
@@ -134,7 +134,7 @@ export class UndoLog {
     try {
       return this.#room(words)
     } catch (error) {
-      this.#failure = error
+      this.#failure = error as Error
       throw error
     }
   }
