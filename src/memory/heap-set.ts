@@ -174,6 +174,10 @@ export class HeapSet implements Allocator, RegionSpace {
       if (this.#lent.includes(region) || this.#found.includes(region)) {
         throw new RpcError('FAILED_PRECONDITION', 'the object lies in a heap that its server publishes: only the server frees what is there')
       }
+      // By a pointer of somebody it is lent to, or in a sandbox.
+      if (this.#heaps.some((one) => one.region.i32 === region.i32)) {
+        throw new RpcError('FAILED_PRECONDITION', 'this view of the object is only for reading: free heap.at(Type, addressOf(view))')
+      }
       throw new RpcError('INVALID_ARGUMENT',
         `free of an object at 0x${makeAddress(region.high, region.low >>> 0).toString(16)}…, which is not in this connection's heaps`)
     }

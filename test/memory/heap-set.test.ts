@@ -109,6 +109,15 @@ test('what others lend is read-only to whoever follows a pointer there, and stay
   assert.equal(found.budget, found.allowance)
 })
 
+test('what its owner meets by a pointer in memory of others it frees by a view of its own, and is told so', () => {
+  const [owner, borrower] = [setOf(256 * KIB), setOf(128 * KIB)]
+  const word = owner.allocate(100)
+  const found = borrower.lend(owner.region)
+  assert.throws(() => owner.free(found, word), (error) => hasCode('FAILED_PRECONDITION')(error) && /only for reading: free heap\.at\(Type, addressOf\(view\)\)/.test(String(error)))
+  owner.free(owner.region, word)
+  assertAllEmpty(owner)
+})
+
 test('a connection has a bounded number of heaps', () => {
   const set = setOf(128 * KIB)
   while (set.heaps.length < HEAPS_MAX) set.add(heapAt(set.heaps.length, 128 * KIB, set))

@@ -21,7 +21,7 @@ export function refuseWrite(where: string, region: Region): void {
     throw new RpcError('FAILED_PRECONDITION', `${where} cannot be written inside of read, where others change it at the same time: use write()`)
   }
   if (region.scope?.sealed === true) return region.scope.unseal(`write ${where} in`)
-  throw new RpcError('FAILED_PRECONDITION', `${where} cannot be written: this memory is read-only here`)
+  throw new RpcError('FAILED_PRECONDITION', `${where} cannot be written: this memory is read-only here; heap.copyFrom(view) makes a copy that can be`)
 }
 
 /**
