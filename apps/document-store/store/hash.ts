@@ -1,23 +1,21 @@
-// Hashes of the store's tables. They start from a number of this process's own, so that nobody can choose keys that collide.
+// Hashes of the store's tables, under two numbers of this process's own: nobody can choose keys that collide.
 import { randomInt } from 'node:crypto'
 import type { Scalar } from './values.js'
 
 const SEED = randomInt(0x1_0000_0000) | 0
+const SECRET = randomInt(0x1_0000_0000) | 1
 const FACTOR = 0x9e37_79b1 | 0
-/** Of longer texts the first and the last units are taken. */
-const UNITS_MAX = 128
 
 const double = new Float64Array(1)
 const halves = new Int32Array(double.buffer)
 
+/** All units count: of texts that only begin and end alike somebody could make any number. */
 export function hashText(text: string): number {
   const { length } = text
   let hash = SEED ^ length
-  const first = length <= UNITS_MAX ? length : UNITS_MAX
   let i = 0
-  for (; i + 2 <= first; i += 2) hash = step(hash, text.charCodeAt(i) | text.charCodeAt(i + 1) << 16)
-  if (i < first) hash = step(hash, text.charCodeAt(i))
-  if (length > UNITS_MAX) for (i = Math.max(first, length - UNITS_MAX); i < length; i++) hash = step(hash, text.charCodeAt(i))
+  for (; i + 2 <= length; i += 2) hash = step(hash, text.charCodeAt(i) | text.charCodeAt(i + 1) << 16)
+  if (i < length) hash = step(hash, text.charCodeAt(i))
   return finish(hash)
 }
 
@@ -31,9 +29,11 @@ export function hashScalar(value: Scalar): number {
   return finish(step(~SEED, value === null ? 1 : value ? 2 : 3))
 }
 
+// Without the secret factor a change in the upper bit of one word could be taken back by the next word, whatever the seed.
 function step(hash: number, word: number): number {
-  const mixed = Math.imul(hash ^ word, FACTOR)
-  return mixed ^ mixed >>> 15
+  const product = Math.imul(hash ^ word, FACTOR)
+  const mixed = product ^ product >>> 15
+  return mixed + Math.imul(mixed << 16 | mixed >>> 16, SECRET) | 0
 }
 
 function finish(hash: number): number {

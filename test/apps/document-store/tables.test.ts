@@ -97,3 +97,15 @@ test('equal scalars have equal hashes, and scalars of other types others', () =>
   const hashes = [null, true, false, 0, 1, -1, 0.5, '', '0', '1', 'null', 'true', 'x'.repeat(200), `${'x'.repeat(199)}y`].map(hashScalar)
   assert.equal(new Set(hashes).size, hashes.length)
 })
+
+test('nobody can choose texts or numbers that share a hash, however much they have in common', () => {
+  const COUNT = 1 << 12
+  // What the upper bit of a word changes, the next word took back under every seed.
+  const crafted = Array.from({ length: COUNT }, (_, i) => Array.from({ length: 12 }, (_, bit) => (i >> bit & 1) === 0 ? 'aaaa' : 'a\u8061a\u8060').join(''))
+  const alike = Array.from({ length: COUNT }, (_, i) => `${'a'.repeat(500)}${i}${'a'.repeat(500)}`)
+  const numbers = Array.from({ length: COUNT }, (_, i) => i / 4096)
+  for (const values of [crafted, alike, numbers]) {
+    const distinct = new Set(values.map(hashScalar)).size
+    assert.ok(distinct > COUNT - 16, `${distinct} hashes of ${COUNT} values`)
+  }
+})
