@@ -12,6 +12,8 @@ import { asView, REGION, TYPE, WORD, type Located } from '../view.js'
 export interface PlainOptions {
   /** Objects and elements after which the conversion gives up with RESOURCE_EXHAUSTED. */
   readonly maxNodes?: number
+  /** Code units of texts, keys included, and bytes after which it does too. By default as many as the memory holds in which they lie. */
+  readonly maxUnits?: number
 }
 
 /**
@@ -19,7 +21,8 @@ export interface PlainOptions {
  * reached twice becomes one object, so cycles convert too. Anything that is not a view is returned as it is.
  */
 export function plain<V>(value: V, options: PlainOptions = {}): Snapshot<V> {
-  return new Conversion(false, options.maxNodes ?? MAX_WALK_NODES).run(value) as Snapshot<V>
+  const texts = new TextBudget(undefined, options.maxUnits)
+  return new Conversion(false, options.maxNodes ?? MAX_WALK_NODES, texts).run(value) as Snapshot<V>
 }
 
 /**
@@ -46,12 +49,15 @@ class Conversion {
   #isView: boolean
   readonly #read = new Map<Codec, Map<number, unknown>>()
 
-  /** @param nodes of `maxNodes` that were visited before. */
-  constructor(json: boolean, maxNodes: number, texts?: TextBudget, nodes = 0) {
+  /**
+   * @param isView whether what is converted came out of a view.
+   * @param nodes of `maxNodes` that were visited before.
+   */
+  constructor(json: boolean, maxNodes: number, texts = new TextBudget(), isView = false, nodes = 0) {
     this.#json = json
+    this.#texts = texts
+    this.#isView = isView
     this.#nodes = nodes
-    this.#texts = texts ?? new TextBudget()
-    this.#isView = texts !== undefined
     this.#maxNodes = maxNodes
   }
 
@@ -91,7 +97,7 @@ class Conversion {
       let nodes = 0
       read.set(address, (view as unknown as SharedView<unknown>).read((content) => {
         restart()
-        const conversion = new Conversion(this.#json, this.#maxNodes, this.#texts, this.#nodes)
+        const conversion = new Conversion(this.#json, this.#maxNodes, this.#texts, true, this.#nodes)
         const made = conversion.run(content)
         nodes = conversion.#nodes
         return made

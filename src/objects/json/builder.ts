@@ -6,6 +6,7 @@ import {
 } from '../../layout/json-layout.js'
 import type { Allocator, Region } from '../../memory/region.js'
 import type { Source } from '../graph/build.js'
+import { damaged } from '../problems.js'
 import { type Intern, internOf, type KeyNode } from './intern.js'
 import { keyedHash } from '../text/keyed-hash.js'
 import { wordsOf } from '../text/read.js'
@@ -24,6 +25,9 @@ const EIGHT_SPANS_FROM = 1024
 const NEAR_TEXT_TAG = NEAR_TEXT & 0xffff
 const OBJECT_KIND = OBJECT - NEAR_TEXT
 const ADDRESS_KINDS = ARRAY - NEAR_TEXT
+
+/** Times that a key is read again at most: where few are compared with one another some 15 times, otherwise thrice, and once for an index. */
+const REREAD_MAX = 20
 
 /** Where the latest document was put. */
 export interface Built {
@@ -44,6 +48,8 @@ export class JsonBuilder extends Staging {
   #limit = 0
   /** Words already in blocks of the document, and the addresses of these blocks. */
   #flushed = 0
+  /** Words of keys that were read there again. */
+  #reread = 0
   readonly #chunks: number[] = []
   #lastRegion: Region | null = null
   /** Of a document that is an object with a shape, whose cells are still on the stack: they go from there into its block. */
@@ -59,6 +65,7 @@ export class JsonBuilder extends Staging {
     this.intern = internOf(allocator)
     this.#smallMax = allocator.smallMax ?? SMALL_BLOCK_BYTES
     this.#flushed = 0
+    this.#reread = 0
     if (this.#chunks.length > 0) this.#chunks.length = 0
     this.#lastRegion = null
     this.#rootNode = null
@@ -115,6 +122,9 @@ export class JsonBuilder extends Staging {
       // It went into a block.
       const { high } = this.#lastRegion!
       openText(this.#lastRegion!, hi >> 16 === TEXT ? hi & 0xffff : high, lo)
+      this.#reread += openedText.words
+      // Each key would be as long as all memory if a peer said so meanwhile.
+      if (this.#reread > REREAD_MAX * this.#flushed) damaged('the keys of an object changed while it was built')
       return
     }
     const { text } = this

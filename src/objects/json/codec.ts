@@ -1,6 +1,6 @@
 import { ARRAY, JSON_FINGERPRINT, OBJECT, OWNED } from '../../layout/json-layout.js'
 import type { Allocator, Region } from '../../memory/region.js'
-import type { Build, Source } from '../graph/build.js'
+import type { Build } from '../graph/build.js'
 import { Codec, type AnyType, type TypeNode } from '../codec.js'
 import type { Copier } from '../graph/copier.js'
 import type { Emitter } from '../emit.js'
@@ -8,7 +8,6 @@ import type { Gather } from '../graph/gather.js'
 import { requireReachable } from '../problems.js'
 import { REGION, WORD, type Located } from '../view.js'
 import { Blocks } from './blocks.js'
-import type { Built } from './builder.js'
 import { copyContainer, pushCopy } from './copy.js'
 import { emitNearObject, fastForm } from './fast.js'
 import { withBuilder, writeValue } from './from-value.js'
@@ -41,7 +40,7 @@ class JsonCodec extends Codec {
     out[index] = 0
     out[index + 1] = 0
     if (value === undefined) return false
-    const { lo, hi } = buildJson(build, build.allocator, value, where)
+    const { lo, hi } = writeValue(build, build.allocator, value, where)
     out[index] = lo
     out[index + 1] = hi
     return isOwned(lo, hi)
@@ -122,15 +121,6 @@ function isOwned(lo: number, hi: number): boolean {
 function viewOf(form: Form, region: Region, word: number, tag: number): object {
   return tag === OBJECT ? form.object(region, word) : form.array(region, word)
 }
-
-/** Writes a document; a view of json is copied. */
-function buildJson(source: Source, allocator: Allocator, value: unknown, where: string): Built {
-  if (!isJson(value)) return writeValue(source, allocator, value, where)
-  const view = jsonView(value)
-  return withBuilder(source, allocator, (builder) => copyContainer(builder, unlimited, view[REGION], view[WORD], tagOf(view), 0))
-}
-
-const unlimited = { spend: (): void => undefined }
 
 /** The types of json are usable from here on. */
 export function provideJson(): void {

@@ -4,13 +4,14 @@ import {
 } from '../../layout/json-layout.js'
 import type { Region } from '../../memory/region.js'
 import { damaged } from '../problems.js'
+import { TextBudget } from '../text/budget.js'
 import { TWO_BYTE } from '../text/read.js'
 import type { JsonBuilder } from './builder.js'
 import type { KeyNode } from './intern.js'
 import { MAX_JSON_DEPTH, MAX_SHAPES_KNOWN } from './limits.js'
 import { hashInline, needleOf } from './needle.js'
 import { KeyTrack } from './objects.js'
-import { openedText, openText, textOf } from './read.js'
+import { keyText, openedText, openText } from './read.js'
 import { follow, openContainer, opened } from './record.js'
 import type { Shape } from './shapes.js'
 import { cell } from './staging.js'
@@ -51,12 +52,13 @@ export function copyContainer(builder: JsonBuilder, spender: Spender, region: Re
 function copyDictionary(builder: JsonBuilder, spender: Spender, home: Region, record: number, count: number, depth: number): void {
   const a = home.i32
   const known = new Set<string>()
+  const texts = new TextBudget(home)
   const track = new KeyTrack(builder)
   for (let i = 0, p = record + DICTIONARY_WORDS; i < count; i++, p += ENTRY_WORDS) {
     const lo = a[p]! | 0
     const hi = a[p + 1]! | 0
     if (lo === 0 && hi === 0) continue
-    const key = textOf(home, lo, hi)
+    const key = keyText(texts, home, lo, hi)
     if (known.has(key)) damaged('a dictionary names a key twice')
     known.add(key)
     track.enter(key)

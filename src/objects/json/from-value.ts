@@ -4,10 +4,13 @@ import { RpcError } from '../../base/errors.js'
 import { FALSE, INT, NULL, TRUE } from '../../layout/json-layout.js'
 import type { Allocator } from '../../memory/region.js'
 import type { Source } from '../graph/build.js'
+import { REGION, WORD, type Located } from '../view.js'
 import { type Built, JsonBuilder, requireLength } from './builder.js'
+import { copyContainer } from './copy.js'
 import { MAX_JSON_DEPTH } from './limits.js'
 import { type KeyNode, KeyPath } from './intern.js'
 import { closeTracked, KeyTrack } from './objects.js'
+import { isJson, jsonView, tagOf } from './whole.js'
 
 // One builder is kept; another is made when user code that runs meanwhile (toJSON, a getter) builds a document too.
 let spare: JsonBuilder | null = null
@@ -68,12 +71,19 @@ function pushValue(builder: JsonBuilder, value: unknown, key: string, depth: num
       return true
     case 'bigint':
       return pushBigInt(builder, value, key, depth)
-    case 'undefined':
     case 'function':
+      return pushFunction(builder, value, key, depth)
+    case 'undefined':
     case 'symbol':
       break
   }
   return false
+}
+
+// A function is an object: it may say what it is as JSON.
+function pushFunction(builder: JsonBuilder, value: object, key: string, depth: number): boolean {
+  const { toJSON } = value as { readonly toJSON?: unknown }
+  return typeof toJSON === 'function' && pushConverted(builder, Reflect.apply(toJSON, value, [key]), key, depth)
 }
 
 function pushFinite(builder: JsonBuilder, value: number): void {
@@ -86,17 +96,26 @@ function pushFinite(builder: JsonBuilder, value: number): void {
 function pushBigInt(builder: JsonBuilder, value: bigint, key: string, depth: number): boolean {
   const toJson: unknown = Reflect.get(BigInt.prototype, 'toJSON')
   if (typeof toJson !== 'function') return pushScalar(builder, value, key)
-  const converted: unknown = Reflect.apply(toJson, value, [key])
-  return typeof converted === 'bigint' ? pushScalar(builder, converted, key) : pushValue(builder, converted, key, depth)
+  return pushConverted(builder, Reflect.apply(toJson, value, [key]), key, depth)
+}
+
+/** What toJSON answered, which is not asked again. */
+function pushConverted(builder: JsonBuilder, value: unknown, key: string, depth: number): boolean {
+  if (typeof value === 'object' && value !== null) return pushObject(builder, value, key, depth, true)
+  return typeof value !== 'function' && pushScalar(builder, value, key)
 }
 
 /** An object that JSON may have a form of its own for. One frame for all of it: each level of nesting costs stack. */
-function pushObject(builder: JsonBuilder, value: object, key: string, depth: number): boolean {
+function pushObject(builder: JsonBuilder, value: object, key: string, depth: number, isConverted = false): boolean {
   const { toJSON } = value as { readonly toJSON?: unknown }
-  if (typeof toJSON === 'function') {
-    const converted: unknown = Reflect.apply(toJSON, value, [key])
-    if (typeof converted !== 'object' || converted === null) return pushScalar(builder, converted, key)
-    value = converted
+  if (toJSON !== undefined) {
+    // Copied as it lies: of what a peer has written a plain value could be more than there is memory for.
+    if (isJson(value)) return pushView(builder, jsonView(value), depth)
+    if (typeof toJSON === 'function' && !isConverted) {
+      const converted: unknown = Reflect.apply(toJSON, value, [key])
+      if (typeof converted !== 'object' || converted === null) return pushConverted(builder, converted, key, depth)
+      value = converted
+    }
   }
   if (depth >= MAX_JSON_DEPTH) {
     throw new RpcError('INVALID_ARGUMENT', `JSON is nested at most ${MAX_JSON_DEPTH} deep here; this value is deeper, or contains itself`)
@@ -107,6 +126,14 @@ function pushObject(builder: JsonBuilder, value: object, key: string, depth: num
   else pushListed(builder, value as Readonly<Record<string, unknown>>, Object.keys(value), depth + 1)
   return true
 }
+
+function pushView(builder: JsonBuilder, view: Located, depth: number): true {
+  copyContainer(builder, unlimited, view[REGION], view[WORD], tagOf(view), depth)
+  return true
+}
+
+// What is copied takes memory of the heap, which ends.
+const unlimited = { spend: (): void => undefined }
 
 /** What an object was converted to, when it is none. */
 function pushScalar(builder: JsonBuilder, value: unknown, key: string): boolean {
@@ -130,7 +157,9 @@ function pushArray(builder: JsonBuilder, values: readonly unknown[], depth: numb
   for (let i = 0; i < length; i++) {
     const value = values[i]
     if (typeof value === 'string') builder.pushString(value)
-    else if (!pushValue(builder, value, typeof value === 'object' ? String(i) : '', depth)) builder.pushConstant(NULL)
+    else if (typeof value === 'number') pushFinite(builder, value)
+    // Only what toJSON may be asked of has use for its key.
+    else if (!pushValue(builder, value, typeof value === 'boolean' ? '' : String(i), depth)) builder.pushConstant(NULL)
   }
   builder.closeArray(start)
 }

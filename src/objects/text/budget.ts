@@ -1,3 +1,4 @@
+import { RpcError } from '../../base/errors.js'
 import type { Region, RegionSpace } from '../../memory/region.js'
 import { damaged } from '../problems.js'
 
@@ -7,11 +8,16 @@ import { damaged } from '../problems.js'
  */
 export class TextBudget {
   #left = 0
+  #wanted: number
   readonly #met: Array<Region | RegionSpace> = []
   #latest: Region | null = null
 
-  /** @param region where the walk starts, when that is known. */
-  constructor(region?: Region) {
+  /**
+   * @param region where the walk starts, when that is known.
+   * @param wanted what its caller has use for, however much the memory holds.
+   */
+  constructor(region?: Region, private readonly wanted = Infinity) {
+    this.#wanted = wanted
     if (region !== undefined) this.meet(region)
   }
 
@@ -29,13 +35,15 @@ export class TextBudget {
 
   /** The walk has made a string, or a copy of bytes, of so many units. */
   spend(units: number): void {
+    this.#wanted -= units
+    if (this.#wanted < 0) throw new RpcError('RESOURCE_EXHAUSTED', `more than ${this.wanted} code units of text and bytes; raise maxUnits if it is legitimate`)
     this.#left -= units
     if (this.#left < 0) damaged('the texts of this value are longer than the memory in which they lie: many of its cells lead to one text')
   }
 
   /** Does again what may have to be done again, at the price of once. */
   again(): () => void {
-    const left = this.#left
-    return () => { this.#left = left }
+    const [left, wanted] = [this.#left, this.#wanted]
+    return () => { [this.#left, this.#wanted] = [left, wanted] }
   }
 }

@@ -199,3 +199,40 @@ test('a reader that meets more shapes than it keeps forgets, and reads on', () =
     assertBounded()
   }
 })
+
+test('keys that a peer makes longer while they are compared are an error before all of memory was read for each', () => {
+  const arena = new Arena(1 << 20)
+  const allocate = arena.allocate.bind(arena)
+  const keys = Array.from({ length: 2000 }, (_, i) => `key number ${String(i).padStart(6, '0')}`)
+  const head = keys[0]!.length
+  const blocks: number[] = []
+  arena.allocate = (byteLength) => {
+    const { i32 } = arena.region
+    for (const at of blocks) {
+      for (let i = at; i < at + 2048; i++) if (i32[i] === head) i32[i] = (i32.length - i - 1) * 4
+    }
+    blocks[0] = allocate(byteLength)
+    return blocks[0]
+  }
+  const text = `{${[...keys, keys[0]!].map((key) => `${JSON.stringify(key)}: 1`).join()}}`
+  assert.throws(() => parseJson(arena, text), (error) => RpcError.is(error) && /the keys of an object changed/.test(error.message))
+})
+
+test('a copy of a dictionary whose keys all lead to one long text makes no more of them than its memory holds', () => {
+  const arena = new Arena(1 << 20)
+  const UNITS = 100_000
+  // At each of its words a text of so many units begins, different from the others by where its mark is.
+  const words = new Int32Array(UNITS / 2).fill(UNITS)
+  words[UNITS / 5] = 1
+  const long = Buffer.from(words.buffer).toString('latin1')
+  const view = buildJson(arena, { long, many: Object.fromEntries(Array.from({ length: 300 }, (_, i) => [`key number ${i}`, i])) }) as { long: string, many: object }
+  const { region, word } = locationOf(view.many)
+  const { i32 } = region
+  const start = i32.indexOf(UNITS)
+  assert.ok(i32[start + 1] === UNITS && i32[start + UNITS / 5] === 1)
+  for (let i = 0; i < 300; i++) {
+    i32[word + 4 + i * 4] = region.lowOf(start + i)
+    i32[word + 4 + i * 4 + 1] = 0xfffc_0000 | region.high
+  }
+  assert.throws(() => copyGraph(view.many, new Arena(1 << 26)), (error) => RpcError.is(error) && /many of its cells lead to one text/.test(error.message))
+})

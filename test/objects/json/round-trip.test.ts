@@ -121,6 +121,35 @@ test('any value is converted as JSON.stringify converts it', () => {
   }), { numRuns: 300 })
 })
 
+test('toJSON is asked as JSON.stringify asks it: of functions and bigints too, once, and with the key', () => {
+  const arena = new Arena(big)
+  const says = (answer: (key: string) => unknown): object => Object.assign(() => undefined, { toJSON: answer })
+  const once = { toJSON: () => ({ a: 1, toJSON: () => 'asked twice' }) }
+  const values = [
+    [says((key) => `as ${key}`), 1, says((key) => [key])], { f: says((key) => ({ key })), g: says(() => says(() => 'asked twice')), h: () => 1 },
+    { once, list: [once], of: says(() => once) }, [1n, { big: 2n, list: [3n] }],
+  ]
+  const prototype: object = BigInt.prototype
+  Object.defineProperty(prototype, 'toJSON', { configurable: true, value(this: bigint, key: string) { return this === 3n ? once : `${key}: ${String(this)}` } })
+  try {
+    for (const value of values) assertReadsAs(buildJson(arena, value), throughText(value))
+  } finally {
+    Reflect.deleteProperty(prototype, 'toJSON')
+  }
+})
+
+test('a view of json is copied wherever it is put, whatever its keys are named', () => {
+  const arena = new Arena(big)
+  const value = { toJSON: 'a key like any other', list: [1, { deep: 'a text with memory' }], none: {} }
+  const view = buildJson(arena, { inner: value, other: null }) as Record<string, object>
+  for (const one of [view['inner']!, fast(view['inner']!)]) {
+    assertReadsAs(buildJson(arena, one), value)
+    assertReadsAs(buildJson(arena, { list: [one, { one }] }), { list: [value, { one: value }] })
+    view['other'] = one
+    assert.deepStrictEqual(plain(view), { inner: value, other: value })
+  }
+})
+
 test('real files: compatibility data, the lock file of this project, and emoji', () => {
   const arena = new Arena(1 << 28)
   for (const name of ['@mdn/browser-compat-data', '../../../../package-lock.json', 'unicode-emoji-json']) {
