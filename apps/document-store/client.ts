@@ -12,7 +12,9 @@ import type { Json, Scalar } from './store/values.js'
 import { scalarOf, searchForm } from './wire.js'
 
 export interface FindOptions {
+  /** How many at most; all if left out. */
   readonly limit?: number
+  /** How many of the first to leave out. */
   readonly skip?: number
 }
 
@@ -126,7 +128,7 @@ export class StoreClient<Body = Json> implements AsyncDisposable {
   async join(filter: Filter, left: string, right: string, options: FindOptions = {}): Promise<Pairs<Body>> {
     const where = conditionsOf(filter)
     const ticket = this.#link.takeTicket()
-    const found = await this.#or(ticket, this.#link.connection.join({ search: searchForm(where, ticket, options.limit), left, right }))
+    const found = await this.#or(ticket, this.#link.connection.join({ search: searchForm(where, ticket, options.limit, options.skip), left, right }))
     return new Pairs<Body>(this.#link.results(found, ticket))
   }
 

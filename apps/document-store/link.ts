@@ -86,7 +86,8 @@ export class Link {
     if (this.#places.length === 0) this.#reclaimPlaces()
     const place = this.#places.pop() ?? 0
     const document = heap.new(Document, { place, key, body })
-    if (place === 0) return { argument: document, settle: NOTHING }
+    // With no place free nobody but this client knows of it.
+    if (place === 0) return { argument: document, settle: (outcome) => { if (outcome === 'refused') heap.free(document) } }
     this.#handing.set(place - 1, document)
     return {
       argument: document,

@@ -1,10 +1,11 @@
 // The store's server: takes over documents, keeps indexes, answers with pointers.
+import { getHeapStatistics } from 'node:v8'
 import { type Address, addressOf, type ObjectHeap, plain, RpcError, serve, type Server, type ServerConnection, type ServerOptions, type View } from 'rpcool'
 import { Limbo, type Holder } from './limbo.js'
 import { type DocumentView, DocumentService, HANDING_MAX, placesOf, type Reader, type SearchValue } from './service.js'
 import { SharedDocuments, walk } from './shared-documents.js'
 import type { IndexKind } from './store/indexes.js'
-import { DocumentStore } from './store/store.js'
+import { DocumentStore, StoreFull } from './store/store.js'
 import { type Json, parsePath } from './store/values.js'
 import { conditionsIn, scalarForm, searchOf } from './wire.js'
 
@@ -20,6 +21,8 @@ export interface StoreOptions extends Omit<ServerOptions, 'sharedHeapBytes' | 'p
   readonly heapBytes?: number
   /** While the store has no room for new documents: how long clients can count on those of their results that were deleted. 10 s by default. */
   readonly heldMs?: number
+  /** Keys and indexes take about as much of the process's own memory at most. Half of what Node.js has for objects by default. */
+  readonly ownBytes?: number
 }
 
 export interface StoreServer extends AsyncDisposable {
@@ -55,8 +58,8 @@ const PROJECTED_PATHS_MAX = 256
 
 /** Serves an empty store on a channel. It is the caller's to dispose; its documents go with it. */
 export async function serveDocuments(channel: string, options: StoreOptions = {}): Promise<StoreServer> {
-  const { mode = 'trusting', heapBytes = HEAP_BYTES_DEFAULT, heldMs = HELD_MS_DEFAULT, ...serverOptions } = options
-  const state = new StoreState(mode, heldMs)
+  const { mode = 'trusting', heapBytes = HEAP_BYTES_DEFAULT, heldMs = HELD_MS_DEFAULT, ownBytes = getHeapStatistics().heap_size_limit / 2, ...serverOptions } = options
+  const state = new StoreState(mode, heldMs, ownBytes)
   const server = await serve(channel, DocumentService, state.handlers(), {
     ...serverOptions,
     ...(mode === 'trusting' ? { sharedHeapBytes: Math.min(SHARED_BYTES_MAX, heapBytes * (1 + RESERVE)) } : { publishedHeapBytes: heapBytes }),
@@ -95,14 +98,16 @@ class Client implements Holder {
 
 class StoreState {
   readonly #documents = new SharedDocuments()
-  readonly store = new DocumentStore<Address>(this.#documents)
+  readonly store: DocumentStore<Address>
   readonly limbo = new Limbo<Address>((document) => this.#free(document), () => this.#clients.values(), LIMBO_MAX, () => this.#heldNow())
   readonly #clients = new Map<ObjectHeap, Client>()
   #untilLook = LOOK_EVERY
   #heapBytes = 0
   #reserveBytes = 0
 
-  constructor(readonly mode: Mode, private readonly heldMs: number) {}
+  constructor(readonly mode: Mode, private readonly heldMs: number, ownBytes: number) {
+    this.store = new DocumentStore<Address>(this.#documents, ownBytes)
+  }
 
   set heap(heap: ObjectHeap) {
     this.#documents.heap = heap
@@ -155,7 +160,7 @@ class StoreState {
         this.#sends(heap, search.ticket)
         return new Float64Array(store.join(searchOf(search), left, right).flat())
       }),
-      project: ({ search, paths }) => refusing(() => this.#project(search, [...paths])),
+      project: ({ search, paths }) => refusing(() => this.#project(search, paths)),
       createIndex: ({ path, kind }) => refusing(() => store.createIndex(path, indexKind(kind))),
       dropIndex: (path) => store.dropIndex(path),
       indexes: () => store.indexes,
@@ -262,19 +267,22 @@ class StoreState {
     }
   }
 
-  #project(search: View<typeof SearchValue>, paths: readonly string[]): Record<string, Json>[] {
-    if (paths.length > PROJECTED_PATHS_MAX) throw new RangeError(`a projection is of ${PROJECTED_PATHS_MAX} paths at most, not ${paths.length}`)
-    const keys = paths.map((path) => [path, parsePath(path)] as const)
+  #project(search: View<typeof SearchValue>, paths: Iterable<string> & { readonly length: number }): Record<string, Json>[] {
+    const count = paths.length
+    if (count > PROJECTED_PATHS_MAX) throw new RangeError(`a projection is of ${PROJECTED_PATHS_MAX} paths at most, not ${count}`)
+    const keys: (readonly [path: string, keys: readonly string[]])[] = []
+    // One after the other: what is too long for a path is not kept.
+    for (const path of paths) if (keys.length < count) keys.push([path, parsePath(path)])
     let left = PROJECTED_BYTES_MAX
     return this.store.find(searchOf(search)).map((address) => {
       const { body } = this.#documents.at(address)
       const row = Object.create(null) as Record<string, Json>
       for (const [path, one] of keys) {
-        const value = walk(body, one)
+        const value = copyOf(walk(body, one), left)
         if (value === undefined) continue
-        row[path] = (typeof value === 'object' && value !== null ? plain(value) : value) as Json
-        left -= bytesOf(row[path])
-        if (left < 0) throw new RpcError('RESOURCE_EXHAUSTED', 'a projection copies 64 MiB at most: give a limit, or name fewer paths; find answers without copies')
+        row[path] = value
+        left -= bytesOf(value)
+        if (left < 0) throw beyondProjection()
       }
       return row
     })
@@ -306,10 +314,28 @@ function unlessSpoiled(work: () => void): void {
   }
 }
 
+/** @throws RpcError when its copy takes much more than so many bytes. */
+function copyOf(value: unknown, bytes: number): Json | undefined {
+  if (typeof value !== 'object' || value === null) return value as Json | undefined
+  try {
+    return plain(value, { maxNodes: bytes / VALUE_BYTES + 1, maxUnits: bytes }) as Json
+  } catch (error) {
+    if (RpcError.is(error) && error.code === 'RESOURCE_EXHAUSTED') throw beyondProjection(error)
+    throw error
+  }
+}
+
+function beyondProjection(cause?: RpcError): RpcError {
+  return new RpcError('RESOURCE_EXHAUSTED', 'a projection copies 64 MiB at most: give a limit, or name fewer paths; find answers without copies', { cause })
+}
+
+/** Of a plain value, whatever it is. */
+const VALUE_BYTES = 16
+
 /** About what a plain value takes. */
 function bytesOf(value: Json): number {
-  if (typeof value === 'string') return 16 + value.length
-  if (typeof value !== 'object' || value === null) return 16
+  if (typeof value === 'string') return VALUE_BYTES + value.length
+  if (typeof value !== 'object' || value === null) return VALUE_BYTES
   return Object.values(value).reduce<number>((sum, member) => sum + bytesOf(member), 32)
 }
 
@@ -323,7 +349,7 @@ function refusing<T>(work: () => T): T {
   try {
     return work()
   } catch (error) {
-    if (error instanceof RangeError) throw new RpcError('INVALID_ARGUMENT', error.message, { cause: error })
+    if (error instanceof RangeError) throw new RpcError(error instanceof StoreFull ? 'RESOURCE_EXHAUSTED' : 'INVALID_ARGUMENT', error.message, { cause: error })
     throw error
   }
 }

@@ -50,7 +50,7 @@ export const ConditionValue = struct('Condition', {
 
 export const SearchValue = struct('Search', {
   where: list(ConditionValue),
-  /** 0 = all. */
+  /** 2^32 - 1 = all. */
   limit: u32,
   skip: u32,
   /** Numbers this client's results, from 1: see {@link Reader.released}. */

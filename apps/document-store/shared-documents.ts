@@ -56,8 +56,12 @@ export class SharedDocuments implements Documents<Address> {
 
 const SEARCHED_UNITS_MAX = 2 ** 27
 
-/** Undefined when there are compiled paths over too many keys already: somebody asks about ever new ones. */
+/** Code grows with the keys of a path, and a store keeps readers of thousands of paths. */
+const COMPILED_KEYS_MAX = 16
+
+/** Undefined for a path that is walked instead: too long a one, or one more when there are compiled paths over too many keys. */
 function compiled(keys: readonly string[]): JsonPath | undefined {
+  if (keys.length > COMPILED_KEYS_MAX) return undefined
   try {
     return jsonPath(...keys)
   } catch (error) {
@@ -89,7 +93,8 @@ function isArray(value: object): value is ArrayView {
 }
 
 function found(value: unknown): Found {
-  if (typeof value !== 'object' || value === null) return value as Found
+  if (isScalar(value)) return value
+  if (typeof value !== 'object' || value === null) return undefined
   return isArray(value) ? scalarsOf(value) : COMPOUND
 }
 

@@ -1,7 +1,7 @@
 // Conditions and scalars, to and from the forms that they have in shared memory.
 import type { Plain, View } from 'rpcool'
 import type { BoundValue, ConditionValue, ScalarValue, SearchValue } from './service.js'
-import { type Bound, type Condition, rangeCondition } from './store/filter.js'
+import { type Bound, type Condition, ConditionLimit, rangeCondition } from './store/filter.js'
 import type { Search } from './store/store.js'
 import type { Scalar } from './store/values.js'
 
@@ -15,8 +15,11 @@ export function scalarOf(view: View<typeof ScalarValue>): Scalar {
   return view.kind === 'null' ? null : view.value ?? null
 }
 
-export function searchForm(where: readonly Condition[], ticket: number, limit = 0, skip = 0): Plain<typeof SearchValue> {
-  return { where: where.map(conditionForm), limit, skip, ticket }
+/** The limit of a search for all. */
+const ALL = 2 ** 32 - 1
+
+export function searchForm(where: readonly Condition[], ticket: number, limit = ALL, skip = 0): Plain<typeof SearchValue> {
+  return { where: where.map(conditionForm), limit: Math.min(limit, ALL), skip, ticket }
 }
 
 function conditionForm(condition: Condition): Plain<typeof ConditionValue> {
@@ -36,11 +39,12 @@ function boundForm(bound: Bound | undefined): Plain<typeof BoundValue> | undefin
 
 /** Reads a search out of a client's memory, once. Throws RangeError for what no client of ours sends. */
 export function searchOf({ where, limit, skip }: View<typeof SearchValue>): Search {
-  return { where: conditionsIn(where), limit: limit === 0 ? Infinity : limit, skip }
+  return { where: conditionsIn(where), limit: limit === ALL ? Infinity : limit, skip }
 }
 
 export function conditionsIn(where: View<typeof SearchValue>['where']): Condition[] {
-  return where.map(conditionOf)
+  const limit = new ConditionLimit()
+  return where.map((condition) => limit.add(conditionOf(condition)))
 }
 
 function conditionOf({ path, test }: View<typeof ConditionValue>): Condition {

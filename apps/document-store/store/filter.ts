@@ -32,10 +32,35 @@ const FORMS = 'a test is a value (text, number, true, false or null), {"gte", "g
 /** What a test that is an object may have. */
 export const TEST_KEYS: readonly string[] = ['gte', 'gt', 'lte', 'lt', 'prefix', 'contains', 'exists']
 
+/** Each is read, compiled and asked of every document that is looked at. */
+const CONDITIONS_MAX = 64
+/** Of texts and paths: they are kept as long as the search goes on. */
+const UNITS_MAX = 2 ** 24
+
+/** Counts the conditions of one search. */
+export class ConditionLimit {
+  #count = 0
+  #units = 0
+
+  /** @throws RangeError when one search has too many, or too long ones. */
+  add(condition: Condition): Condition {
+    if (++this.#count > CONDITIONS_MAX) throw new RangeError(`a filter has at most ${CONDITIONS_MAX} conditions`)
+    this.#units += condition.path.length + unitsOf(condition)
+    if (this.#units > UNITS_MAX) throw new RangeError(`the texts of a filter have at most ${UNITS_MAX} code units`)
+    return condition
+  }
+}
+
+function unitsOf(condition: Condition): number {
+  const ends = condition.kind === 'range' ? [condition.low?.value, condition.high?.value] : [condition.value]
+  return ends.reduce<number>((sum, end) => sum + (typeof end === 'string' ? end.length : 0), 0)
+}
+
 /** Reads a filter, which may be anybody's. Throws RangeError that says what is wrong with it. */
 export function conditionsOf(filter: unknown): readonly Condition[] {
   if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) throw new RangeError('a filter is an object: { path: value or test, … }')
-  return Object.entries(filter as Readonly<Record<string, unknown>>).map(([path, test]) => conditionOf(path, test))
+  const limit = new ConditionLimit()
+  return Object.entries(filter as Readonly<Record<string, unknown>>).map(([path, test]) => limit.add(conditionOf(path, test)))
 }
 
 function conditionOf(path: string, test: unknown): Condition {

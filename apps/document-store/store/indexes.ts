@@ -15,7 +15,16 @@ export type IndexKind = 'hash' | 'ordered'
 /** What an index enters a document under: its scalar, or each different scalar of its array. */
 type IndexKey = Scalar | readonly Scalar[] | undefined
 
+function bytesOf(key: IndexKey): number {
+  if (key === undefined) return 0
+  if (typeof key === 'string') return 48 + key.length
+  return typeof key === 'object' && key !== null ? key.reduce<number>((sum, one) => sum + bytesOf(one), 48) : 24
+}
+
 export abstract class Index {
+  /** About what its values take in the process's own memory. */
+  bytes = 0
+
   protected constructor(readonly path: string, readonly kind: IndexKind) {}
 
   /** Enters a document. */
@@ -53,6 +62,7 @@ export class HashIndex extends Index {
       return
     }
     this.#values[id] = found
+    this.bytes += bytesOf(found)
     if (typeof found === 'object' && found !== null) {
       this.#hasArrays = true
       this.#several.set(id, Array.from(new Set(found.map(hashScalar)), (hash) => this.#postings.add(hash, id)))
@@ -66,6 +76,7 @@ export class HashIndex extends Index {
     const value = this.#values[id]
     if (value === undefined) return
     this.#values[id] = undefined
+    this.bytes -= bytesOf(value)
     if (typeof value !== 'object' || value === null) {
       this.#postings.remove(this.#entries[id]!)
       return
@@ -129,12 +140,14 @@ export class OrderedIndex extends Index {
       for (const key of keys) this.#enter(key, id)
       this.#entered[id] = keys
     }
+    this.bytes += bytesOf(this.#entered[id])
   }
 
   remove(id: number): void {
     const entered = this.#entered[id]
     if (entered === undefined) return
     this.#entered[id] = undefined
+    this.bytes -= bytesOf(entered)
     if (typeof entered !== 'object' || entered === null) this.#leave(entered, id)
     else for (const key of entered) this.#leave(key, id)
   }

@@ -2,6 +2,7 @@ import type { Documents, Reader } from './documents.js'
 import { type Condition, fulfils } from './filter.js'
 import { KeyTable } from './key-table.js'
 import { HashIndex, type Index, type IndexKind, OrderedIndex } from './indexes.js'
+import { Kept } from './kept.js'
 import { type Found, isScalar, type Json, parsePath, type Scalar } from './values.js'
 
 export interface Search {
@@ -12,17 +13,30 @@ export interface Search {
   readonly skip?: number
 }
 
+/** A value that a join asks for, and the documents that have it, once they were looked for. */
+interface Partners<D> {
+  readonly value: Scalar
+  found: D[] | undefined
+}
+
 export interface IndexDescription {
   readonly path: string
   readonly kind: IndexKind
 }
 
+/** A key is kept in memory of the process's own. */
+const KEY_LENGTH_MAX = 8192
+/** Of a key, beside its characters. */
+const KEY_BYTES = 64
 /** An index costs memory and time with every document. */
 const INDEXES_MAX = 64
-/** Group-by and joins keep something for each value they meet. */
-const GROUPS_MAX = 1_000_000
-/** Pairs that one join finds: a thousand documents with one value are a million of them. */
+/** Pairs that one join finds, or leaves out: a thousand documents with one value are a million of them. */
 const PAIRS_MAX = 1_000_000
+
+/** What is asked for would take too much memory beside the documents'. */
+export class StoreFull extends RangeError {
+  override readonly name = 'StoreFull'
+}
 
 /**
  * Documents by key, with secondary indexes. It holds documents, and never makes, copies or frees one: `put`, `delete` and
@@ -45,7 +59,10 @@ export class DocumentStore<D> {
   /** What they read of the document at hand. */
   readonly #read: Found[] = []
 
-  constructor(documents: Documents<D>) {
+  #keyBytes = 0
+
+  /** @param ownBytesMax about how much memory keys and indexes take at most; what needs more is refused as {@link StoreFull}. */
+  constructor(documents: Documents<D>, private readonly ownBytesMax = Infinity) {
     this.#documents = documents
     this.#absent = documents.absent
   }
@@ -65,6 +82,8 @@ export class DocumentStore<D> {
 
   /** Stores a document, whose body this is, under its key; answers the one that it replaces. */
   put(key: string, document: D, body: unknown = this.#documents.body(document)): D | undefined {
+    if (key.length > KEY_LENGTH_MAX) throw new RangeError(`a key has at most ${KEY_LENGTH_MAX} characters, not ${key.length}`)
+    this.#requireMemory()
     this.#readIndexed(body)
     const entering = this.#entering
     const unused = this.#free.length > 0 ? this.#free.at(-1)! : this.#stored.length
@@ -72,6 +91,7 @@ export class DocumentStore<D> {
     let replaced: D | undefined
     if (id === unused) {
       if (this.#free.length > 0) this.#free.pop()
+      this.#keyBytes += KEY_BYTES + key.length
     } else {
       replaced = this.#stored[id]
       for (const [index] of entering) index.remove(id)
@@ -89,6 +109,7 @@ export class DocumentStore<D> {
     for (const [index] of this.#entering) index.remove(id)
     this.#stored[id] = this.#absent
     this.#free.push(id)
+    this.#keyBytes -= KEY_BYTES + key.length
     return document
   }
 
@@ -97,13 +118,21 @@ export class DocumentStore<D> {
     const id = this.#ids.find(key)
     const document = id < 0 ? undefined : this.#stored[id]
     if (document === undefined) return false
-    this.#documents.assign(document, path, value)
     const touched = this.#entering.map(([index], i) => [index, i] as const).filter(([index]) => touches(path, index.path))
+    if (touched.length > 0) this.#requireMemory()
+    this.#documents.assign(document, path, value)
     // Should somebody have spoiled it in this moment, it is in none of these from here on: what they had of it is true no more.
     for (const [index] of touched) index.remove(id)
     this.#readIndexed(this.#documents.body(document))
     for (const [index, i] of touched) index.add(id, this.#read[i])
     return true
+  }
+
+  /** What comes in then may be more than is left: one document's keys and values, whatever these are. */
+  #requireMemory(more = 0): void {
+    let bytes = this.#keyBytes + more
+    for (const [index] of this.#entering) bytes += index.bytes
+    if (bytes > this.ownBytesMax) throw new StoreFull('the memory for keys and indexes is full: delete documents, drop an index, or give the server more (node --max-old-space-size)')
   }
 
   /** Before anything is changed: a document that cannot be read must leave the indexes as they were. */
@@ -117,6 +146,7 @@ export class DocumentStore<D> {
     const indexes = this.indexes
     this.#ids.clear()
     this.#free.length = 0
+    this.#keyBytes = 0
     this.#stored = []
     this.#indexes.clear()
     this.#entering = []
@@ -130,7 +160,11 @@ export class DocumentStore<D> {
     if (!this.#indexes.has(path) && this.#indexes.size >= INDEXES_MAX) throw new RangeError(`a store has at most ${INDEXES_MAX} indexes`)
     const read = this.#reader(path)
     const index = kind === 'hash' ? new HashIndex(path) : new OrderedIndex(path)
-    for (const [id, document] of this.#stored.entries()) if (document !== this.#absent) index.add(id, read(this.#documents.body(document)))
+    for (const [id, document] of this.#stored.entries()) {
+      if (document === this.#absent) continue
+      this.#requireMemory(index.bytes)
+      index.add(id, read(this.#documents.body(document)))
+    }
     this.#indexes.set(path, index)
     this.#listIndexes()
   }
@@ -171,46 +205,61 @@ export class DocumentStore<D> {
   group(where: readonly Condition[], path: string): Map<Scalar, number> {
     const read = this.#reader(path)
     const groups = new Map<Scalar, number>()
+    const kept = new Kept()
     this.#each(where, (document) => {
       const value = read(this.#documents.body(document))
-      if (isScalar(value)) groups.set(value, (groups.get(value) ?? 0) + 1)
-      if (groups.size > GROUPS_MAX) throw new RangeError(`there are more than ${GROUPS_MAX} groups`)
+      if (!isScalar(value)) return true
+      const count = groups.get(value)
+      if (count === undefined) kept.add(value)
+      groups.set(value, (count ?? 0) + 1)
       return true
     })
     return groups
   }
 
   /** Pairs of documents: one that fulfils the conditions, and each whose scalar at `right` equals the first one's at `left`. */
-  join({ where, limit = Infinity }: Search, left: string, right: string): (readonly [D, D])[] {
+  join({ where, limit = Infinity, skip = 0 }: Search, left: string, right: string): (readonly [D, D])[] {
     const read = this.#reader(left)
     const lefts = this.find({ where })
-    const values = lefts.map((document) => read(this.#documents.body(document)))
-    const partners = this.#byValue(values, right)
+    // Each value once: many documents may have the same, and few or none of them a partner.
+    const partners = new Map<Scalar, Partners<D>>()
+    const kept = new Kept()
+    const asked = lefts.map((document) => {
+      const value = read(this.#documents.body(document))
+      if (!isScalar(value)) return undefined
+      let known = partners.get(value)
+      if (known === undefined) {
+        kept.add(value)
+        known = { value, found: undefined }
+        partners.set(value, known)
+      }
+      return known
+    })
+    if (!this.#indexes.has(right)) this.#findPartners(partners, right)
     const pairs: (readonly [D, D])[] = []
+    let met = 0
     for (const [i, document] of lefts.entries()) {
-      const value = values[i]
-      if (!isScalar(value)) continue
-      for (const partner of partners(value)) {
+      const known = asked[i]
+      if (known === undefined) continue
+      known.found ??= this.find({ where: [{ path: right, kind: 'equals', value: known.value }] })
+      for (const partner of known.found) {
         if (pairs.length >= limit) return pairs
-        if (pairs.length >= PAIRS_MAX) throw new RangeError(`there are more than ${PAIRS_MAX} pairs: narrow the search, or give a limit`)
-        pairs.push([document, partner])
+        if (met === PAIRS_MAX) throw new RangeError(`there are more than ${PAIRS_MAX} pairs: narrow the search, or give a limit`)
+        if (met++ >= skip) pairs.push([document, partner])
       }
     }
     return pairs
   }
 
-  /** Finds documents by their scalar at a path: through an index, or by one walk for all values that will be asked for. */
-  #byValue(values: readonly Found[], path: string): (value: Scalar) => readonly D[] {
-    if (this.#indexes.has(path)) return (value) => this.find({ where: [{ path, kind: 'equals', value }] })
-    const wanted = new Map<Scalar, D[]>()
-    for (const value of values) if (isScalar(value)) wanted.set(value, [])
+  /** By one walk for all values, where no index knows them. */
+  #findPartners(partners: ReadonlyMap<Scalar, Partners<D>>, path: string): void {
+    for (const one of partners.values()) one.found = []
     const read = this.#reader(path)
     this.#each([], (document) => {
       const value = read(this.#documents.body(document))
-      if (isScalar(value)) wanted.get(value)?.push(document)
+      if (isScalar(value)) partners.get(value)?.found?.push(document)
       return true
     })
-    return (value) => wanted.get(value) ?? []
   }
 
   /** Visits the documents that fulfil the conditions until `visit` answers false. */

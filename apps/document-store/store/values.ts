@@ -12,8 +12,9 @@ export const COMPOUND: unique symbol = Symbol('an object')
 /** What a path leads to: nothing, a scalar, the scalars of an array, or something else. */
 export type Found = Scalar | readonly Scalar[] | typeof COMPOUND | undefined
 
+/** NaN is none: no document has it but one that somebody spoiled, and it has no place in an order. */
 export function isScalar(value: unknown): value is Scalar {
-  return value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+  return value === null || typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && !Number.isNaN(value))
 }
 
 /** A path such as `nested_obj.str`, as its keys; `\.` is a dot in a key, and `\\` a backslash. Throws RangeError for one that cannot be walked. */

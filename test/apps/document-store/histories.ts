@@ -101,8 +101,12 @@ async function compareSearch(store: Tested, expected: Tested, where: Filter, one
   const some = store.find(where, { skip: 1, limit: 2 })
   assert.equal(some.length, Math.min(2, Math.max(0, all.length - 1)))
   for (const [name] of some) assert.ok(all.some(([other]) => other === name))
+  assert.deepStrictEqual(store.find(where, { limit: 0 }), [])
   assert.deepStrictEqual(sorted([...await store.group(where, one)]), sorted([...await expected.group(where, one)]))
-  assert.deepStrictEqual(sorted(await store.join(where, one, right)), sorted(await expected.join(where, one, right)))
+  const pairs = await store.join(where, one, right)
+  assert.deepStrictEqual(sorted(pairs), sorted(await expected.join(where, one, right)))
+  assert.deepStrictEqual(await store.join(where, one, right, { skip: 1, limit: 2 }), pairs.slice(1, 3))
+  assert.deepStrictEqual(await store.join(where, one, right, { limit: 0 }), [])
   assert.deepStrictEqual(sorted(await store.project(where, [one, right])), sorted(await expected.project(where, [one, right])))
 }
 

@@ -4,8 +4,9 @@ import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openStore, type StoreClient } from '../../../apps/document-store/client.js'
 import { Limbo } from '../../../apps/document-store/limbo.js'
+import type { StoreConnection } from '../../../apps/document-store/link.js'
 import type { Mode } from '../../../apps/document-store/server.js'
-import { Document, DocumentService, HANDING_MAX, Reader } from '../../../apps/document-store/service.js'
+import { Document, DocumentService, type DocumentView, HANDING_MAX, Reader } from '../../../apps/document-store/service.js'
 import { plainDocuments } from '../../../apps/document-store/store/plain-documents.js'
 import { DocumentStore } from '../../../apps/document-store/store/store.js'
 import type { Json } from '../../../apps/document-store/store/values.js'
@@ -88,18 +89,88 @@ for (const mode of ['trusting', 'isolated'] as const) {
   })
 }
 
-test('trusting: an array of a million pointers to one text is neither indexed nor searched', async (t) => {
-  await using ground = await Ground.open(t)
-  const { client } = await started(ground, 'trusting', 64 << 20)
-  await client.createIndex('list', 'hash')
+for (const mode of ['trusting', 'isolated'] as const) {
+  test(`${mode}: a number that is none, which a hostile client writes, spoils no order that others search by`, async (t) => {
+    await using ground = await Ground.open(t)
+    const { client } = await started(ground, mode, 16 << 20)
+    await client.createIndex('n', 'ordered')
+    const putAll = (): void => {
+      for (let i = 0; i < 100; i++) client.sync.put(`k${i}`, { n: i / 4 })
+    }
+    putAll()
+    const liar = await liarAt(ground)
+    for (let i = 0; i < 40; i++) {
+      const document = liar.heap.new(Document, { place: 0, key: `none ${i}`, body: { n: 0.123, list: [1] } })
+      const { region, word } = locationOf(document.body as object)
+      for (let at = word & ~1; at < word + 16; at += 2) if (region.f64[at / 2] === 0.123) region.f64[at / 2] = Number.NaN
+      await liar.put(document)
+    }
+    putAll()
+    for (let i = 0; i < 100; i += 7) assert.equal(client.sync.count({ n: { gte: i / 4, lt: i / 4 + 1 } }), Math.min(4, 100 - i))
+    for (let i = 0; i < 40; i++) assert.equal(client.sync.delete(`none ${i}`), true)
+    assert.equal(client.sync.count({ n: { gte: -Infinity } }), 100)
+  })
+
+  test(`${mode}: a search of thousands of conditions is refused as a whole`, async (t) => {
+    await using ground = await Ground.open(t)
+    await started(ground, mode, 16 << 20)
+    const liar = await liarAt(ground)
+    const where = Array.from({ length: 10_000 }, (_, i) => ({ path: `path${i}`, test: { kind: 'exists' as const, value: true } }))
+    assert.match((await errorOf(liar.count({ where, limit: 1, skip: 0, ticket: 0 }))).message, /at most 64 conditions/)
+  })
+}
+
+/** A client that speaks for itself. */
+async function liarAt(ground: Ground): Promise<StoreConnection> {
   const liar = ground.owns(await connect(ground.channel, DocumentService))
   await liar.open(liar.heap.new(Reader, { released: 0, handing: Array.from({ length: HANDING_MAX }, () => null) }))
+  return liar
+}
+
+test('trusting: what a full store refused of many documents at once is freed, and how many that were', async (t) => {
+  await using ground = await Ground.open(t)
+  const { client } = await started(ground, 'trusting', 16 << 20)
+  const put = (i: number): Promise<boolean> => client.put(`k${i}`, { text: `${i} `.repeat(1 << 12) })
+  for (let i = 0; ; i++) {
+    try {
+      await put(i)
+    } catch {
+      break
+    }
+  }
+  const before = client.heap.stats().liveBlocks
+  const results = await Promise.allSettled(Array.from({ length: 100 }, (_, i) => put(100_000 + i)))
+  assert.ok(results.filter(({ status }) => status === 'rejected').length > 80)
+  assert.ok(client.heap.stats().liveBlocks <= before + 40, `${client.heap.stats().liveBlocks} live blocks, ${before} before`)
+})
+
+test('trusting: a projection of what points to itself many times over is refused before it is copied', async (t) => {
+  await using ground = await Ground.open(t)
+  const { client } = await started(ground, 'trusting', 64 << 20)
+  const liar = await liarAt(ground)
   const document = liar.heap.new(Document, { place: 0, key: 'amplified', body: { list: ['x'.repeat(1 << 20), ...Array.from({ length: 199 }, (_, i) => i + 0.25)] } })
+  amplify(document)
+  await liar.put(document)
+  const refused = await errorOf(client.project({}, ['list']))
+  assert.deepEqual([refused.code, /64 MiB at most/.test(refused.message)], ['RESOURCE_EXHAUSTED', true])
+})
+
+/** All elements of its list become the first one. */
+function amplify(document: DocumentView): void {
   const { list } = document.body as unknown as { list: object }
   const { region } = locationOf(document)
   const { word } = locationOf(list)
   const second = region.f64.subarray(word >> 1).indexOf(0.25) + (word >> 1)
   for (let i = 0; i < 199; i++) region.i32.copyWithin((second + i) * 2, (second - 1) * 2, second * 2)
+}
+
+test('trusting: an array of a million pointers to one text is neither indexed nor searched', async (t) => {
+  await using ground = await Ground.open(t)
+  const { client } = await started(ground, 'trusting', 64 << 20)
+  await client.createIndex('list', 'hash')
+  const liar = await liarAt(ground)
+  const document = liar.heap.new(Document, { place: 0, key: 'amplified', body: { list: ['x'.repeat(1 << 20), ...Array.from({ length: 199 }, (_, i) => i + 0.25)] } })
+  amplify(document)
   const refused = await errorOf(liar.put(document))
   assert.deepEqual([refused.code, /134217728 code units of text at most/.test(refused.message)], ['INVALID_ARGUMENT', true])
   assert.equal(client.sync.count({}), 0)

@@ -22,8 +22,8 @@ export function servedTested(client: StoreClient): Tested {
     },
     count: (filter) => sync.count(filter),
     group: (filter, path) => client.group(filter, path),
-    join: async (filter, left, right) => {
-      using pairs = await client.join(filter, left, right)
+    join: async (filter, left, right, options) => {
+      using pairs = await client.join(filter, left, right, options)
       return Array.from(pairs, ({ left: one, right: other }) => [one.key, other.key] as const)
     },
     project: (filter, paths) => client.project(filter, paths),

@@ -4,7 +4,8 @@ import { test } from 'node:test'
 import * as fc from 'fast-check'
 import { conditionsOf, type Filter } from '../../../apps/document-store/store/filter.js'
 import { plainDocuments } from '../../../apps/document-store/store/plain-documents.js'
-import { DocumentStore } from '../../../apps/document-store/store/store.js'
+import { Kept } from '../../../apps/document-store/store/kept.js'
+import { DocumentStore, StoreFull } from '../../../apps/document-store/store/store.js'
 import { parsePath, spellKey } from '../../../apps/document-store/store/values.js'
 import { follow, history } from './histories.js'
 import { plainTested } from './tested.js'
@@ -69,8 +70,66 @@ test('a search looks at the documents that its best index gives, and at no other
   assert.equal(store.count(conditionsOf({ ten: 7 })), 10)
   assert.equal(store.join({ where: conditionsOf({ num: { lt: 3 } }) }, 'str', 'str').length, 3)
   assert.equal(looks, 3, 'those of the left side alone')
+  looks = 0
+  for (let i = 0; i < COUNT; i++) store.put(`k${i}`, { key: `k${i}`, body: { left: 'same', tags: ['same'] } }, { left: 'same', tags: ['same'] })
+  assert.equal(store.join({ where: [] }, 'left', 'tags').length, 0)
+  assert.equal(looks, COUNT * 2, 'many documents that ask for one value ask once')
   store.dropIndex('num')
-  assert.deepEqual(looksFor({ num: { gte: 100, lt: 150 } }), [50, COUNT])
+  assert.deepEqual(looksFor({ num: { gte: 100, lt: 150 } }), [0, COUNT])
+})
+
+test('what one search keeps in memory has its bounds', () => {
+  const long = 'x'.repeat(2 ** 26)
+  const texts = new Kept()
+  texts.add(long)
+  texts.add(long)
+  assert.throws(() => texts.add('x'), /more than 134217728 code units of text/)
+  const values = new Kept()
+  for (let i = 0; i < 1_000_000; i++) values.add(i)
+  assert.throws(() => values.add(null), /more than 1000000 different values/)
+  const store = new DocumentStore({ ...plainDocuments, reader: () => (body) => `${long}${String(body)}` })
+  for (let i = 0; i < 3; i++) store.put(`k${i}`, { key: `k${i}`, body: i })
+  for (const search of [() => store.group([], 'text'), () => store.join({ where: [] }, 'text', 'text')]) assert.throws(search, /code units of text: narrow the search/)
+  const tests = Object.fromEntries(Array.from({ length: 65 }, (_, i) => [`path${i}`, i]))
+  assert.throws(() => conditionsOf(tests), /a filter has at most 64 conditions/)
+  assert.throws(() => conditionsOf({ a: { gte: long.slice(0, 2 ** 23), lt: long.slice(0, 2 ** 23) } }), /the texts of a filter have at most 16777216 code units/)
+})
+
+test('keys and indexes take as much memory as they may, and what goes makes room', () => {
+  const store = new DocumentStore(plainDocuments, 100_000)
+  const put = (i: number): unknown => store.put(`key ${i}`, { key: `key ${i}`, body: { text: `a text of some length ${i}`, list: [i, 'x'] } })
+  const fill = (): number => {
+    for (let i = 0; ; i++) {
+      try {
+        put(i)
+      } catch (error) {
+        assert.ok(error instanceof StoreFull, String(error))
+        return i
+      }
+    }
+  }
+  const unindexed = fill()
+  assert.throws(() => store.createIndex('text', 'hash'), StoreFull)
+  assert.deepEqual(store.indexes, [])
+  store.clear()
+  store.createIndex('text', 'hash')
+  store.createIndex('list', 'ordered')
+  const indexed = fill()
+  assert.ok(unindexed > 1000 && indexed > 300 && indexed < unindexed / 2, `${unindexed} documents, indexed ${indexed}`)
+  assert.throws(() => store.update('key 0', 'text', 'changed'), StoreFull)
+  assert.equal(store.update('key 0', 'other', 1), true)
+  for (let i = 0; i < 2000; i++) {
+    store.delete(`key ${i % indexed}`)
+    if (i % 7 === 0) store.update(`key ${(i + 1) % indexed}`, 'list.1', `${i}`)
+    store.delete(`key ${(i + 2) % indexed}`)
+    put(i % indexed)
+  }
+  store.dropIndex('text')
+  const more = fill()
+  assert.ok(more > indexed && more < unindexed, `${more} documents with one index`)
+  for (let i = 0; i < more; i++) store.delete(`key ${i}`)
+  assert.equal(fill(), more, 'all of it comes back')
+  assert.throws(() => store.put('k'.repeat(8193), { key: '', body: 0 }), /a key has at most 8192 characters, not 8193/)
 })
 
 test('limits are kept: paths, indexes', () => {

@@ -21,7 +21,7 @@ export interface Tested {
   count(filter: Filter): number
   group(filter: Filter, path: string): Promise<Map<Scalar, number>>
   /** Keys of pairs. */
-  join(filter: Filter, left: string, right: string): Promise<(readonly [string, string])[]>
+  join(filter: Filter, left: string, right: string, options?: Options): Promise<(readonly [string, string])[]>
   project(filter: Filter, paths: readonly string[]): Promise<Record<string, Json>[]>
   createIndex(path: string, kind: IndexKind): Promise<void>
   dropIndex(path: string): Promise<boolean>
@@ -39,8 +39,8 @@ export function plainTested(): Tested {
     find: (filter, options) => store.find({ where: conditionsOf(filter), ...options }).map(({ key, body }) => [key, body] as const).sort(byKey),
     count: (filter) => store.count(conditionsOf(filter)),
     group: (filter, path) => Promise.resolve(store.group(conditionsOf(filter), path)),
-    join: (filter, left, right) =>
-      Promise.resolve(store.join({ where: conditionsOf(filter) }, left, right).map(([one, other]) => [one.key, other.key] as const)),
+    join: (filter, left, right, options) =>
+      Promise.resolve(store.join({ where: conditionsOf(filter), ...options }, left, right).map(([one, other]) => [one.key, other.key] as const)),
     project: (filter, paths) => Promise.resolve(store.find({ where: conditionsOf(filter) }).map(({ body }) => projection(body, paths))),
     createIndex: (path, kind) => Promise.resolve(store.createIndex(path, kind)),
     dropIndex: (path) => Promise.resolve(store.dropIndex(path)),
