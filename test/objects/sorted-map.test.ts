@@ -118,6 +118,19 @@ for (const [name, keyType, keys] of keyKinds) {
   })
 }
 
+test('keys that are one when they are stored are one from the start, and the last one counts', () => {
+  const Singles = struct('Singles', { one: sortedMap(f32, text), pairs: sortedMap([f32, u32], text) })
+  const arena = new Arena()
+  const near = 0.1 + 1e-10
+  const singles = build(Singles, arena, {
+    one: [[near, 'the first, with memory'], [0.1, 'the second, with memory']], pairs: [[[near, 1], 'the first, with memory'], [[0.1, 1], 'the second, with memory'], [[0.1, 2], 'another']],
+  })
+  assert.deepEqual([...singles.one.values()], ['the second, with memory'])
+  assert.deepEqual([...singles.pairs.values()], ['the second, with memory', 'another'])
+  release(arena, singles)
+  arena.assertEmpty()
+})
+
 test('many entries, in order, backwards and at random: nodes split, merge and go', () => {
   const Index = struct('Index', { byKey: sortedMap(u32, u32), byText: sortedMap(text, u32) })
   for (const order of ['up', 'down', 'random'] as const) {

@@ -8,6 +8,7 @@ import { RpcError } from '../../base/errors.js'
 import type { Region } from '../../memory/region.js'
 import type { Source } from '../graph/build.js'
 import { codecOf, type AnyType } from '../codec.js'
+import { asSingle } from '../map/key.js'
 import { mismatch } from '../problems.js'
 import { ScalarCodec } from '../scalar/scalars.js'
 import { comparePrefix, compareUnits, prefixMask, prefixOf, Units } from '../text/compare.js'
@@ -136,6 +137,12 @@ export class SortedKeys {
       }
     }
     into.prefix = into.texts[0] === null ? into.words[1]! >>> 0 : prefixOf(into.texts[0]!)
+  }
+
+  /** A key that was taken before, as it is stored: different numbers may be one in 32 bits. */
+  asStored(key: unknown): unknown {
+    if (!this.kinds.includes('f32')) return key
+    return this.isTuple ? (key as unknown[]).map((part, i) => this.kinds[i] === 'f32' ? asSingle(part) : part) : asSingle(key)
   }
 
   /** The key at word `w`. */

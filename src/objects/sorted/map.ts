@@ -191,7 +191,7 @@ export class SortedMapCodec extends Codec {
   #inOrder(pairs: ReadonlyArray<readonly [unknown, unknown]>, where: string): ReadonlyArray<readonly [unknown, unknown]> {
     const { key } = this.#search()
     for (const [given] of pairs) this.#keys().take(key, given, where)
-    const sorted = [...pairs].sort(([a], [b]) => compareKeys(a, b))
+    const sorted = pairs.map(([given, content]) => [this.#keys().asStored(given), content] as const).sort(([a], [b]) => compareKeys(a, b))
     return sorted.filter(([given], i) => i === sorted.length - 1 || compareKeys(given, sorted[i + 1]![0]) !== 0)
   }
 
