@@ -30,6 +30,7 @@ export function lies(at: usize, base: usize): u64 { return (<u64>0xfffffff0 << 3
 export function pages(at: usize, base: usize): i32 { return memory.size() * 1000 + memory.grow(1000) }
 `
 const compiled = compileAssemblyScript(SOURCE).then(prepareWasm)
+const MEMORY = '(import "env" "memory" (memory 1))'
 
 test('native pointers are followed after one subtraction, over a copy and over a mapping', async (t) => {
   const { heap: { sandbox }, scopes, nodeIn } = ground(t)
@@ -179,4 +180,42 @@ test('C\'s allocator is supplied; other imports, and memory that is not imported
   for (const options of [{ steps: 0 }, { steps: 2 ** 31 }, { windowBytes: 1 }, { heapBytes: -1 }, { cached: 100 }]) {
     await assert.rejects(WasmHandlers.load(await compiled, options), hasCode('INVALID_ARGUMENT'))
   }
+})
+
+test('a loop that fills or copies memory ends as soon as one that does not', async (t) => {
+  const { heap: { sandbox }, scopes, nodeIn } = ground(t)
+  const scope = scopes.create(4096)
+  const node = nodeIn(scope, 1)
+  // So few that each turn of these loops would take far longer than all steps may.
+  const steps = 200
+  const length = 30_000_000
+  const endless = (instruction: string): string => `(loop $again ${instruction} (br $again))`
+  const handlers = await WasmHandlers.load(assemble(`(module ${MEMORY} (data $text "0123456789abcdef0123456789abcdef")
+    (func (export "fill") (param i32 i32) ${endless(`(memory.fill (i32.const 100000) (i32.const 1) (i32.const ${length}))`)})
+    (func (export "copy") (param i32 i32) ${endless(`(memory.copy (i32.const 100000) (i32.const 100008) (i32.const ${length}))`)})
+    (func (export "few") (param i32 i32) (result i32)
+      (memory.init $text (i32.const 64) (i32.const 0) (i32.const 32)) (memory.copy (i32.const 128) (i32.const 64) (i32.const 32)) (memory.fill (i32.const 128) (i32.const 0x62) (i32.const 1))
+      (i32.load (i32.const 128))))`), { steps })
+  for (const name of ['fill', 'copy']) {
+    const start = performance.now()
+    assert.throws(() => sandbox.runWasm(handlers, scope, name, node), hasCode('RESOURCE_EXHAUSTED'))
+    assert.ok(performance.now() - start < 1000, `${name} has gone on for ${performance.now() - start} ms`)
+  }
+  assert.equal(sandbox.runWasm(handlers, scope, 'few', node), 0x33323162, 'each does what it did')
+})
+
+test('modules that take memory which nobody counts are refused; null functions are none of them', async (t) => {
+  const refused = [
+    `(module ${MEMORY} (table 9000000 funcref))`,
+    `(module ${MEMORY} (table 200000 funcref) (table 200000 funcref))`,
+    `(module ${MEMORY} (table $t 1 funcref) (func $f (export "f") (param i32 i32) (drop (table.grow $t (ref.func $f) (i32.const 100000)))))`,
+    `(module ${MEMORY} (table $t 9 funcref) (func $f (export "f") (param i32 i32) (table.fill $t (i32.const 0) (ref.func $f) (i32.const 9))))`,
+    `(module ${MEMORY} (table $t 9 funcref) (func $f (export "f") (param i32 i32) (table.copy $t $t (i32.const 0) (i32.const 0) (i32.const 9))))`,
+  ]
+  for (const text of refused) await assert.rejects(prepareWasm(assemble(text)), hasCode('INVALID_ARGUMENT'), text)
+  const { heap: { sandbox }, scopes, nodeIn } = ground(t)
+  const scope = scopes.create(4096)
+  const text = `(module ${MEMORY} (table $t 1 funcref) (func (export "f") (param i32 i32) (result i32) (table.set $t (i32.const 0) (ref.null func)) (ref.is_null (table.get $t (i32.const 0)))))`
+  const handlers = await WasmHandlers.load(assemble(text))
+  assert.equal(sandbox.runWasm(handlers, scope, 'f', nodeIn(scope, 1)), 1)
 })

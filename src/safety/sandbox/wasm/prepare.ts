@@ -21,6 +21,10 @@ export const PREPARED = {
 const START_STEPS = 10_000_000
 /** Functions up to this size are put in line: the one that counts is. */
 const INLINE_SIZE = 40
+/** Bytes that are filled or copied in one instruction for a step: about as long as a turn of a loop takes. */
+const BYTES_A_STEP_SHIFT = 4
+/** Functions that all tables of a module have room for: a hundred times what large programs call by pointer. */
+const TABLE_ENTRIES_MAX = 1 << 18
 /** Bytes before each block of the temporary heap: its length, and alignment. */
 const BLOCK_HEADER = 16
 
@@ -28,11 +32,12 @@ type Binaryen = typeof binaryenModule
 type Module = InstanceType<Binaryen['Module']>
 
 /**
- * Makes a compiled module (AssemblyScript, Rust, C) fit to be run in a sandbox: loops and calls count their steps, so that
+ * Makes a compiled module (AssemblyScript, Rust, C) fit to be run in a sandbox: loops, calls, and copies of memory count their steps, so that
  * none is endless; `malloc`, `calloc`, `realloc` and `free`, where the module imports them, become a temporary heap that is
  * empty at each call; `memory.size` and `memory.grow` see the private memory only.
  *
- * The module must import its memory and nothing else but these four and `abort`. Needs the npm package binaryen.
+ * The module must import its memory, have no other, and import nothing else but these four and `abort`; it may not make or change tables while it
+ * runs, nor objects of the engine's (GC). Needs the npm package binaryen.
  * @returns the prepared module.
  * @throws RpcError FAILED_PRECONDITION without binaryen; INVALID_ARGUMENT for a module that does not keep to the above.
  */
@@ -93,7 +98,8 @@ class Preparation {
 
   run(): Uint8Array {
     const { module } = this
-    module.setFeatures(this.binaryen.Features.All)
+    limitFeatures(this.binaryen, module)
+    if (module.validate() === 0) throw new RpcError('INVALID_ARGUMENT', 'the module uses features of WebAssembly that a sandbox does not have: it has one memory, and no garbage collection')
     // The pass calls an import at each loop, function and return; what it calls becomes a function of ours.
     module.runPasses(['log-execution'])
     this.#countSteps()
@@ -111,6 +117,11 @@ class Preparation {
     const steps = (): number => module.global.get('rpcool_steps', i32)
     module.addFunction('log_execution', i32, none, [], module.block(null, [
       module.global.set('rpcool_steps', module.i32.sub(steps(), module.i32.const(1))),
+      module.if(module.i32.lt_s(steps(), module.i32.const(0)), module.unreachable()),
+    ]))
+    // Of an instruction that works on so many bytes: its sign is none, and the counter, which is no less than 0 here, does not pass its end.
+    module.addFunction('rpcool_count', i32, none, [], module.block(null, [
+      module.global.set('rpcool_steps', module.i32.sub(steps(), module.i32.shr_u(module.local.get(0, i32), module.i32.const(BYTES_A_STEP_SHIFT)))),
       module.if(module.i32.lt_s(steps(), module.i32.const(0)), module.unreachable()),
     ]))
     module.addFunction('rpcool_steps_left', none, i32, [], steps())
@@ -255,11 +266,19 @@ class Preparation {
   /** binaryen has no way to walk over all instructions; its text form names each of them. */
   #confineMemory(): Uint8Array {
     const { binaryen, module } = this
-    const lines = module.emitText().split('\n').map((line) => DATA.test(line) ? line
-      : line.replaceAll(/\(memory\.size(?: \$[^\s)]+)?\)/g, '(call $rpcool_size)').replaceAll(/\(memory\.grow(?: \$[^\s)(]+)?(?=\s|$)/g, '(call $rpcool_grow'))
-    const confined = binaryen.parseText(lines.join('\n'))
+    const lines = module.emitText().trimEnd().split('\n')
+    requireSmallTables(lines)
+    const counted = new Map<string, string>()
+    const confinedLines = lines.map((line) => DATA.test(line) ? line
+      : line.replaceAll(/\(memory\.size(?: \$[^\s)]+)?\)/g, '(call $rpcool_size)').replaceAll(/\(memory\.grow(?: \$[^\s)(]+)?(?=\s|$)/g, '(call $rpcool_grow')
+        .replaceAll(BULK, (instruction) => `(call ${countedName(counted, instruction)}`))
+    const functions = [...counted].map(([instruction, name]) =>
+      ` (func ${name} (param i32 i32 i32) (call $rpcool_count (local.get 2)) ${instruction} (local.get 0) (local.get 1) (local.get 2)))`)
+    // Before the end of the module.
+    confinedLines.splice(-1, 0, ...functions)
+    const confined = binaryen.parseText(confinedLines.join('\n'))
     try {
-      confined.setFeatures(binaryen.Features.All)
+      limitFeatures(binaryen, confined)
       const before = binaryen.getAlwaysInlineMaxSize()
       binaryen.setAlwaysInlineMaxSize(INLINE_SIZE)
       confined.runPasses(['inlining'])
@@ -274,6 +293,35 @@ class Preparation {
 
 /** A line of text that holds a module's data. */
 const DATA = /^\s*\(data /
+/** An instruction that works on as many bytes as its third argument says, up to its arguments. */
+const BULK = /\(memory\.(?:fill|copy|init)(?: \$[^\s()]+)*(?=\s|$)/g
+const TABLE = /^\s*\(table \$\S+ (\d+)/
+const TABLE_CHANGE = /\(table\.(?:grow|fill|copy|init)\b/
+
+/** The function that stands for the instruction. */
+function countedName(counted: Map<string, string>, instruction: string): string {
+  let name = counted.get(instruction)
+  if (name === undefined) counted.set(instruction, name = `$rpcool_counted_${counted.size}`)
+  return name
+}
+
+/** Tables are for calls by pointer: one that grows, or is filled again and again, takes memory and time that nobody counts. */
+function requireSmallTables(lines: readonly string[]): void {
+  let entries = 0
+  for (const line of lines) {
+    if (DATA.test(line)) continue
+    entries += Number(TABLE.exec(line)?.[1] ?? 0)
+    if (TABLE_CHANGE.test(line)) throw new RpcError('INVALID_ARGUMENT', 'the module changes a table while it runs, which a sandbox does not have: table.grow, table.fill, table.copy, table.init')
+  }
+  if (entries > TABLE_ENTRIES_MAX) throw new RpcError('INVALID_ARGUMENT', `the module's tables have ${entries} entries, more than ${TABLE_ENTRIES_MAX}`)
+}
+
+/** What is missing takes memory that is in nobody's books: further memories, objects and strings of the engine's, stacks. */
+function limitFeatures({ Features }: Binaryen, module: { setFeatures(features: number): void }): void {
+  module.setFeatures(
+    Features.Atomics | Features.MutableGlobals | Features.NontrappingFPToInt | Features.SIMD128 | Features.BulkMemory | Features.SignExt | Features.ExceptionHandling |
+    Features.TailCall | Features.ReferenceTypes | Features.Multivalue | Features.RelaxedSIMD | Features.ExtendedConst | Features.BulkMemoryOpt | Features.CallIndirectOverlong)
+}
 
 /** Parameters of the imports that are supplied, all of 32 bits. */
 const SHAPES: Readonly<Record<string, number>> = { malloc: 1, calloc: 2, realloc: 2, free: 1 }
