@@ -251,6 +251,10 @@ test('what another member holds and never gives back ends in an error, for reade
   holding(arena)
   const holder = make(arena)
   const { word } = locationOf(holder.words)
+  for (const timeoutMs of [NaN, -1, 'soon' as never]) {
+    assert.throws(() => holder.words.read(() => 0, { timeoutMs }), { code: 'INVALID_ARGUMENT', message: /timeoutMs/ })
+    assert.throws(() => holder.words.write(() => 0, { timeoutMs }), { code: 'INVALID_ARGUMENT', message: /timeoutMs/ })
+  }
   arena.region.i32[word] = 7
   assert.throws(() => holder.words.write((words) => words.set('x', 1), { timeoutMs: 30 }), { code: 'DEADLINE_EXCEEDED' })
   assert.equal(holder.words.read((words) => words.get('one')), 1)

@@ -73,6 +73,7 @@ class SharedCodec extends Codec {
 
   /** See {@link SharedView.read}. */
   look<R>({ origin: region }: Region, p: number, work: (value: unknown) => R, { timeoutMs = defaultWait.timeoutMs }: WaitOptions): R {
+    requireEnd(timeoutMs)
     const { current } = journal
     if (current instanceof Write && current.isOf(region, p)) return this.#visit(region, p, true, work)
     const { membership, i32 } = region
@@ -154,6 +155,7 @@ class SharedCodec extends Codec {
 
   /** See {@link SharedView.write}. */
   change<R>(from: Region, p: number, work: (value: unknown) => R, { timeoutMs = defaultWait.timeoutMs }: WaitOptions): R {
+    requireEnd(timeoutMs)
     if (from.isLook) refuseWrite(this.type.label, from)
     const region = from.origin
     const { current } = journal
@@ -232,6 +234,11 @@ class SharedCodec extends Codec {
   describe(describer: Describer): TypeNode {
     return ['shared', describer.node(this.#value().type)]
   }
+}
+
+/** A wait that ends at no number would not end. */
+function requireEnd(timeoutMs: number): void {
+  if (!(timeoutMs >= 0)) throw new RpcError('INVALID_ARGUMENT', `timeoutMs must be a number of milliseconds, not ${timeoutMs}`)
 }
 
 function clearHeader(region: Region, p: number): void {
