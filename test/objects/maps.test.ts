@@ -40,6 +40,14 @@ test('a map does what Map does, and frees what it drops', () => {
   }), { numRuns: 200 })
 })
 
+test('iterations side by side, all together through more than the memory holds, are no damage', () => {
+  const Walked = struct('MapWalked', { m: map(u32, u32) })
+  const { m } = build(Walked, new Arena(1 << 16), { m: Array.from({ length: 400 }, (_, i) => [i, i] as const) })
+  const walks = Array.from({ length: 20 }, () => m.keys())
+  for (const walk of walks) assert.equal(walk.next().value, 0)
+  for (const walk of walks) assert.equal([...walk].length, 399)
+})
+
 test('an iteration over a map that is replaced meanwhile goes through all of the new one', () => {
   const holder = build(Maps, new Arena(1 << 17), { byText: [['a key that is long', ''], ['b', ''], ['c', '']] })
   const met: string[] = []
