@@ -8,7 +8,7 @@ import { damaged } from '../problems.js'
 import { TextBudget } from '../text/budget.js'
 import { decodeUnits, wordsOf } from '../text/read.js'
 import { needleOf, type Needle } from './needle.js'
-import { follow, openObject, opened, type OpenRecord } from './record.js'
+import { follow, opened, type OpenRecord } from './record.js'
 import { listingOrder } from './shapes.js'
 
 /** What objects and arrays become when they are read. */
@@ -174,28 +174,4 @@ export function keysOf(object: OpenRecord): string[] {
   }
   const list = [...keys]
   return listingOrder(list).map((i) => list[i]!)
-}
-
-/** Keys and words of cells of the object at a word, in JavaScript's order; what was opened before is not any more. */
-export function entriesOf(region: Region, word: number): { readonly region: Region, readonly keys: string[], readonly cells: number[] } {
-  const object = openObject(region, word)
-  const home = object.region
-  const start = object.word
-  if (object.shape !== null) {
-    const { shape } = object
-    return { region: home, keys: shape.order.map((slot) => shape.keys[slot]!), cells: shape.order.map((slot) => start + RECORD_WORDS + slot * 2) }
-  }
-  const cells = new Map<string, number>()
-  const texts = new TextBudget(home)
-  const { count } = object
-  for (let i = 0; i < count; i++) {
-    const entry = start + DICTIONARY_WORDS + i * ENTRY_WORDS
-    const lo = home.i32[entry]! | 0
-    const hi = home.i32[entry + 1]! | 0
-    if (lo !== 0 || hi !== 0) cells.set(keyText(texts, home, lo, hi), entry + 2)
-  }
-  const keys = [...cells.keys()]
-  const places = [...cells.values()]
-  const order = listingOrder(keys)
-  return { region: home, keys: order.map((i) => keys[i]!), cells: order.map((i) => places[i]!) }
 }

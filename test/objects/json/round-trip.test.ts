@@ -3,7 +3,10 @@ import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { buildJson, fast, jsonEqual, plain, release } from '../../../src/objects/index.js'
+import { makeAddress } from '../../../src/base/numbers.js'
+import { Heap, HeapSet } from '../../../src/memory/index.js'
+import { buildJson, fast, jsonEqual, parseJson, plain, release } from '../../../src/objects/index.js'
+import { HEAPS_BASE } from '../../../src/sys/index.js'
 import { NoBench } from '../../../bench/nobench/generate.js'
 import { Arena } from '../../support/arena.js'
 
@@ -147,6 +150,22 @@ test('a view of json is copied wherever it is put, whatever its keys are named',
     assertReadsAs(buildJson(arena, { list: [one, { one }] }), { list: [value, { one: value }] })
     view['other'] = one
     assert.deepStrictEqual(plain(view), { inner: value, other: value })
+  }
+})
+
+test('a document that goes on in other heaps of its connection, with texts that lie in the heap before', () => {
+  const heaps = new HeapSet((space) => new Heap(new ArrayBuffer(1 << 18), HEAPS_BASE, 1, space))
+  for (let i = 1; i < 40; i++) heaps.add(new Heap(new ArrayBuffer(1 << 18), makeAddress(0x4001 + i, 0), 1, heaps))
+  const made = (i: number): object => ({ [`key ${i % 50}`]: `a text with memory, the ${i}th`, inner: { list: [i, 'short', `another text ${i}`] }, [`a key of its own: ${i}`]: null })
+  // Objects and arrays that are open while a heap fills have texts in it, and end in the next.
+  const value = { first: 'a text of the outermost', nested: Array.from({ length: 60 }, (_, k) => ({ name: `the name of part ${k}`, parts: Array.from({ length: 100 }, (_, i) => made(k * 100 + i)), last: k })) }
+  for (const make of [(): unknown => buildJson(heaps, value), (): unknown => parseJson(heaps, JSON.stringify(value))]) {
+    const view = make() as object
+    assert.deepStrictEqual(plain(view), value)
+    assert.ok(jsonEqual(view, value))
+    const { liveBytes } = heaps.stats()
+    release(heaps, view)
+    assert.ok(heaps.stats().liveBytes < liveBytes / 4, `${heaps.stats().liveBytes} of ${liveBytes} bytes stay, of shapes alone`)
   }
 })
 
