@@ -29,16 +29,12 @@ export interface Strength {
 
 /** What was found out about a sender when it attached. */
 export interface AttachFacts {
-  /** A trusted launcher set the sender's memory up, and confined it, before its program began. */
+  /** A trusted launcher set the sender's memory up, which is final and kept from children, and confined it, before its program began. */
   readonly confined: boolean
   /** The heap's file accepts no new writable mapping and no write. */
   readonly fileClosed: boolean
   /** The kernel tells of forks and of moved mappings. */
   readonly events: boolean
-  /** The kernel refuses to move or double the mapping. */
-  readonly mappingFinal: boolean
-  /** Children of the sender do not get the mapping, unless it asks for that. */
-  readonly keptFromChildren: boolean
   /** The sender's user is the sealer's, or the receiver's. */
   readonly sameUser: boolean
 }
@@ -48,9 +44,8 @@ export function strengthOf(facts: AttachFacts): Strength {
   const except: Hole[] = []
   if (!facts.confined) except.push('kept-file', 'kept-userfaultfd', 'own-userfaultfd', 'pinned-pages')
   if (!facts.fileClosed) except.push('open-file')
-  // Who is confined cannot ask for it.
-  if (!facts.events && !(facts.confined && facts.keptFromChildren)) except.push('fork')
-  if (!facts.events && !facts.mappingFinal) except.push('remap')
+  // Who is confined can change neither.
+  if (!facts.events && !facts.confined) except.push('fork', 'remap')
   if (facts.sameUser) except.push('same-user')
   return { kind: 'enforced', except }
 }

@@ -2,9 +2,9 @@
 import { COOPERATIVE, formatStrength, HOLES, strengthOf, type Hole, type Strength } from '../../../src/safety/seals/strength.js'
 import { ATTACKS, type AttackRow, expectedOf, type Expected } from './expected.js'
 
-const CONFINED: Strength = strengthOf({ confined: true, fileClosed: true, events: true, mappingFinal: true, keptFromChildren: true, sameUser: false })
-const BY_ITSELF: Strength = strengthOf({ confined: false, fileClosed: true, events: true, mappingFinal: false, keptFromChildren: true, sameUser: false })
-const UNPRIVILEGED: Strength = strengthOf({ confined: false, fileClosed: true, events: false, mappingFinal: false, keptFromChildren: true, sameUser: true })
+const CONFINED: Strength = strengthOf({ confined: true, fileClosed: true, events: true, sameUser: false })
+const BY_ITSELF: Strength = strengthOf({ confined: false, fileClosed: true, events: true, sameUser: false })
+const UNPRIVILEGED: Strength = strengthOf({ confined: false, fileClosed: true, events: false, sameUser: true })
 
 const COLUMNS: ReadonlyArray<readonly [head: string, strength: Strength]> = [
   ['`rpcool run`, sealer is root', CONFINED],

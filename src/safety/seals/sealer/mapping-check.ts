@@ -2,60 +2,58 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
 import { RpcError } from '../../../base/errors.js'
 import { PAGE_BYTES } from '../../../base/numbers.js'
 
-/** One mapping of a process. Source: proc_pid_smaps(5). */
+/** One mapping of a process. */
 interface MappedArea {
   readonly start: number
   readonly end: number
   readonly permissions: string
   /** Where in the file it begins, in bytes. */
   readonly offset: number
-  /** Device and inode, as the kernel prints them. */
-  readonly file: string
-  readonly flags: readonly string[]
 }
 
-export function parseSmaps(text: string): MappedArea[] {
+/** A process's mappings of a file, in the order of their addresses. Source: proc_pid_maps(5). */
+function areasOf(pid: number, file: string): MappedArea[] {
+  const text = read(pid, 'maps')
   const areas: MappedArea[] = []
-  for (const line of text.split('\n')) {
-    const head = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) (\S+ \d+)/.exec(line)
-    if (head !== null) {
-      const [start, end, offset] = [head[1]!, head[2]!, head[4]!].map((hex) => Number.parseInt(hex, 16)) as [number, number, number]
-      areas.push({ start, end, permissions: head[3]!, offset, file: head[5]!, flags: [] })
-    } else if (line.startsWith('VmFlags:')) {
-      const last = areas.pop()
-      if (last !== undefined) areas.push({ ...last, flags: line.slice(8).trim().split(' ') })
-    }
+  // Of tens of thousands of lines few are looked at closely.
+  for (let at = text.indexOf(file); at >= 0; at = text.indexOf(file, at)) {
+    const line = text.slice(text.lastIndexOf('\n', at) + 1, at += file.length)
+    const head = /^([0-9a-f]+)-([0-9a-f]+) (\S{4}) ([0-9a-f]+) (\S+ \d+)$/.exec(line)
+    // Else it is part of another one's number, or of a name.
+    if (head?.[5] !== file || text[at] !== ' ') continue
+    const [start, end, offset] = [head[1]!, head[2]!, head[4]!].map((hex) => Number.parseInt(hex, 16)) as [number, number, number]
+    areas.push({ start, end, permissions: head[3]!, offset })
   }
   return areas
 }
 
-export interface CheckedMapping {
-  /** The kernel refuses to change the mapping for as long as the process lives. */
-  readonly isFinal: boolean
-  /** Children of the process do not get it. */
-  readonly keptFromChildren: boolean
-  /** Pages that the kernel was told to write to at any time (VmPin). */
-  readonly pinnedBytes: number
-}
-
 /**
- * Checks in /proc that a process maps the file's beginning at the range, as its receiver does, once and nowhere else, under this userfaultfd's
- * watch.
- * Throws FAILED_PRECONDITION that says what is wrong.
+ * Checks in /proc that a process maps the file's beginning at the range, as its receiver does, once and nowhere else. Throws FAILED_PRECONDITION
+ * that says what is wrong. What more the kernel knows of a mapping (smaps) it finds out page by page, of all that the process has, while
+ * other senders would wait; that its pages are watched by the userfaultfd is shown by setting that up, and by {@link probeProtection}.
  */
-export function checkMapping(pid: number, base: number, byteLength: number, fileFd: number): CheckedMapping {
-  const file = fileName(fileFd)
-  const areas = parseSmaps(read(pid, 'smaps')).filter((area) => area.file === file)
+export function checkMapping(pid: number, base: number, byteLength: number, fileFd: number): void {
+  const areas = areasOf(pid, fileName(fileFd))
   const own = areas.find(({ start, end }) => start <= base && end >= base + byteLength)
   if (own === undefined) throw refuse('the sender does not map the heap there')
   if (!own.permissions.endsWith('s')) throw refuse('the sender has a private copy of the heap there')
-  for (const flag of ['um', 'uw', 'ui']) if (!own.flags.includes(flag)) throw refuse(`the sender's mapping is not watched (${flag} is missing in VmFlags)`)
   // Else a page would be sealed by one address and written by that of another page.
   if (own.offset + (base - own.start) !== 0) throw refuse('the sender maps other pages of the heap\'s file there')
   // What shows other parts of the file harms nobody.
   if (areas.some((area) => area !== own && area.offset < byteLength)) throw refuse('the sender maps the heap a second time')
-  const pinned = /^VmPin:\s+(\d+) kB$/m.exec(read(pid, 'status'))?.[1]
-  return { isFinal: own.flags.includes('sl'), keptFromChildren: own.flags.includes('dc'), pinnedBytes: Number(pinned ?? 0) * 1024 }
+}
+
+/** What must be noted of a prepared heap's mapping, and what it means that it is missing. Source: proc_pid_smaps(5), VmFlags. */
+const FLAGS = {
+  um: 'the prepared heap is not watched', uw: 'the prepared heap is not watched', ui: 'the prepared heap is not watched',
+  sl: 'the prepared heap\'s mapping is not final: mseal needs Linux 6.10', dc: 'children of the program would get the prepared heap',
+} as const
+
+/** Checks what a launcher has the kernel note of the mapping that begins at an address. Throws FAILED_PRECONDITION that says what is missing. */
+export function checkPrepared(pid: number, address: number): void {
+  const [, noted = ''] = new RegExp(`^${address.toString(16)}-.*\\n(?:[A-Z].*\\n)*?VmFlags: (.*)$`, 'm').exec(read(pid, 'smaps')) ?? []
+  const flags = noted.split(' ')
+  for (const [flag, missing] of Object.entries(FLAGS)) if (!flags.includes(flag)) throw refuse(`${missing} (${flag} is missing in VmFlags)`)
 }
 
 /**
@@ -63,12 +61,13 @@ export function checkMapping(pid: number, base: number, byteLength: number, file
  * pages. Throws FAILED_PRECONDITION that says what is wrong.
  * @param tracer the process that must have it in its hands, so that the program has not begun.
  */
-export function checkConfinement(pid: number, pinnedBytes: number, tracer?: number): void {
+export function checkConfinement(pid: number, tracer?: number): void {
   const status = read(pid, 'status')
   const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)$`, 'm').exec(status)?.[1] ?? Number.NaN)
   if (field('Seccomp') !== SECCOMP_FILTER || field('NoNewPrivs') !== 1) throw refuse('the program runs without the filter of system calls')
   if (tracer !== undefined && field('TracerPid') !== tracer) throw refuse('the program is not in the hands of its launcher')
-  if (pinnedBytes > 0) throw refuse(`the program has ${pinnedBytes} bytes that the kernel writes to`)
+  const pinned = Number(/^VmPin:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0)
+  if (pinned > 0) throw refuse(`the program has ${pinned} kB that the kernel writes to`)
 }
 /** Source: proc_pid_status(5), Seccomp. */
 const SECCOMP_FILTER = 2
@@ -105,7 +104,7 @@ export function probeProtection(guard: { protect(page: number, pages: number, pr
   if (!works || isWriteProtected(pid, address)) throw refuse(`the userfaultfd does not protect the sender's memory (errno ${error})`)
 }
 
-/** Mappings are described in some 700 bytes each: for a process that makes tens of thousands the sealer's other senders would wait. */
+/** Mappings are described in some 80 bytes each, or 700 in smaps: for a process that makes tens of thousands the sealer's other senders would wait. */
 const DESCRIPTION_MAX = 8 << 20
 
 function read(pid: number, name: string): string {

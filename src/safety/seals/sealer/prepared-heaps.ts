@@ -1,7 +1,7 @@
 import { RpcError } from '../../../base/errors.js'
 import { addon, hasEnded } from '../../../sys/index.js'
 import { heapKey, type KeptHeap, type SealerRequest } from '../messages.js'
-import { checkConfinement, checkMapping, probeProtection } from './mapping-check.js'
+import { checkConfinement, checkMapping, checkPrepared, probeProtection } from './mapping-check.js'
 import { closeFile, type Identity, type SealedHeap } from './sealed-heap.js'
 import type { SealerLink } from './sealer-link.js'
 import { isPrivileged, UserfaultGuard } from './userfault.js'
@@ -184,9 +184,9 @@ export class PreparedHeaps {
 
 function verify({ pid, address, byteLength }: Attest, file: number, tracer: number | undefined): void {
   if (!closeFile(file)) throw new RpcError('FAILED_PRECONDITION', 'the prepared heap\'s file was made final before it was closed to writers')
-  const { isFinal, pinnedBytes } = checkMapping(pid, address, byteLength, file)
-  if (!isFinal) throw new RpcError('FAILED_PRECONDITION', 'the prepared heap\'s mapping is not final: mseal needs Linux 6.10')
-  checkConfinement(pid, pinnedBytes, tracer)
+  checkMapping(pid, address, byteLength, file)
+  checkPrepared(pid, address)
+  checkConfinement(pid, tracer)
 }
 
 function keyOf(pid: number, { address }: Pick<Range, 'address'>): string {

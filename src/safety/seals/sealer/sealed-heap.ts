@@ -72,12 +72,11 @@ export class SealedHeap {
       ? UserfaultGuard.resume(userfault, address, byteLength, { events: privileged }, events)
       : UserfaultGuard.setUp(userfault, address, byteLength, privileged, events))
     try {
-      const { isFinal, keptFromChildren, pinnedBytes } = checkMapping(who.pid, address, byteLength, heapFile)
-      if (confined) checkConfinement(who.pid, pinnedBytes)
+      checkMapping(who.pid, address, byteLength, heapFile)
+      if (confined) checkConfinement(who.pid)
       probeProtection(heap.#guard, who.pid, address)
       heap.#except(strengthOf({
-        confined, fileClosed, events: privileged, mappingFinal: isFinal, keptFromChildren,
-        sameUser: who.uid === process.geteuid?.() || who.uid === receiver.uid,
+        confined, fileClosed, events: privileged, sameUser: who.uid === process.geteuid?.() || who.uid === receiver.uid,
       }).except)
       return heap
     } catch (error) {
