@@ -36,10 +36,12 @@ test('what a server demands is compared with what was verified', async (t) => {
 
 test('several programs at once, each with its own memory; what they had is given back when they end', async (t) => {
   const { server, waiting, release } = await local(t)
+  // On a busy machine programs start so slowly that a sealer which nobody uses has ended by then.
+  await (await launch(t, server.channel)).ask('connect')
   const trusted = [(await DaemonClient.shared().connect()).pid, ...(['sealer', 'keeper'] as const).map(serviceProcess)]
   const held = (): number[] => [mappedMemoryFiles(), ...trusted.map((pid) => openFiles(pid).filter((name) => /memfd:rpcool|userfaultfd/.test(name)).length)]
   const before = held()
-  const clients = await Promise.all(Array.from({ length: 3 }, () => Launched.client(server.channel, '--heap', '262144', '--heaps', '2')))
+  const clients = await Promise.all(Array.from({ length: 3 }, () => launch(t, server.channel, '--heap', '262144', '--heaps', '2')))
   const addresses: unknown[] = []
   for (const client of clients) {
     assert.deepEqual(await client.ask('connect'), { strength: SAME_USER, connection: 0 })
@@ -51,7 +53,7 @@ test('several programs at once, each with its own memory; what they had is given
   release()
   for (const client of clients) assert.deepEqual(await client.ask('held'), ['the same'])
   for (const client of clients) assert.equal(await client.end(), 0)
-  await until('the connections to go', () => server.connectionCount === 0)
+  await until('the connections to go', () => server.connectionCount === 1)
   await until('daemon, sealer and keeper to give back what they held of them', () => held().join() === before.join())
 })
 
