@@ -236,8 +236,11 @@ test('what is made of something shared that changes meanwhile is an error, and l
       return allocate(byteLength)
     }
     assert.throws(again, { code: 'ABORTED' })
-    assert.equal(arena.live, live)
     arena.allocate = allocate
+    region.i32[word + 1]! |= 1
+    assert.throws(again, { code: 'ABORTED' })
+    region.i32[word + 1]!++
+    assert.equal(arena.live, live)
     const made = again()
     assert.deepEqual(plain(made), plain(holder))
     release(arena, made)

@@ -1,10 +1,12 @@
 import type { Allocator, Region } from '../../memory/region.js'
 import type { Journal } from './journal.js'
+import { SavedWords } from './saved-words.js'
 import type { UndoLog } from './undo-log.js'
 
 /** The write that is under way in this isolate. */
 export class Write implements Journal {
   readonly #allocators = new Map<Allocator, Allocator>()
+  readonly #saved = new SavedWords()
 
   constructor(readonly region: Region, readonly word: number, readonly log: UndoLog, readonly allocator: Allocator) {}
 
@@ -13,7 +15,7 @@ export class Write implements Journal {
   }
 
   save(region: Region, word: number, words: number): void {
-    if (this.#isUndone(region.origin)) this.log.save(region, word, words)
+    if (this.#isUndone(region.origin) && !this.#saved.add(region.lowOf(word), region.high, words)) this.log.save(region, word, words)
   }
 
   // What lies in another connection's heaps, or in one that this server publishes, cannot be undone by the members of this one.
