@@ -44,10 +44,8 @@ const HEAP_BYTES_DEFAULT = 2 ** 30
 const RESERVE = 1 / 16
 /** With less than this share of its heap a store has no room. */
 const LOW = 1 / 8
-/** At least so many documents are put between looks at what is left: a look takes as long as a hundred of them. */
-const LOOK_EVERY = 8
-/** What is left is looked at again before so large documents could have filled a quarter of it. */
-const LARGE_DOCUMENT_BYTES = 16 * 1024
+/** Clients together do not fill a heap faster, in bytes a millisecond: for so long a look at what is left holds. It takes some 0.2 ms a GiB. */
+const FILLED_PER_MS = 2 ** 24
 const SHARED_BYTES_MAX = 2 ** 32
 /** Deleted documents that wait for clients to give their results back. */
 const LIMBO_MAX = 100_000
@@ -94,6 +92,14 @@ class Client implements Holder {
   get released(): number {
     return this.reader?.released ?? 0
   }
+
+  /** Documents that it hands over now, by its own word. */
+  get handing(): number {
+    const { reader } = this
+    let count = 0
+    if (reader !== undefined) for (let place = 0; place < HANDING_MAX; place++) if (reader.handing.at(place) !== null) count++
+    return count
+  }
 }
 
 class StoreState {
@@ -101,7 +107,8 @@ class StoreState {
   readonly store: DocumentStore<Address>
   readonly limbo = new Limbo<Address>((document) => this.#free(document), () => this.#clients.values(), LIMBO_MAX, () => this.#heldNow())
   readonly #clients = new Map<ObjectHeap, Client>()
-  #untilLook = LOOK_EVERY
+  /** `performance.now()` from which on what is left is to be looked at again. */
+  #lookAt = 0
   #heapBytes = 0
   #reserveBytes = 0
 
@@ -135,7 +142,7 @@ class StoreState {
         return this.mode
       },
       put: (document, { heap }) => refusing(() => this.#put(document, heap)),
-      putRun: (run, { heap }) => refusing(() => this.#putRun(run, this.#client(heap))),
+      putRun: (run, { heap }) => refusing(() => this.#putRun(run, heap)),
       get: ({ key, ticket }, { heap }) => {
         this.#sends(heap, ticket)
         const address = store.get(key)
@@ -204,7 +211,7 @@ class StoreState {
       const copy = this.#copy(document)
       return this.#keep(key, copy, copy.body)
     }
-    if (--this.#untilLook <= 0) this.#requireRoom()
+    this.#requireRoom(heap, 1)
     const replaces = this.#keep(key, document, body)
     // Ours from here on, also should the client die before it hears of it.
     const { place } = document
@@ -213,10 +220,12 @@ class StoreState {
   }
 
   /** One that cannot be put stays where it is, and does not keep the others from being put. */
-  #putRun(run: number, { reader }: Client): number {
+  #putRun(run: number, heap: ObjectHeap): number {
+    const { reader } = this.#client(heap)
     if (this.mode !== 'trusting' || reader === undefined) throw new RpcError('FAILED_PRECONDITION', 'runs of documents are put into an open, trusting store')
     const { handing } = reader
     const { first, end } = placesOf(run)
+    this.#requireRoom(heap, end - first)
     let failed: Error | undefined
     let replaced = 0
     for (let place = first; place < end; place++) {
@@ -224,7 +233,6 @@ class StoreState {
         const document = handing.at(place)
         const body = document?.body
         if (document === undefined || document === null || body === undefined) throw new RangeError(`there is no document in place ${place}`)
-        if (--this.#untilLook <= 0) this.#requireRoom()
         if (this.#keep(document.key, document, body)) replaced++
         handing.set(place, null)
       } catch (error) {
@@ -236,16 +244,23 @@ class StoreState {
     return replaced
   }
 
-  /** Of a heap that clients fill by themselves. */
-  #requireRoom(): void {
-    let left = this.#open.stats().freeBytes - this.#reserveBytes
-    if (left < 0) {
+  /** Of a heap that clients fill by themselves. Documents of other calls of this client need not stay: they are refused in their turn. */
+  #requireRoom(heap: ObjectHeap, documents: number): void {
+    const now = performance.now()
+    if (now < this.#lookAt) return
+    let { freeBytes } = this.#open.stats()
+    if (freeBytes < this.#reserveBytes) {
       this.limbo.reclaim(this.heldMs)
       this.#open.collect()
-      left = this.#open.stats().freeBytes - this.#reserveBytes
+      freeBytes = this.#open.stats().freeBytes
     }
-    if (left < 0) throw new RpcError('RESOURCE_EXHAUSTED', 'the store is full: delete documents, or start it with more heapBytes')
-    this.#untilLook = Math.max(LOOK_EVERY, left / 4 / LARGE_DOCUMENT_BYTES)
+    const left = freeBytes - this.#reserveBytes
+    if (left < 0) {
+      const others = this.#client(heap).handing - documents
+      const othersBytes = (this.#heapBytes - freeBytes) * others / (this.store.size + others + documents)
+      if (left + othersBytes < 0) throw new RpcError('RESOURCE_EXHAUSTED', 'the store is full: delete documents, or start it with more heapBytes')
+    }
+    this.#lookAt = now + left / FILLED_PER_MS
   }
 
   /** @returns whether it took the place of another document. */

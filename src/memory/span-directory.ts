@@ -160,12 +160,18 @@ export class SpanDirectory {
   /** Spans by member, as the directory says; those of 0 are free. A large block is its head's, whoever made it. */
   countByOwner(): Map<number, number> {
     const counts = new Map<number, number>()
+    const { firstSpan, spanCount } = this.geometry
     let owner = 0
-    for (let index = this.geometry.firstSpan; index < this.geometry.spanCount; index++) {
+    // Neighbours mostly have one owner.
+    let from = firstSpan
+    for (let index = firstSpan; index < spanCount; index++) {
       const entry = this.entry(index)
-      if (shapeOf(entryKind(entry)) !== Kind.CONTINUED) owner = entry & Entry.MEMBER_MASK
-      counts.set(owner, (counts.get(owner) ?? 0) + 1)
+      if (shapeOf(entryKind(entry)) === Kind.CONTINUED || (entry & Entry.MEMBER_MASK) === owner) continue
+      if (index > from) counts.set(owner, (counts.get(owner) ?? 0) + index - from)
+      owner = entry & Entry.MEMBER_MASK
+      from = index
     }
+    if (spanCount > from) counts.set(owner, (counts.get(owner) ?? 0) + spanCount - from)
     return counts
   }
 

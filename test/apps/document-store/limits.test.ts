@@ -127,6 +127,22 @@ async function liarAt(ground: Ground): Promise<StoreConnection> {
   return liar
 }
 
+test('trusting: a store that large documents have filled is read and emptied as before, also by who comes then', async (t) => {
+  await using ground = await Ground.open(t)
+  const { client } = await started(ground, 'trusting', 32 << 20)
+  const body = { text: 'x'.repeat(300_000) }
+  const refused = await errorOf((async () => {
+    for (let i = 0; ; i++) await client.put(`k${i}`, body)
+  })())
+  assert.match(refused.message, /the store is full/)
+  const other = ground.owns(await openStore(ground.channel))
+  for (const one of [client, other]) {
+    assert.ok(one.sync.count({ text: { prefix: 'x' } }) > 90)
+    assert.equal(one.sync.find({}, { limit: 3 }).length, 3)
+    assert.equal(one.sync.delete(one === client ? 'k0' : 'k1'), true)
+  }
+})
+
 test('trusting: what a full store refused of many documents at once is freed, and how many that were', async (t) => {
   await using ground = await Ground.open(t)
   const { client } = await started(ground, 'trusting', 16 << 20)
