@@ -5,7 +5,7 @@ import { PREPARE_USAGE } from './usage.js'
 
 // rpcool prepare-wasm IN OUT
 
-/** Reads a compiled module, makes it fit for a sandbox and writes that. Throws an RpcError; then nothing is written. */
+/** Reads a compiled module, makes it fit for a sandbox and writes that. Throws an RpcError; what cannot be made fit is not written. */
 export async function prepareFile(words: readonly string[]): Promise<void> {
   const [from, to] = words
   if (from === undefined || to === undefined || words.length > 2) throw new RpcError('INVALID_ARGUMENT', PREPARE_USAGE)

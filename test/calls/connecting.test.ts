@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { runInNewContext } from 'node:vm'
 import { connect, RpcError, serve } from '../../src/index.js'
 import { whenReady } from '../../src/calls/client/ready.js'
 import { FrameSocket } from '../../src/calls/service/frames.js'
@@ -37,7 +38,22 @@ test('waiting for a server ends with its time, or by its signal', async (t) => {
   assert.deepEqual([code, String(cause)], ['CANCELLED', 'Error: enough'])
   assert.equal((await errorOf(connect(channel, Everything, { waitForReady: true, signal: AbortSignal.timeout(20) }))).code, 'DEADLINE_EXCEEDED')
   assert.equal((await errorOf(connect(channel, Everything, { signal: AbortSignal.abort() }))).code, 'CANCELLED')
-  for (const wrong of [{ waitForReady: 1 as never }, { signal: {} as never }]) assert.equal((await errorOf(connect(channel, Everything, wrong))).code, 'INVALID_ARGUMENT')
+  for (const wrong of [{ waitForReady: 1 as never }, { signal: {} as never }, { signal: null as never }]) assert.equal((await errorOf(connect(channel, Everything, wrong))).code, 'INVALID_ARGUMENT')
+})
+
+test('a signal of another realm is one, and what is none is refused by connections and calls', async (t) => {
+  await using ground = await Ground.open(t)
+  const { AbortController: Foreign } = runInNewContext('{ class AbortController { signal = Object.assign(new EventTarget(), { aborted: false }); abort() { Object.assign(this.signal, { aborted: true, reason: 1 }).dispatchEvent(new Event("abort")) } }; ({ AbortController }) }', { EventTarget, Event }) as { readonly AbortController: typeof AbortController }
+  const giveUp = new Foreign()
+  assert.ok(!(giveUp.signal instanceof AbortSignal))
+  await ground.serve()
+  const conn = await ground.connect({ signal: giveUp.signal })
+  const held = errorOf(conn.hold('held', { signal: giveUp.signal }))
+  const waiting = errorOf(connect('nobody/here', Everything, { waitForReady: true, signal: giveUp.signal }))
+  giveUp.abort()
+  assert.deepEqual([(await held).code, (await waiting).code], ['CANCELLED', 'CANCELLED'])
+  for (const signal of [{}, null, 'now', { aborted: false }]) assert.equal((await errorOf(conn.number(7, { signal: signal as never }))).code, 'INVALID_ARGUMENT')
+  conn.sync.free('held')
 })
 
 test('what waiting does not help is told at once; a connection that comes too late is closed', async () => {

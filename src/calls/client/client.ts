@@ -12,6 +12,7 @@ import { type ConnectionSeals, describeSeals } from '../../safety/index.js'
 import { FrameSocket } from '../service/frames.js'
 import { sharedIsolate } from '../isolate.js'
 import { whenReady } from './ready.js'
+import { requireSignal } from './waiters.js'
 import { ObjectHeap } from '../heaps/object-heap.js'
 import type { ObjectScope, ObjectScopePool } from '../heaps/object-scope.js'
 import type { ScopePoolOptions } from '../../memory/index.js'
@@ -103,7 +104,7 @@ export class ClientConnection implements AsyncDisposable {
     requireSealOptions(options.seals)
     const { connectTimeoutMs = CONNECT_MS, waitForReady = false, signal } = options
     if (typeof waitForReady !== 'boolean') throw new RpcError('INVALID_ARGUMENT', `waitForReady must be true or false, not ${String(waitForReady)}`)
-    if (signal !== undefined && !(signal instanceof AbortSignal)) throw new RpcError('INVALID_ARGUMENT', `signal must be an AbortSignal, not ${String(signal)}`)
+    requireSignal(signal)
     return whenReady(channel, { timeoutMs: connectTimeoutMs, waitForReady, signal }, (timeoutMs) => ClientConnection.#attempt(channel, expected, options, slots, timeoutMs))
   }
 

@@ -26,11 +26,21 @@ export function endedBy(signal: AbortSignal): Ended {
   return typeof reason === 'object' && reason !== null && 'name' in reason && reason.name === 'TimeoutError' ? 'DEADLINE_EXCEEDED' : 'CANCELLED'
 }
 
+/** Not by its class: programs that replace the globals (jsdom, other realms) have one of their own. Throws INVALID_ARGUMENT. */
+export function requireSignal(signal: AbortSignal | undefined): void {
+  if (signal === undefined) return
+  const given = signal as Partial<AbortSignal> | null
+  if (typeof given?.addEventListener !== 'function' || typeof given.aborted !== 'boolean') {
+    throw new RpcError('INVALID_ARGUMENT', `signal must be an AbortSignal, not ${signal === null ? 'null' : typeof signal}`)
+  }
+}
+
 /** A call's own deadline in whole milliseconds, 0 for none. Throws INVALID_ARGUMENT, or what {@link endedBy} says when its signal is aborted already. */
 export function timeoutOf(options: CallOptions): number {
   requireOptions('a call', options, CALL_OPTIONS)
   const { timeoutMs, signal } = options
   if (timeoutMs !== undefined && !(timeoutMs > 0)) throw new RpcError('INVALID_ARGUMENT', `timeoutMs must be a positive number, not ${timeoutMs}`)
+  requireSignal(signal)
   if (signal?.aborted === true) throw new RpcError(endedBy(signal), 'the signal was aborted before the call', { cause: signal.reason })
   return timeoutMs === undefined ? 0 : Math.min(Math.ceil(timeoutMs), TIMEOUT_MS_MAX)
 }
