@@ -41,6 +41,9 @@ const TERMINAL_INPUT = [0x5412, 0x541c]
 /** Advice that changes pages behind a seal, or undoes what the launcher advised: REMOVE, DOFORK, GUARD_INSTALL. */
 const REFUSED_ADVICE = [9, 11, 102]
 
+/** Upper half of the first number beyond the addresses of programs, which have 56 bits at most. */
+const TAGGED_HIGH = 0x0100_0000
+
 // struct seccomp_data: nr, arch, instruction_pointer, args[6] of 64 bits.
 const DATA_NUMBER = 0
 const DATA_ARCHITECTURE = 4
@@ -77,10 +80,13 @@ function refuseValues(argument: number, values: readonly number[], errno: number
   return [load(argumentLow(argument)), ...refuseLoaded(values, errno), answer(RETURN_ALLOW)]
 }
 
-/** Refuses a buffer that starts in the window of heaps, or within the 4 GiB before it, from where it could reach in. */
+/**
+ * Refuses a buffer that starts in the window of heaps, or within the 4 GiB before it, from where it could reach in; and what is no address but
+ * where the processor masks upper bits (LAM, which a program may ask for by arch_prctl): the kernel would do so, too, and read into a heap.
+ */
 function refuseHeapBuffer(argument: number): Instruction[] {
   return [
-    load(argumentHigh(argument)), ifAtLeast(addressHigh(HEAPS_BASE) - 2, 0, 2), ifAtLeast(addressHigh(WINDOW_END), 1, 0), refuse(EFAULT), answer(RETURN_ALLOW),
+    load(argumentHigh(argument)), ifAtLeast(addressHigh(HEAPS_BASE) - 2, 0, 3), ifAtLeast(TAGGED_HIGH, 1, 0), ifAtLeast(addressHigh(WINDOW_END), 1, 0), refuse(EFAULT), answer(RETURN_ALLOW),
   ]
 }
 

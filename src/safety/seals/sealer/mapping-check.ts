@@ -62,13 +62,22 @@ export function checkPrepared(pid: number, address: number): void {
  * @param tracer the process that must have it in its hands, so that the program has not begun.
  */
 export function checkConfinement(pid: number, tracer?: number): void {
-  const status = read(pid, 'status')
-  const field = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)$`, 'm').exec(status)?.[1] ?? Number.NaN)
-  if (field('Seccomp') !== SECCOMP_FILTER || field('NoNewPrivs') !== 1) throw refuse('the program runs without the filter of system calls')
-  if (tracer !== undefined && field('TracerPid') !== tracer) throw refuse('the program is not in the hands of its launcher')
-  const pinned = Number(/^VmPin:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0)
+  const status = statusOf(pid)
+  if (status.get('Seccomp') !== SECCOMP_FILTER || status.get('NoNewPrivs') !== 1) throw refuse('the program runs without the filter of system calls')
+  if (tracer !== undefined && status.get('TracerPid') !== tracer) throw refuse('the program is not in the hands of its launcher')
+  const pinned = status.get('VmPin') ?? 0
   if (pinned > 0) throw refuse(`the program has ${pinned} kB that the kernel writes to`)
 }
+
+/**
+ * The fields that are one number, some in kB. A process chooses its own name, the first field, of which the kernel masks line feeds alone: other ends of
+ * lines, which `^` and `$` would take for such, are a part of it.
+ */
+function statusOf(pid: number): ReadonlyMap<string, number> {
+  const fields = read(pid, 'status').split('\n').map((line) => /^(\w+):\s+(\d+)(?: kB)?$/.exec(line))
+  return new Map(fields.flatMap((field) => (field === null ? [] : [[field[1]!, Number(field[2])]])))
+}
+
 /** Source: proc_pid_status(5), Seccomp. */
 const SECCOMP_FILTER = 2
 
