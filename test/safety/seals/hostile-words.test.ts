@@ -6,7 +6,7 @@ import { DESCRIPTORS_WORD, RELEASE_REQUEST, REQUESTS_WORD, SEAL_REQUEST, SealOut
 import { DescriptorWriter, SealVerifier } from '../../../src/safety/seals/descriptors.js'
 import { SealEngine } from '../../../src/safety/seals/sealer/engine.js'
 import { SealTable } from '../../../src/safety/seals/sealer/seal-table.js'
-import { BATCH_PAGES_MAX, SenderRequests } from '../../../src/safety/seals/sealer/sender-requests.js'
+import { BATCH_CALLS_MAX, BATCH_PAGES_MAX, BATCH_RELEASES_MAX, SenderRequests } from '../../../src/safety/seals/sealer/sender-requests.js'
 import { Random } from '../../support/random.js'
 
 const PAGES = 40
@@ -103,6 +103,36 @@ test('a sender that asks for all of its heap again and again keeps the sealer fr
     sender.answer()
   }
   assert.equal(looked, count, 'none is lost')
+})
+
+test('a batch asks the kernel a bounded number of times, however its pages are scattered', () => {
+  const count = 16_384
+  const [requests, ring] = [new Int32Array(sealRequestsBytes(count) / 4), new Int32Array(sealDescriptorsBytes(count) / 4)]
+  const table = new SealTable(count * 2, count)
+  let calls = 0
+  const engine = new SealEngine(table, new DescriptorWriter(ring.buffer, count, count * 2), () => {
+    calls++
+    return 0
+  })
+  const sender = new SenderRequests(requests.buffer, count)
+  const mostCalls = (code: number): number => {
+    for (let i = 0; i < count; i++) requests.set([code, i * 2, 1, i], REQUESTS_WORD + i * 4)
+    requests[18] = sender.done + count
+    let most = 0
+    while (sender.take()) {
+      calls = 0
+      engine.carryOut(sender.batch)
+      most = Math.max(most, calls)
+      sender.answer()
+    }
+    return most
+  }
+  assert.equal(mostCalls(SEAL_REQUEST), BATCH_CALLS_MAX)
+  assert.equal(table.sealed, count)
+  // The receiver is done with all of them.
+  for (let at = DESCRIPTORS_WORD; at < DESCRIPTORS_WORD + count * 4; at += 4) ring[at + 3] = ring[at]!
+  assert.equal(mostCalls(RELEASE_REQUEST), BATCH_RELEASES_MAX)
+  assert.equal(table.sealed, 0)
 })
 
 test('a receiver that is lied to by an index, a page or a length verifies nothing', () => {
