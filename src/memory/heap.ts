@@ -45,6 +45,8 @@ export class Heap implements Allocator, Membership {
   readonly #dead = new Set<number>()
   /** Members whose calls are over, and whether what they built for calls goes with them. */
   readonly #silent = new Map<number, boolean>()
+  /** Members whose spans could not wait for the end of their calls, because too many were dead: that end is no news of whoever has the number next. */
+  readonly #early = new Set<number>()
   /** Who takes over the spans of members that go. */
   inherits: Inheritance = 'when needed'
   /** Spans taken over from the dead. */
@@ -129,7 +131,11 @@ export class Heap implements Allocator, Membership {
     if (this.inherits === 'never') return
     this.#dead.add(member)
     if (this.#silent.has(member)) this.collect()
-    else if (this.#dead.size > DEAD_MAX) this.#adopt(this.#dead.values().next().value!)
+    else if (this.#dead.size > DEAD_MAX) {
+      const first = this.#dead.values().next().value!
+      if (this.inherits === 'after calls') this.#early.add(first)
+      this.#adopt(first)
+    }
   }
 
   /**
@@ -137,6 +143,7 @@ export class Heap implements Allocator, Membership {
    * @param crashed it did not give them back, and never will: they are freed with the adoption of its spans.
    */
   callsEnded(member: number, crashed: boolean): void {
+    if (this.#early.delete(member)) return
     this.#silent.set(member, crashed)
     if (this.#dead.has(member)) this.collect()
     else if (this.#silent.size > DEAD_MAX) this.#silent.delete(this.#silent.keys().next().value!)

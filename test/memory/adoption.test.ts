@@ -84,6 +84,22 @@ test('of those who share a heap one alone takes over, at once when the calls are
   assert.equal(heir.stats().freeBytes, capacity(heir))
 })
 
+test('calls that end after too many have died are not taken for those of the next member with that number', () => {
+  const buffer = new ArrayBuffer(4 * MIB)
+  const heir = member(buffer, 1)
+  heir.inherits = 'after calls'
+  // As many as wait, and one more: the first waits no longer.
+  for (let number = 2; number < 2 + 257; number++) heir.memberDied(number)
+  heir.callsEnded(2, true)
+  const next = member(buffer, 2)
+  next.allocateChunk(64)
+  heir.memberDied(2)
+  heir.collect()
+  assert.equal(heir.stats().adoptedSpans, 0, 'its handlers may read what it has built')
+  heir.callsEnded(2, true)
+  assert.deepEqual([heir.stats().adoptedSpans, heir.stats().liveBlocks], [1, 0])
+})
+
 test('what a member that left has built for calls is its own to give back', () => {
   const buffer = new ArrayBuffer(4 * MIB)
   const living = member(buffer, 1)
