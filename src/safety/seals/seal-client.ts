@@ -239,13 +239,26 @@ export class SealClient implements Disposable {
 
   #news(notice: SealerNotice, fds: readonly number[]): void {
     if (notice.type === 'holder') {
-      // Each heap's holders own their descriptor.
-      for (const { holders } of this.#attached.values()) holders?.add(addon.duplicateFd(fds[0]!))
-      for (const fd of fds) addon.closeFd(fd)
+      const told = new Set<Attached>()
+      const tell = (): void => {
+        for (const attached of this.#attached.values()) {
+          // Each heap's holders own their descriptor.
+          if (!told.has(attached)) attached.holders?.add(addon.duplicateFd(fds[0]!))
+          told.add(attached)
+        }
+      }
+      tell()
+      // One whose answer came just before is attached when this turn's promises are.
+      queueMicrotask(() => {
+        tell()
+        for (const fd of fds) addon.closeFd(fd)
+      })
     } else if (notice.type === 'broken') {
       for (const one of this.#launched) if (one.launched.pid === notice.pid && one.launched.address === notice.address) one.stage = 'broken'
     } else if (notice.type === 'ended') {
-      this.#attached.get(attachedKey(notice, 'sender'))?.authority?.fail()
+      const fail = (): void => this.#attached.get(attachedKey(notice, 'sender'))?.authority?.fail()
+      fail()
+      queueMicrotask(fail)
     }
   }
 
