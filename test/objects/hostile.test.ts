@@ -334,16 +334,17 @@ function inOrder(values: { sort(): unknown }): unknown {
 
 test('cells that all lead to one long text make no more private memory than the heap has, whatever goes through all of them', () => {
   const long = 'x'.repeat(100_000)
-  const Row = struct('AimedRow', { list: list(text), blocks: list(bytes), body: json.of<Record<string, unknown>>(), wide: json.of<unknown[]>() })
+  const Row = struct('AimedRow', { list: list(text), blocks: list(bytes), body: json.of<Record<string, unknown>>(), wide: json.of<unknown[]>(), nested: list(list(text)), few: list(text) })
   const arena = new Arena(1 << 21)
   const names = Array.from({ length: 200 }, (_, i) => `a text with memory, number ${i}`)
   const row = build(Row, arena, {
     list: [long, ...names], blocks: [Buffer.from(long), ...names.map((name) => Buffer.from(name))],
     body: Object.fromEntries([long, ...names].map((name) => [name, 1])), wide: [long, ...names],
+    nested: names.map((name) => [name]),
   })
   const honest = plain(row)
   assert.deepEqual([honest.list.length, honest.blocks.length, Object.keys(honest.body).length, honest.wide.length], [201, 201, 201, 201])
-  assert.doesNotThrow(() => [JSON.stringify(row), Object.keys(row.body), { ...row.body }, inOrder(row.wide)])
+  assert.doesNotThrow(() => [JSON.stringify(row), Object.keys(row.body), { ...row.body }, inOrder(row.wide), inOrder(row.list), row.blocks.slice(), row.list.join(), row.nested.flat(), row.nested.join()])
   // Every cell whose text has a record is aimed at the first of its kind, in all of memory: cells of texts and bytes, and those of json.
   const { i32, high } = arena.region
   const aim = (same: (hi: number, lo: number) => boolean, target: (at: number) => boolean): number => {
@@ -360,9 +361,24 @@ test('cells that all lead to one long text make no more private memory than the 
   const walks: ReadonlyArray<readonly [string, () => unknown]> = [
     ['plain of a list', () => plain(row.list)], ['plain of blocks', () => plain(row.blocks)], ['of all', () => plain(row)], ['JSON.stringify of all', () => JSON.stringify(row)],
     ['plain of json', () => plain(row.wide)], ['stringify of json', () => JSON.stringify(row.wide)], ['sort', () => inOrder(row.wide)], ['splice', () => row.wide.splice(0)],
+    ['toArray', () => row.list.toArray()], ['slice of blocks', () => row.blocks.slice()], ['filter', () => row.list.filter(() => true)], ['join', () => row.list.join()], ['toLocaleString', () => (row.list as unknown as unknown[]).toLocaleString()],
+    ['sort of a list', () => inOrder(row.list)], ['splice of a list', () => row.list.splice(0)], ['flat', () => row.nested.flat()], ['concat', () => row.few.concat(row.list)], ['join of lists', () => row.nested.join()],
     ['plain of keys', () => plain(row.body)], ['keys', () => Object.keys(row.body)], ['a further key', () => { for (let i = 0; i < 300; i++) row.body[`further ${i}`] = i }],
   ]
   for (const [name, walk] of walks) assert.throws(walk, (error) => RpcError.is(error) && error.code === 'INVALID_ARGUMENT' && /many of its cells lead to one text/.test(error.message), name)
+})
+
+test('keys of a set that all lead to one long text make no set larger than the heap', () => {
+  const Keys = struct('AimedKeys', { keys: set(text) })
+  const arena = new Arena(1 << 20)
+  const { keys } = build(Keys, arena, { keys: [...Array.from({ length: 100 }, (_, i) => `${i}`.padStart(300)), 'x'.repeat(100_000)] })
+  assert.equal(keys.union(new Set(['a'])).size, 102)
+  const { i32, high, low } = arena.region
+  const cells = Array.from(i32.keys()).filter((at) => at % 2 === 0 && i32[at + 1] === high && [300, 100_000].includes(i32[i32[at]! - low >>> 2]!))
+  const long = cells.find((at) => i32[i32[at]! - low >>> 2] === 100_000)!
+  for (const cell of cells) i32.copyWithin(cell, long, long + 2)
+  assert.ok(cells.length >= 101)
+  for (const ask of [() => keys.union(new Set()), () => keys.difference(new Set()), () => keys.symmetricDifference(new Set())]) assert.throws(ask, /many of its cells lead to one text/)
 })
 
 test('something shared that leads to a long text many others lead to, too, makes no more private memory than the heap has', () => {

@@ -1,4 +1,5 @@
 import { RpcError } from '../../base/errors.js'
+import type { Region } from '../../memory/region.js'
 import { codecOf, type AnyType, type Codec } from '../codec.js'
 import { MAX_WALK_NODES } from '../limits.js'
 import { PlainReader } from '../json/plain.js'
@@ -23,6 +24,12 @@ export interface PlainOptions {
 export function plain<V>(value: V, options: PlainOptions = {}): Snapshot<V> {
   const texts = new TextBudget(undefined, options.maxUnits)
   return new Conversion(false, options.maxNodes ?? MAX_WALK_NODES, texts).run(value) as Snapshot<V>
+}
+
+/** Converts one value out of a region's memory after the other, as {@link plain} does, within the limits of one conversion. */
+export function snapshots(region: Region): (value: unknown) => unknown {
+  const conversion = new Conversion(false, MAX_WALK_NODES, new TextBudget(region), true)
+  return (value) => conversion.run(value)
 }
 
 /**

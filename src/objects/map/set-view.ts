@@ -1,6 +1,7 @@
 import { RpcError } from '../../base/errors.js'
 import { Iteration, type Steps } from '../iteration.js'
-import { ACCESS, REGION, WORD } from '../view.js'
+import { KeptValues } from '../text/budget.js'
+import { ACCESS, asView, REGION, WORD } from '../view.js'
 import type { SetLike, SetView } from '../views.js'
 import { Entries, KeyedView, type MapAccess } from './view.js'
 
@@ -34,7 +35,7 @@ export class SharedSet extends KeyedView<MapAccess> implements SetView<unknown> 
   // The order of the results is that of the language: of the smaller set where only common keys are wanted.
 
   union(other: SetLike<unknown>): Set<unknown> {
-    return new Set([...this, ...keysOf(requireSet(other))])
+    return new Set([...keysOf(this), ...keysOf(requireSet(other))])
   }
 
   intersection<L>(other: SetLike<L>): Set<L> {
@@ -44,7 +45,7 @@ export class SharedSet extends KeyedView<MapAccess> implements SetView<unknown> 
 
   difference(other: SetLike<unknown>): Set<unknown> {
     requireSet(other)
-    return new Set(taken(this, (key) => !other.has(key)))
+    return new Set(taken(keysOf(this), (key) => !other.has(key)))
   }
 
   symmetricDifference(other: SetLike<unknown>): Set<unknown> {
@@ -89,10 +90,12 @@ function requireSet(other: SetLike<unknown>): SetLike<unknown> {
 
 /** They need not be iterable by themselves; left early, they are told, as the language does. */
 function* keysOf(set: SetLike<unknown>): Iterable<unknown> {
+  const region = asView(set)?.[REGION]
+  const kept = new KeptValues()
   const keys = set.keys()
   let isDone: boolean | undefined = false
   try {
-    for (let step = keys.next(); (isDone = step.done) !== true; step = keys.next()) yield step.value
+    for (let step = keys.next(); (isDone = step.done) !== true; step = keys.next()) yield kept.keep(step.value, region)
   } finally {
     if (isDone !== true) keys.return?.()
   }

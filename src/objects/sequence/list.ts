@@ -9,7 +9,7 @@ import { Elements, emitSequence, findThroughPointer, gatherInOrder, MOVED_THROUG
 import { Gather } from '../graph/gather.js'
 import { journal, willChange } from '../shared/journal.js'
 import { MAX_LIST_LENGTH } from '../limits.js'
-import { plain } from '../graph/plain.js'
+import { snapshots } from '../graph/plain.js'
 import { allocatorOf, damaged, refuseWrite } from '../problems.js'
 import { installChanges, installInPlace } from './in-place.js'
 import type { Sequence } from './sequence.js'
@@ -123,8 +123,9 @@ class ListCodec extends Codec {
   /** Puts values in the place of elements `first` to `end`, which must exist, and returns those: what the list held by value as snapshots. */
   takeOut(list: Sequence, first: number, end: number, values: readonly unknown[] = []): unknown[] {
     const isRef = this.#elements().codec.type.kind === 'ref'
+    const snapshot = snapshots(list[REGION])
     const taken: unknown[] = []
-    for (let i = first; i < end && i < list.length; i++) taken.push(isRef ? list.at(i) : plain(list.at(i)))
+    for (let i = first; i < end && i < list.length; i++) taken.push(isRef ? list.at(i) : snapshot(list.at(i)))
     this.#replace(list[REGION], list[WORD], first, end, values)
     return taken
   }

@@ -3,6 +3,7 @@ import { RpcError } from '../../base/errors.js'
 import { Iteration, type Steps } from '../iteration.js'
 import type { AnyType } from '../codec.js'
 import { MAX_WALK_NODES } from '../limits.js'
+import { KeptValues } from '../text/budget.js'
 import { same, asView, REGION, TYPE, WORD } from '../view.js'
 import type { SequenceView } from '../views.js'
 
@@ -49,10 +50,11 @@ export abstract class Sequence implements SequenceView<unknown> {
 
   filter(accept: Visit<this, boolean>): unknown[] {
     const { length } = this
+    const kept = new KeptValues()
     const accepted: unknown[] = []
     for (let i = 0; i < length && i < this.length; i++) {
       const value = this.at(i)
-      if (accept(value, i, this)) accepted.push(value)
+      if (accept(value, i, this)) accepted.push(kept.keep(value, this[REGION]))
     }
     return accepted
   }
@@ -127,8 +129,14 @@ export abstract class Sequence implements SequenceView<unknown> {
     const { length } = this
     const last = clamp(end, length)
     spend(this, Math.max(0, last - clamp(start, length)))
+    const kept = new KeptValues()
+    const region = this[REGION]
     const taken: unknown[] = []
-    for (let i = clamp(start, length); i < last && i < this.length; i++) taken.push(this.at(i))
+    for (let i = clamp(start, length); i < last; i++) {
+      const value = this.at(i)
+      if (value === undefined && i >= this.length) break
+      taken.push(typeof value === 'number' ? value : kept.keep(value, region))
+    }
     return taken
   }
 
@@ -156,7 +164,12 @@ export abstract class Sequence implements SequenceView<unknown> {
   }
 
   join(separator = ','): string {
-    return this.map((value) => value ?? '').map(String).join(separator)
+    const kept = new KeptValues()
+    return this.map((value) => {
+      const printed = [value].join()
+      // Numbers may be longer in print than in memory, and that is nobody's fault.
+      return typeof value === 'string' || typeof value === 'object' ? kept.keep(printed, this[REGION]) : printed
+    }).join(separator)
   }
 
   toString(): string {
@@ -164,7 +177,8 @@ export abstract class Sequence implements SequenceView<unknown> {
   }
 
   toLocaleString(...args: readonly never[]): string {
-    return this.map((value) => (value as { toLocaleString(...args: readonly never[]): string } | null | undefined)?.toLocaleString(...args) ?? '').join(',')
+    const kept = new KeptValues()
+    return this.map((value) => (kept.keep(value, this[REGION]) as { toLocaleString(...args: readonly never[]): string } | null | undefined)?.toLocaleString(...args) ?? '').join(',')
   }
 
   indexOf(value: unknown, start = 0): number {
@@ -228,11 +242,12 @@ function isElement(value: unknown): (element: unknown) => boolean {
  * Appends values, and in the place of arrays and sequences, as deep as told, their elements. A peer's lists may lie over each other, so that together
  * they are longer than their memory.
  */
-function flattened(into: unknown[], values: Iterable<unknown>, depth: number, most = into.length + MAX_WALK_NODES): unknown[] {
+function flattened(into: unknown[], values: Iterable<unknown>, depth: number, kept = new KeptValues(), most = into.length + MAX_WALK_NODES): unknown[] {
+  const region = values instanceof Sequence ? values[REGION] : undefined
   if (values instanceof Sequence) spend(values, values.length)
   for (const value of values) {
-    if (depth >= 1 && (Array.isArray(value) || asView(value) instanceof Sequence)) flattened(into, value as Iterable<unknown>, depth - 1, most)
-    else if (into.push(value) > most) throw new RpcError('RESOURCE_EXHAUSTED', `more than ${MAX_WALK_NODES} elements of sequences in sequences: go through them one by one`)
+    if (depth >= 1 && (Array.isArray(value) || asView(value) instanceof Sequence)) flattened(into, value as Iterable<unknown>, depth - 1, kept, most)
+    else if (into.push(kept.keep(value, region)) > most) throw new RpcError('RESOURCE_EXHAUSTED', `more than ${MAX_WALK_NODES} elements of sequences in sequences: go through them one by one`)
   }
   return into
 }

@@ -47,3 +47,28 @@ export class TextBudget {
     return () => { [this.#left, this.#wanted] = [left, wanted] }
   }
 }
+
+/** What a method gives back of the elements that it has read: texts, bytes and numbers among them are no longer than the memory in which they lie. */
+export class KeptValues {
+  #texts: TextBudget | null = null
+  #latest: Region | null = null
+
+  /** @param region of what the value is an element of; undefined where that is private. */
+  keep<V>(value: V, region: Region | undefined): V {
+    if (region === undefined) return value
+    const units = unitsOf(value)
+    if (units === 0) return value
+    const texts = this.#texts ??= new TextBudget()
+    if (region !== this.#latest) texts.meet(this.#latest = region)
+    texts.spend(units)
+    return value
+  }
+}
+
+function unitsOf(value: unknown): number {
+  if (typeof value === 'string') return value.length
+  if (typeof value !== 'object' || value === null) return 0
+  if (ArrayBuffer.isView(value)) return value.byteLength
+  // A union is read as a plain object, a view never.
+  return Object.getPrototypeOf(value) === Object.prototype && 'value' in value ? unitsOf(value.value) : 0
+}
