@@ -72,7 +72,7 @@ test('a process that is not confined is not believed to be, whoever says so', as
   }
   // Its mapping is not final, and it has no filter; a userfaultfd that was never set up watches nothing.
   assert.match(await attest('stopped'), /FAILED_PRECONDITION.*mapping is not final/)
-  assert.match(await attest('runs'), /FAILED_PRECONDITION.*not watched/)
+  assert.match(await attest('runs'), /FAILED_PRECONDITION.*without the filter/)
   const token = randomBytes(16).toString('hex')
   const attach = session.ask({ type: 'attachSender', token, address: mapping.address, byteLength: HEAP_BYTES, descriptors: 16, requests: 16 }, 5000)
   assert.match((await errorOf(attach)).message, /no launcher prepared this heap/)
