@@ -85,11 +85,17 @@ function addPaths(value: unknown, prefix: string, paths: Set<string>): void {
   }
 }
 
+/** Names that are to be quoted are offered to whoever has begun with a quote. */
 function filesAt(word: string): string[] {
-  const folder = word.endsWith('/') ? word : dirname(word)
+  const isQuoted = word.startsWith('"')
+  const path = word.slice(isQuoted ? 1 : 0)
+  const folder = path.endsWith('/') ? path : dirname(path)
   try {
-    return readdirSync(folder, { withFileTypes: true })
-      .map((entry) => (folder === '.' && !word.startsWith('./') ? basename(entry.name) : join(folder, entry.name)) + (entry.isDirectory() ? '/' : ''))
+    const names = readdirSync(folder, { withFileTypes: true })
+      .map((entry) => (folder === '.' && !path.startsWith('./') ? basename(entry.name) : join(folder, entry.name)) + (entry.isDirectory() ? '/' : ''))
+    if (!isQuoted) return names.filter((name) => quoted(name) === name)
+    // In a folder there is more to come.
+    return names.map((name) => (name.endsWith('/') ? JSON.stringify(name).slice(0, -1) : JSON.stringify(name)))
   } catch {
     return []
   }

@@ -93,7 +93,7 @@ export function quoted(word: string): string {
 /** An argument of the command line, where spaces are a word's own, as it is written on a line; what is a JSON text already stays so. */
 export function fromArgument(argument: string, kind: string | undefined): string {
   const isWord = kind === 'key' || kind === 'path' || kind === 'index' || kind === 'file'
-  return isWord && /\s/.test(argument) && !argument.startsWith('"') ? JSON.stringify(argument) : argument
+  return isWord && /\s|^$/.test(argument) && !argument.startsWith('"') ? JSON.stringify(argument) : argument
 }
 
 function unquoted(word: string): string {

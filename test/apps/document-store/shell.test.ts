@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -85,6 +85,11 @@ test('documents are imported, asked for, changed and deleted from the command li
       assert.match(said, /stored\nindexed\nn \(ordered\)\n2 documents imported\n3\n[^]*\n2 documents\ndropped\nthere is no such index\n[^]*there is no text or number "nothing"[^]*\n3 documents deleted\n0\nthere is no document "x"\n/)
     })
 
+    await t.test('a key without a character is one', async () => {
+      assert.deepEqual(await Promise.all([['put', '', '{"n": 9}'], ['get', '']].map(async (args) => (await run([...args, '--channel', 'shell/b'])).code)), [0, 0])
+      assert.match((await run(['delete', '', '--channel', 'shell/b'])).stdout, /^deleted/)
+    })
+
     await t.test('a script without a mistake ends with 0', async () => {
       assert.equal((await run(['shell', '--channel', 'shell/b'], 'count\n')).code, 0)
     })
@@ -161,6 +166,11 @@ test('documents are imported, asked for, changed and deleted from the command li
       assert.deepEqual(await complete(client, 'index num o'), [['ordered'], 'o'])
       assert.deepEqual(await complete(client, 'find {"thou'), [['thousandth": '], 'thou'])
       assert.deepEqual(await complete(client, `import ${folder}/n`), [[file], `${folder}/n`])
+      mkdirSync(join(folder, 'with "quotes"'))
+      const [named, quotes] = ['broken lines.ndjson', 'with "quotes"/'].map((name) => JSON.stringify(join(folder, name)))
+      assert.deepEqual(await complete(client, `import "${folder}/b`), [[named], `"${folder}/b`])
+      assert.deepEqual(await complete(client, `import "${folder}/w`), [[quotes!.slice(0, -1)], `"${folder}/w`])
+      assert.deepEqual(await complete(client, `import ${folder}/b`), [[], `${folder}/b`])
     })
 
     await t.test('on a terminal, import shows how far it is', async () => {

@@ -153,6 +153,17 @@ test('long strings, many elements, and documents of many blocks', () => {
   }
 })
 
+test('keys that come again, in documents of many blocks, with others behind them', () => {
+  const arena = new Arena(1 << 24)
+  for (const [first, more] of [[600, 100], [600, 1], [900, 400], [30, 500], [2000, 0]] as const) {
+    const keyed = (from: number, count: number, value: string): string[] => Array.from({ length: count }, (_, i) => `"key number ${from + i}": "${value} ${i}, a text with memory"`)
+    const text = `{ ${[...keyed(0, first, 'first'), ...keyed(0, first, 'again'), ...keyed(first, more, 'more')].join()} }`
+    const view = parseJson(arena, text) as object
+    assert.deepStrictEqual(plain(view), JSON.parse(text))
+    release(arena, view)
+  }
+})
+
 test('long strings with anything in them, and with an error', () => {
   const arena = new Arena(1 << 24)
   const pieces = ['plain', 'é', 'κλειδί', '😀', '\\n', '\\u00e9', '\\ud83d', '\\ude00', '\\"', '\\x', '\\u12g4', '\n', '\u007f', '\\\\']

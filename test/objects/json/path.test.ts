@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { buildJson, fast, jsonPath, plain } from '../../../src/objects/index.js'
+import { buildJson, fast, jsonPath, locationOf, plain } from '../../../src/objects/index.js'
 import { Arena } from '../../support/arena.js'
 
 const texts = ['', 'a', 'abcde', 'abcdef', 'a text with memory', 'a text with memory!', 'κλειδί', 'κλειδ', 'é', 'ééééééé', 'a text wit']
@@ -65,6 +65,17 @@ test('an element of an array that grew, was sorted and emptied is found where it
   assert.ok(second.equals(38)(view) && jsonPath(1, 'n').equals(38)(view.list) && jsonPath('1', 'n').equals(38)(fast(view.list)))
   view.list.length = 1
   assert.ok(!second.exists(view) && jsonPath('list', 0, 'n').equals(39)(view))
+})
+
+test('an element that an array claims behind the end of its region is an error', () => {
+  const arena = new Arena(1 << 16)
+  // Keys that recur have a shape, whose slots are known when they were met.
+  const [, , view] = Array.from({ length: 3 }, () => buildJson(arena, { list: [1, 2, 3] }) as { list: object })
+  assert.equal(jsonPath('list', 2)(fast(view!)), 3)
+  const { region, word } = locationOf(view!.list)
+  region.i32[word] = 1 << 20
+  region.i32[word + 1] = 1 << 20
+  for (const index of [region.words, 200_000]) assert.throws(() => jsonPath('list', index)(fast(view!)), { code: 'INVALID_ARGUMENT' }, String(index))
 })
 
 test('what is no path, no document and no comparison is refused', () => {

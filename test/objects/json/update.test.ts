@@ -120,6 +120,17 @@ test('changes through proxies leave what they leave in plain values, and nothing
   }), { numRuns: 400 })
 })
 
+test('an array finds an object of its own from either end, built with it or put in later', () => {
+  const arena = new Arena()
+  const list = buildJson(arena, [{ a: 1 }, [2], 'x']) as unknown[]
+  list.push({ b: 2 }, { a: 1 })
+  list[2] = [3]
+  for (let i = 0; i < 5; i++) {
+    const one = list[i]
+    assert.deepEqual([list.indexOf(one), list.lastIndexOf(one), list.lastIndexOf(one, 100), list.lastIndexOf(one, i - 5), list.lastIndexOf(one, i - 1), list.includes(one), list.indexOf(one, i + 1)], [i, i, i, i, i === 0 ? 0 : -1, true, -1], String(i))
+  }
+})
+
 test('a moved object is the same object, for every view of it', () => {
   const arena = new Arena()
   const view = buildJson(arena, { inner: { a: 1 } }) as { inner: Tree }
