@@ -196,6 +196,29 @@ test('a walk goes on behind its latest key, whatever is changed meanwhile', () =
   }), { numRuns: 150 })
 })
 
+test('a walk ends with the entries that its map says it has, and with the budget, but not with the memory where entries are added ahead of it', () => {
+  const Long = struct('SortedLong', { map: sortedMap(u32, u32) })
+  const arena = new Arena(1 << 15)
+  const { map } = build(Long, arena, { map: Array.from({ length: 300 }, (_, i) => [i, i] as const) })
+  let next = 0
+  for (const key of map.keys()) {
+    assert.equal(key, next++)
+    map.delete(key)
+    if (key < 5000) map.set(key + 300, 0)
+  }
+  assert.equal(next, 5300)
+  for (let i = 0; i < 300; i++) map.set(i, i)
+  const { region, word } = locationOf(map)
+  region.endless = false
+  region.allowance = 200
+  region.refill()
+  assert.throws(() => [...map.keys()], /more than 200 pointers/)
+  region.endless = true
+  region.i32[word + 2] = 100
+  assert.throws(() => [...map.keys()], /more entries than it says/)
+  assert.throws(() => copyGraph(map, new Arena()), /more entries than it says/)
+})
+
 test('walks that nobody ends are bounded, and still right', () => {
   const arena = new Arena(1 << 20)
   const holder = build(sortedMap(text, u32), arena, Array.from({ length: 500 }, (_, i) => [`key number ${i}`, i] as const))
