@@ -48,6 +48,9 @@ test('an element whose place moves while its new value is made is not set, and s
   const holder = make(arena)
   const { items, lists } = holder
   assert.throws(() => items.set(0, meddling(9, () => items.push(item(7)))), { code: 'ABORTED', sentence: /was changed by a getter/ })
+  assert.throws(() => items.set(2, meddling(9, () => items.pop())), { code: 'ABORTED' })
+  assert.throws(() => { items.sort((a, b) => items.push(item(8)) - a.id + b.id) }, { code: 'INVALID_ARGUMENT', message: /was changed while it was sorted/ })
+  assert.deepEqual(plain(items).map(({ id }) => id), [0, 1, 8])
   assert.throws(() => items.set(1, meddling(9, () => items.clear())), { code: 'ABORTED' })
   assert.equal(items.length, 0)
   assert.throws(() => lists.set(0, taking(() => {
