@@ -51,8 +51,10 @@ const FLAGS = {
 
 /** Checks what a launcher has the kernel note of the mapping that begins at an address. Throws FAILED_PRECONDITION that says what is missing. */
 export function checkPrepared(pid: number, address: number): void {
-  const [, noted = ''] = new RegExp(`^${address.toString(16)}-.*\\n(?:[A-Z].*\\n)*?VmFlags: (.*)$`, 'm').exec(read(pid, 'smaps')) ?? []
-  const flags = noted.split(' ')
+  const lines = read(pid, 'smaps').split('\n')
+  const from = lines.findIndex((line) => line.startsWith(`${address.toString(16)}-`))
+  const noted = from < 0 ? undefined : lines.slice(from).find((line) => line.startsWith('VmFlags: '))
+  const flags = noted?.split(' ') ?? []
   for (const [flag, missing] of Object.entries(FLAGS)) if (!flags.includes(flag)) throw refuse(`${missing} (${flag} is missing in VmFlags)`)
 }
 
