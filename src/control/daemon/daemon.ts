@@ -16,6 +16,7 @@ import { daemonBook, daemonLock, daemonLog, daemonSlot, daemonSocket, openRuntim
 import type { Effect } from '../orchestrator/state.js'
 import { MemoryStore } from '../orchestrator/store.js'
 import type { ParticipantId, Standing } from '../protocol/types.js'
+import { Places } from '../place/places.js'
 import { listenInDirectory, namedUsers, openToOthers, userId } from '../place/users.js'
 
 export interface DaemonOptions {
@@ -47,6 +48,7 @@ export class Daemon {
   readonly #users = namedUsers()
   readonly #links = new Map<ParticipantId, ParticipantLink>()
   readonly #strangers = new Set<ParticipantLink>()
+  readonly #places = new Places('daemon', PARTICIPANTS_MAX)
   readonly #acceptor: Acceptor
   #nextParticipant = randomInt(1, 2 ** 32) * 2 ** 16
   #idleTimer: NodeJS.Timeout | undefined
@@ -153,13 +155,10 @@ export class Daemon {
     })
     this.#strangers.add(link)
     clearTimeout(this.#idleTimer)
-    if (this.#standingOf(link) === undefined) {
-      const { pid, uid } = link.credentials
-      link.drop(new RpcError('PERMISSION_DENIED', `this daemon serves user ${userId()}, whom RPCOOL_USERS named when it started, and programs that "rpcool run" started, ` +
-        `not process ${pid} of user ${uid}`))
-    } else if (this.#links.size + this.#strangers.size > PARTICIPANTS_MAX) {
-      link.drop(new RpcError('RESOURCE_EXHAUSTED', `the daemon serves ${PARTICIPANTS_MAX} isolates already`))
-    }
+    const { pid, uid } = link.credentials
+    const refusal = this.#standingOf(link) !== undefined ? this.#places.take(link, uid) : new RpcError('PERMISSION_DENIED',
+      `this daemon serves user ${userId()}, whom RPCOOL_USERS named when it started, and programs that "rpcool run" started, not process ${pid} of user ${uid}`)
+    if (refusal !== undefined) link.drop(refusal)
   }
 
   /** What a process may ask for, by what the kernel says it is; undefined for who is not served. */
@@ -189,6 +188,7 @@ export class Daemon {
   #leave(link: ParticipantLink, participant: ParticipantId | undefined, why: RpcError | undefined): void {
     this.#log(`participant ${participant ?? '(no hello)'}, process ${link.credentials.pid}, is gone${why === undefined ? '' : `: ${why.message}`}`)
     this.#strangers.delete(link)
+    this.#places.giveBack(link)
     if (participant !== undefined) {
       this.#links.delete(participant)
       this.#handle({ type: 'left', participant })

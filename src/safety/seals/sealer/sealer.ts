@@ -1,6 +1,7 @@
 import { RpcError } from '../../../base/errors.js'
 import { failureOf } from '../../../control/protocol/errors.js'
 import { sealerLock, sealerSocket, openRuntimeDirectory, removeSocket } from '../../../control/place/runtime-directory.js'
+import { Places } from '../../../control/place/places.js'
 import { listenInDirectory, openToOthers, userId } from '../../../control/place/users.js'
 import { Acceptor, addon, errnoCode, isMemoryFile, isUserfault } from '../../../sys/index.js'
 import { KeeperLink, type KeptEntry } from './keeper-link.js'
@@ -43,6 +44,7 @@ export class Sealer {
   readonly #options: SealerOptions
   readonly #lock: number
   readonly #links = new Set<SealerLink>()
+  readonly #places = new Places('sealer', LINKS_MAX)
   readonly #heaps = new Map<string, SealedHeap>()
   readonly #ends = new Map<SealedHeap, Ends>()
   readonly #meetings = new Meetings((key, sender, receiver) => this.#join(key, sender, receiver))
@@ -131,13 +133,10 @@ export class Sealer {
     })
     this.#links.add(link)
     clearTimeout(this.#idleTimer)
-    if (!this.#serves(link)) {
-      const { pid, uid } = link.credentials
-      link.drop(new RpcError('PERMISSION_DENIED', `this sealer serves user ${userId()}, whom RPCOOL_USERS named when it started, and programs that "rpcool run" started, ` +
-        `not process ${pid} of user ${uid}`))
-    } else if (this.#links.size > LINKS_MAX) {
-      link.drop(new RpcError('RESOURCE_EXHAUSTED', `the sealer serves ${LINKS_MAX} isolates already`))
-    }
+    const { pid, uid } = link.credentials
+    const refusal = this.#serves(link) ? this.#places.take(link, uid) : new RpcError('PERMISSION_DENIED',
+      `this sealer serves user ${userId()}, whom RPCOOL_USERS named when it started, and programs that "rpcool run" started, not process ${pid} of user ${uid}`)
+    if (refusal !== undefined) link.drop(refusal)
   }
 
   #serves({ credentials: { pid, uid } }: SealerLink): boolean {
@@ -316,6 +315,7 @@ export class Sealer {
 
   #leave(link: SealerLink): void {
     this.#links.delete(link)
+    this.#places.giveBack(link)
     this.#meetings.leave(link)
     this.#prepared.leave(link)
     for (const heap of link.sends) this.#endLeft(heap, 'sender')
