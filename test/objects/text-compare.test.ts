@@ -4,6 +4,7 @@ import * as fc from 'fast-check'
 import { build, list, ref, release, struct, text, textField, u32 } from '../../src/objects/index.js'
 import { compareUnits, prefixMask, prefixOf, Units } from '../../src/objects/text/compare.js'
 import { Arena } from '../support/arena.js'
+import { keyedHash } from '../../src/objects/text/keyed-hash.js'
 
 const Post = struct('Post', { id: u32, author: text, body: text })
 const author = textField(Post, 'author')
@@ -58,4 +59,11 @@ test('what is no text field, and what is no view of the struct, is refused', () 
   assert.throws(() => textField(Post, 'id' as never), /Post\.id is not a text field/)
   assert.throws(() => author.is('x')({ id: 1, author: 'x', body: '' }), /expected a view of Post/)
   assert.throws(() => author.is(5 as never), { code: 'INVALID_ARGUMENT' })
+})
+
+test('the keyed hash is HalfSipHash-1-3: of whole words, with their length in bytes as the head, it is what the Linux kernel tests its own with', () => {
+  const words = new Int32Array(Uint8Array.from({ length: 16 }, (_, i) => i).buffer)
+  const hashes = [0, 1, 2, 3].map((count) => keyedHash(0x0302_0100, 0x0706_0504, count * 4 << 24, words, 0, count) >>> 0)
+  assert.deepEqual(hashes, [0x5814_c896, 0x7e05_9ea6, 0x5779_99b1, 0x6b28_096c])
+  assert.notEqual(keyedHash(1, 2, 8, words, 1, 2), keyedHash(1, 2, 8, words, 0, 2))
 })
