@@ -32,11 +32,16 @@ export interface Way extends AsyncDisposable {
 
 /** Who knows which fields it will read may ask for those alone. The searches are NoBench's, which ask for whole documents. */
 export const PROJECTED: Setting = { ...ONE_AT_A_TIME, project: true }
-const WINDOWS: readonly Setting[] = [{ batch: 1, window: 32 }, { batch: 16, window: 4 }, { batch: 64, window: 2 }, { batch: 64, window: 4 }, { batch: 256, window: 2 }]
+const WINDOWS: readonly Setting[] = [
+  { batch: 1, window: 32 }, { batch: 1, window: 128 }, { batch: 16, window: 4 }, { batch: 64, window: 2 }, { batch: 64, window: 4 }, { batch: 256, window: 2 },
+]
+/** A thousand searches in one request would have tens of megabytes of results in one answer. */
+const BUILD_WINDOWS: readonly Setting[] = [...WINDOWS, { batch: 1024, window: 2 }]
 
 /** A peer of {@link DOCUMENT_PEERS}. */
 export class PeerWay implements Way {
   readonly settings = WINDOWS
+  readonly buildSettings = BUILD_WINDOWS
   readonly #client: DocumentClient
   readonly #documents: readonly NoBenchDocument[]
 
