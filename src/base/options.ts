@@ -13,3 +13,18 @@ export function requireOptions<Options extends object>(what: string, options: Op
     if (names[name] !== true) throw new RpcError('INVALID_ARGUMENT', `${what} has no option "${name}"; there are ${Object.keys(names).join(', ')}`)
   }
 }
+
+/** Refuses what is given for an option and is no number in a range: it would be rounded, capped or ignored somewhere, or be an error of another's words. */
+export function requireNumber(name: string, value: number | undefined, least: number, most = Infinity): void {
+  if (value === undefined || (typeof value === 'number' && value >= least && value <= most)) return
+  throw new RpcError('INVALID_ARGUMENT', `${name} must be a number from ${least} ${most === Infinity ? 'on' : `to ${most}`}, not ${String(value)}`)
+}
+
+/** Refuses what is given for an option and is neither true nor false: another value would switch off what its caller counts on. */
+export function requireFlag(name: string, value: boolean | undefined): void {
+  if (value !== undefined && typeof value !== 'boolean') throw new RpcError('INVALID_ARGUMENT', `${name} must be true or false, not ${String(value)}`)
+}
+
+export function requireFunction(name: string, value: unknown): void {
+  if (value !== undefined && typeof value !== 'function') throw new RpcError('INVALID_ARGUMENT', `${name} must be a function, not ${value === null ? 'null' : typeof value}`)
+}

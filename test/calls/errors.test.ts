@@ -1,7 +1,7 @@
 // What a call that fails tells its caller, and what a server says of its own mistakes.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { connect, json, method, nothing, Rpc, RpcError, serve, service, type Service, Status, type StatusName, struct, text, u32 } from '../../src/index.js'
+import { connect, json, method, nothing, Rpc, RpcError, serve, service, type Service, sortedMap, Status, type StatusName, struct, text, u32 } from '../../src/index.js'
 import { locationOf } from '../../src/objects/index.js'
 import { Everything, everyHandler, Gates } from '../support/everything.js'
 import { errorOf, Ground } from '../support/ground.js'
@@ -140,6 +140,7 @@ test('an option that does not exist is refused where it is given, and the existi
     release: () => conn.createScopePool(bad({ scopeBytes: 4096, count: 1, release: 1 })),
     wait: () => new Rpc(bad({ wait: 'spin' })),
     timeout: () => conn.number(1, bad({ timeout: 1 })),
+    form: () => conn.heap.new(sortedMap(u32, u32), []).values(bad({ form: 1 })),
   }
   for (const [name, attempt] of Object.entries(attempts)) {
     const error = await errorOf(attempt)
@@ -147,6 +148,26 @@ test('an option that does not exist is refused where it is given, and the existi
     assert.match(error.message, new RegExp(`has no option "${name}"; there are `))
   }
   assert.match((await errorOf(() => connect(ground.channel, Everything, null as never))).message, /as an object/)
+})
+
+test('a value that makes no sense for its option is refused by the option\'s name, and nothing is served or connected', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.serve()
+  const conn = await ground.connect()
+  const bad = (option: object): never => ({ ...option }) as never
+  const served = [
+    { sharedHeapBytes: -1 }, { sharedHeapBytes: NaN }, { publishedHeapBytes: 2 ** 33 }, { publishedHeapBytes: '1' }, { maxConnections: 0 }, { snapshotBytes: -1 },
+    { hugePages: 'yes' }, { onError: 5 }, { onConnection: {} },
+  ].map((options) => [Object.keys(options)[0], () => serve(`${ground.channel}/x`, service('x', {}), {}, bad(options))] as const)
+  const connected = [
+    { heapBytes: 0 }, { heapBytes: '32' }, { heapBytes: 2 ** 33 }, { hugePages: 1 }, { isolateResults: 'yes' }, { waitForReady: 1 }, { timeoutMs: NaN },
+  ].map((options) => [Object.keys(options)[0], () => connect(ground.channel, Everything, bad(options))] as const)
+  const grown = [undefined, NaN, 0, 2 ** 33].map((bytes) => ['bytes to grow by', () => conn.grow(bytes as number)] as const)
+  for (const [name, attempt] of [...served, ...connected, ...grown]) {
+    const error = await errorOf(attempt)
+    assert.equal(error.code, 'INVALID_ARGUMENT')
+    assert.match(error.message, new RegExp(`^INVALID_ARGUMENT: ${name} must be `))
+  }
 })
 
 test('method numbers up to 2^32 - 2', async (t) => {

@@ -1,60 +1,26 @@
 import { RpcError, statusName, Status, type StatusName } from '../../base/errors.js'
-import { roundUp, PAGE_BYTES } from '../../base/numbers.js'
-import type { OptionNames } from '../../base/options.js'
-import { controlBytes, SLOTS_DEFAULT, SLOTS_MAX, SLOTS_MIN } from '../../layout/control-layout.js'
+import { FOUR_GIB, roundUp, PAGE_BYTES } from '../../base/numbers.js'
+import { requireNumber } from '../../base/options.js'
+import { controlBytes, SLOTS_DEFAULT } from '../../layout/control-layout.js'
 import { HEAP_BYTES_DEFAULT } from '../../layout/heap-layout.js'
 import type { OpenedConnection } from '../../control/index.js'
 import { addon, connectUnix, errnoCode, hasEnded, type Mapping, peerCredentials } from '../../sys/index.js'
 import { AttachedHeaps, attachControl } from '../heaps/attached-memory.js'
 import { ClientEnd } from './client-end.js'
-import { attachSeals, requireSealOptions, type SealOptions } from './attach-seals.js'
+import { attachSeals, type SealOptions } from './attach-seals.js'
+import { type ConnectOptions, requireConnectOptions } from './connect-options.js'
 import { type ConnectionSeals, describeSeals } from '../../safety/index.js'
 import { FrameSocket } from '../service/frames.js'
 import { sharedIsolate } from '../isolate.js'
 import { whenReady } from './ready.js'
-import { requireSignal } from './waiters.js'
 import { ObjectHeap } from '../heaps/object-heap.js'
 import type { ObjectScope, ObjectScopePool } from '../heaps/object-scope.js'
 import type { ScopePoolOptions } from '../../memory/index.js'
 import type { ServiceDescription } from '../service/service.js'
-import { type Waiting, waitingPolicy } from '../waiting/waiting.js'
+import { waitingPolicy } from '../waiting/waiting.js'
 
 const CONNECT_MS = 10_000
 const CALL_MS = 30_000
-
-/** How a client waits, how much memory and how many slots its connection has. */
-export interface ConnectOptions {
-  /** Bytes of the connection's own heap: address space; memory is used as objects fill it. 32 MiB by default. */
-  readonly heapBytes?: number
-  /** Calls in flight at once: a power of two, 64 by default. Further calls wait in this process. */
-  readonly slots?: number
-  /** How the client waits for answers; `adaptive` by default. */
-  readonly waiting?: Waiting
-  /** How long a call waits for its answer unless it says otherwise, in milliseconds; 30 s by default. */
-  readonly timeoutMs?: number
-  /** How long connecting may take, in milliseconds; 10 s by default. */
-  readonly connectTimeoutMs?: number
-  /** Waits, for `connectTimeoutMs` at most, for a server that is not there yet, instead of failing with NOT_FOUND at once. False by default. */
-  readonly waitForReady?: boolean
-  /** Ends connecting; a connection that was made does not end by it. */
-  readonly signal?: AbortSignal
-  /** Asks for huge pages behind the heap. */
-  readonly hugePages?: boolean
-  /**
-   * Copies results to private memory before anybody reads them, so that a server cannot change them afterwards; they need no
-   * `using` then, and a pointer out of a result is wild. False by default.
-   */
-  readonly isolateResults?: boolean
-  /**
-   * How arguments are sealed, for methods whose isolation is `seal` or `auto`. Where it is left out, a service with a method that demands
-   * seals gets them; `auto` alone copies.
-   */
-  readonly seals?: SealOptions
-}
-
-export const CONNECT_OPTIONS: OptionNames<ConnectOptions> = {
-  heapBytes: true, slots: true, waiting: true, timeoutMs: true, connectTimeoutMs: true, waitForReady: true, signal: true, hugePages: true, isolateResults: true, seals: true,
-}
 
 /** What a client tells about the service it expects. */
 export interface ExpectedService {
@@ -95,16 +61,8 @@ export class ClientConnection implements AsyncDisposable {
    * @throws RpcError NOT_FOUND when nobody serves it, or DEADLINE_EXCEEDED where that is waited for, FAILED_PRECONDITION when the services differ.
    */
   static async open(channel: string, expected: ExpectedService, options: ConnectOptions = {}): Promise<ClientConnection> {
-    const slots = options.slots ?? SLOTS_DEFAULT
-    if (!Number.isInteger(slots) || slots < SLOTS_MIN || slots > SLOTS_MAX || (slots & (slots - 1)) !== 0) {
-      throw new RpcError('INVALID_ARGUMENT', `slots must be a power of two from ${SLOTS_MIN} to ${SLOTS_MAX}, not ${slots}`)
-    }
-    requireMs('timeoutMs', options.timeoutMs)
-    requireMs('connectTimeoutMs', options.connectTimeoutMs)
-    requireSealOptions(options.seals)
-    const { connectTimeoutMs = CONNECT_MS, waitForReady = false, signal } = options
-    if (typeof waitForReady !== 'boolean') throw new RpcError('INVALID_ARGUMENT', `waitForReady must be true or false, not ${String(waitForReady)}`)
-    requireSignal(signal)
+    requireConnectOptions(options)
+    const { slots = SLOTS_DEFAULT, connectTimeoutMs = CONNECT_MS, waitForReady = false, signal } = options
     return whenReady(channel, { timeoutMs: connectTimeoutMs, waitForReady, signal }, (timeoutMs) => ClientConnection.#attempt(channel, expected, options, slots, timeoutMs))
   }
 
@@ -176,6 +134,8 @@ export class ClientConnection implements AsyncDisposable {
 
   /** Adds a further heap of so many bytes to the connection, for both ends. */
   async grow(byteLength: number): Promise<void> {
+    // Plain JavaScript leaves it out.
+    requireNumber('bytes to grow by', (byteLength as number | undefined) ?? Number.NaN, 1, FOUR_GIB)
     if (!this.#open) throw new RpcError('CANCELLED', 'the connection is closed', { channel: this.channel })
     this.heaps.add(await sharedIsolate().daemon.growConnection(this.opened, roundUp(byteLength, PAGE_BYTES)))
   }
@@ -243,12 +203,6 @@ export class ClientConnection implements AsyncDisposable {
     this.#resolveClosed(new RpcError('UNAVAILABLE',
       crashed ? 'the server process has ended; connect again when it is back' : 'the server has closed the connection; connect again',
       { channel: this.channel }))
-  }
-}
-
-function requireMs(name: string, value: number | undefined): void {
-  if (value !== undefined && !(typeof value === 'number' && value > 0)) {
-    throw new RpcError('INVALID_ARGUMENT', `${name} must be a positive number of milliseconds, not ${String(value)}`)
   }
 }
 

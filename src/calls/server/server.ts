@@ -1,6 +1,5 @@
 import { RpcError } from '../../base/errors.js'
 import { roundUp, PAGE_BYTES } from '../../base/numbers.js'
-import type { OptionNames } from '../../base/options.js'
 import { SLOTS_MAX, SLOTS_MIN } from '../../layout/control-layout.js'
 import type { Acceptance, DaemonClient, IncomingConnection, RegisteredChannel } from '../../control/index.js'
 import { AttachedHeaps, attachControl } from '../heaps/attached-memory.js'
@@ -8,103 +7,21 @@ import { serviceDifferences } from '../service/compatibility.js'
 import { acquireListener, type Isolate, releaseListener, sharedIsolate } from '../isolate.js'
 import type { DoorbellListener, Hello } from './listener.js'
 import type { MethodTable } from './method-table.js'
+import { ServerConnection } from './server-connection.js'
 import { ServerEnd } from './server-end.js'
+import { CONNECTIONS_MAX, requireServerOptions, type ServerOptions } from './server-options.js'
 import { ServerSeals } from './server-seals.js'
-import { type ConnectionSeals, describeSeals, requireSealDemand, type SealDemand } from '../../safety/index.js'
 import type { ServiceDescription } from '../service/service.js'
 import { ObjectHeap } from '../heaps/object-heap.js'
-import { type Waiting, type WaitingPolicy, waitingPolicy } from '../waiting/waiting.js'
+import { type WaitingPolicy, waitingPolicy } from '../waiting/waiting.js'
 import { addon, hasEnded, type Mapping } from '../../sys/index.js'
 
-/** Connections of one server; beyond it a client is told that the server is full. */
-export const CONNECTIONS_MAX = 8192
 const DRAIN_MS = 5000
-
-/** How a server waits, shares memory and reports. */
-export interface ServerOptions {
-  /** How the server waits for requests; `adaptive` by default. */
-  readonly waiting?: Waiting
-  /** Makes all connections share one heap of so many bytes. All its writers must trust each other. */
-  readonly sharedHeapBytes?: number
-  /**
-   * Makes a heap of so many bytes that this server alone can write: see {@link Server.published}. Clients read it, each beside
-   * a heap of its own; the kernel keeps them from writing to it, whatever program they are.
-   */
-  readonly publishedHeapBytes?: number
-  readonly maxConnections?: number
-  /** Bytes of private copies that one connection's calls may hold at a time (isolation); 64 MiB by default. */
-  readonly snapshotBytes?: number
-  /**
-   * What the seals of arguments must hold against. A call of a method with isolation `seal` whose client's seals hold against less is
-   * refused; `auto` copies its argument then.
-   */
-  readonly seals?: SealDemand
-  /** Asks for huge pages behind the heaps. Whether any were obtained is in {@link ServerConnection.hugePageBytes}. */
-  readonly hugePages?: boolean
-  /** Told when a handler throws something that is not an RpcError; by default such errors go to `console.error`. */
-  readonly onError?: (error: unknown, method: string) => void
-  /** Told when a client has connected. */
-  readonly onConnection?: (connection: ServerConnection) => void
-}
-
-export const SERVER_OPTIONS: OptionNames<ServerOptions> = {
-  waiting: true, sharedHeapBytes: true, publishedHeapBytes: true, maxConnections: true, snapshotBytes: true, seals: true, hugePages: true, onError: true, onConnection: true,
-}
 
 export interface ServedService {
   readonly fingerprint: string
   readonly description: ServiceDescription | null
   readonly methods: MethodTable
-}
-
-/** One client's connection, as the server sees it. */
-export class ServerConnection {
-  readonly heap: ObjectHeap
-  readonly channel: string
-  readonly caller: { readonly pid: number; readonly uid: number; readonly gid: number }
-  /** @internal */
-  end: ServerEnd | undefined
-  /** @internal What a layer above makes of the connection; set before its first request is taken. */
-  peer: unknown
-  /** Told when the connection has ended: closed by the client or by this server (false), or the client died (true). */
-  onClose: ((crashed: boolean) => void) | undefined
-  readonly #heaps: AttachedHeaps
-  readonly #seals: ServerSeals
-
-  /** @internal */
-  constructor(request: IncomingConnection, heaps: AttachedHeaps, seals: ServerSeals) {
-    this.#seals = seals
-    this.channel = request.channel
-    this.caller = { pid: request.client.pid, uid: request.client.uid, gid: request.client.gid }
-    this.#heaps = heaps
-    this.heap = new ObjectHeap(heaps.set)
-  }
-
-  /** @internal */
-  tellClosed(crashed: boolean): void {
-    const { onClose } = this
-    this.onClose = undefined
-    onClose?.(crashed)
-  }
-
-  /** The seals of this client's arguments, as they were verified; undefined when nothing is sealed. */
-  get seals(): ConnectionSeals | undefined {
-    const { strength } = this.#seals
-    return strength === undefined ? undefined : describeSeals(strength)
-  }
-
-  /** Bytes of the heaps that the kernel backs with huge pages now. */
-  get hugePageBytes(): number {
-    return this.#heaps.hugePageBytes()
-  }
-
-  [Symbol.for('nodejs.util.inspect.custom')](): string {
-    return `Connection on ${this.channel} (client process ${this.caller.pid})`
-  }
-
-  toJSON(): string {
-    return `Connection on ${this.channel}`
-  }
 }
 
 /**
@@ -123,8 +40,8 @@ export class Server implements AsyncDisposable {
   #closing: Promise<void> | undefined
 
   private constructor(readonly channel: string, readonly served: ServedService, readonly options: ServerOptions) {
+    requireServerOptions(options)
     this.#policy = waitingPolicy(options.waiting)
-    requireSealDemand(options.seals ?? {})
     this.#isolate = sharedIsolate()
     this.#listener = acquireListener()
   }

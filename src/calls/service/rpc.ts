@@ -1,13 +1,16 @@
 import { RpcError } from '../../base/errors.js'
 import { requireOptions } from '../../base/options.js'
 import { isType, struct, text, type AnyType, type Plain, type View } from '../../objects/index.js'
-import { ClientConnection, CONNECT_OPTIONS, type ConnectOptions } from '../client/client.js'
+import { ClientConnection } from '../client/client.js'
+import { CONNECT_OPTIONS, type ConnectOptions } from '../client/connect-options.js'
 import { type CallOptions, type ClientMethod, clientMethod, passing } from './method.js'
 import type { ObjectHeap } from '../heaps/object-heap.js'
 import type { Result } from './service.js'
 import { Pipeline } from '../client/pipeline.js'
 import { MethodTable } from '../server/method-table.js'
-import { Server, SERVER_OPTIONS, type ServerConnection, type ServerOptions } from '../server/server.js'
+import { Server } from '../server/server.js'
+import type { ServerConnection } from '../server/server-connection.js'
+import { SERVER_OPTIONS, type ServerOptions } from '../server/server-options.js'
 
 /** Both sides of the plain interface name this instead of a service's fingerprint. */
 const PLAIN_FINGERPRINT = 'rpcool/rpc'

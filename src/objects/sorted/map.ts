@@ -1,4 +1,5 @@
 import { RpcError } from '../../base/errors.js'
+import { type OptionNames, requireOptions } from '../../base/options.js'
 import type { Region } from '../../memory/region.js'
 import { building, type Build } from '../graph/build.js'
 import { CODEC, Codec, codecOf, isType, once, retireGathered, type Describer, type TypeNode } from '../codec.js'
@@ -15,6 +16,8 @@ import { SharedSortedMap } from './view.js'
 import { beforeChange, Walk, type Bounds } from './walk.js'
 import type { AnyType, SortedKeyType, SortedMapType } from '../types.js'
 import type { Range } from '../views.js'
+
+const RANGE_NAMES: OptionNames<Range<unknown>> = { from: true, after: true, to: true, before: true, prefix: true, reverse: true }
 
 /** Sorted maps of one type: how their trees are searched, changed, copied and freed. */
 export class SortedMapCodec extends Codec {
@@ -137,8 +140,9 @@ export class SortedMapCodec extends Codec {
   }
 
   #boundsOf(range: Range<unknown>): Bounds {
-    const { from, after, to, before, prefix, reverse } = range
     const where = this.type.label
+    requireOptions(where, range, RANGE_NAMES)
+    const { from, after, to, before, prefix, reverse } = range
     if ((from !== undefined && after !== undefined) || (to !== undefined && before !== undefined) ||
         (prefix !== undefined && (from ?? after ?? to ?? before) !== undefined)) {
       throw new RpcError('INVALID_ARGUMENT', `${where}: a range has from or after, to or before; or prefix alone`)
