@@ -9,14 +9,9 @@ import { type Condition, conditionsOf, type Filter } from './store/filter.js'
 import type { IndexKind } from './store/indexes.js'
 import type { IndexDescription } from './store/store.js'
 import type { Json, Scalar } from './store/values.js'
-import { scalarOf, searchForm } from './wire.js'
+import { type FindOptions, limitsOf, scalarOf, searchForm } from './wire.js'
 
-export interface FindOptions {
-  /** How many at most; all if left out. */
-  readonly limit?: number
-  /** How many of the first to leave out. */
-  readonly skip?: number
-}
+export type { FindOptions } from './wire.js'
 
 export interface StoreStats {
   readonly documents: number
@@ -110,8 +105,9 @@ export class StoreClient<Body = Json> implements AsyncDisposable {
 
   async find(filter: Filter, options: FindOptions = {}): Promise<Results<Body>> {
     const where = conditionsOf(filter)
+    const { limit, skip } = limitsOf(options)
     const ticket = this.#link.takeTicket()
-    const found = await this.#or(ticket, this.#link.connection.find(searchForm(where, ticket, options.limit, options.skip)))
+    const found = await this.#or(ticket, this.#link.connection.find(searchForm(where, ticket, limit, skip)))
     return this.#link.results(found, ticket)
   }
 
@@ -127,14 +123,16 @@ export class StoreClient<Body = Json> implements AsyncDisposable {
   /** Each document that fulfils the filter, with each whose scalar at `right` equals its own at `left`. */
   async join(filter: Filter, left: string, right: string, options: FindOptions = {}): Promise<Pairs<Body>> {
     const where = conditionsOf(filter)
+    const { limit, skip } = limitsOf(options)
     const ticket = this.#link.takeTicket()
-    const found = await this.#or(ticket, this.#link.connection.join({ search: searchForm(where, ticket, options.limit, options.skip), left, right }))
+    const found = await this.#or(ticket, this.#link.connection.join({ search: searchForm(where, ticket, limit, skip), left, right }))
     return new Pairs<Body>(this.#link.results(found, ticket))
   }
 
   /** Copies of some fields of each document found. */
   async project(filter: Filter, paths: readonly string[], options: FindOptions = {}): Promise<Record<string, Json>[]> {
-    using rows = await this.#link.connection.project({ search: searchForm(conditionsOf(filter), 0, options.limit, options.skip), paths }) as Rows & Disposable
+    const { limit, skip } = limitsOf(options)
+    using rows = await this.#link.connection.project({ search: searchForm(conditionsOf(filter), 0, limit, skip), paths }) as Rows & Disposable
     return plain(rows) as unknown as Rows
   }
 
@@ -265,8 +263,9 @@ export class SyncStore<Body = Json> {
   /** See {@link StoreClient.find}. */
   find(filter: Filter, options: FindOptions = {}): Results<Body> {
     const where = conditionsOf(filter)
+    const { limit, skip } = limitsOf(options)
     const ticket = this.#link.takeTicket()
-    const found = this.#or(ticket, () => this.#link.connection.sync.find(searchForm(where, ticket, options.limit, options.skip)))
+    const found = this.#or(ticket, () => this.#link.connection.sync.find(searchForm(where, ticket, limit, skip)))
     return this.#link.results(found, ticket)
   }
 

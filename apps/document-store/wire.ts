@@ -18,6 +18,25 @@ export function scalarOf(view: View<typeof ScalarValue>): Scalar {
 /** The limit of a search for all. */
 const ALL = 2 ** 32 - 1
 
+export interface FindOptions {
+  /** How many at most; all if left out. */
+  readonly limit?: number
+  /** How many of the first to leave out. */
+  readonly skip?: number
+}
+
+/** Throws RangeError for what is no option, or no number for it. */
+export function limitsOf(options: FindOptions): FindOptions {
+  for (const name in options) if (name !== 'limit' && name !== 'skip') throw new RangeError(`a search has no option "${name}"; there are limit and skip`)
+  const { limit, skip } = options
+  if (!isCount(skip) || !(limit === Infinity || isCount(limit))) throw new RangeError(`limit and skip are whole numbers from 0 to ${ALL}, not ${String(limit)} and ${String(skip)}`)
+  return options
+}
+
+function isCount(value: number | undefined): boolean {
+  return value === undefined || (Number.isInteger(value) && value >= 0 && value <= ALL)
+}
+
 export function searchForm(where: readonly Condition[], ticket: number, limit = ALL, skip = 0): Plain<typeof SearchValue> {
   return { where: where.map(conditionForm), limit: Math.min(limit, ALL), skip, ticket }
 }

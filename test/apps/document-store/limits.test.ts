@@ -5,7 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { openStore, type StoreClient } from '../../../apps/document-store/client.js'
 import { Limbo } from '../../../apps/document-store/limbo.js'
 import type { StoreConnection } from '../../../apps/document-store/link.js'
-import type { Mode } from '../../../apps/document-store/server.js'
+import { type Mode, serveDocuments } from '../../../apps/document-store/server.js'
 import { Document, DocumentService, type DocumentView, HANDING_MAX, Reader } from '../../../apps/document-store/service.js'
 import { plainDocuments } from '../../../apps/document-store/store/plain-documents.js'
 import { DocumentStore } from '../../../apps/document-store/store/store.js'
@@ -18,6 +18,10 @@ async function started(ground: Ground, mode: Mode, heapBytes: number, ...more: r
   const server = await ground.child('../apps/document-store/server-main.js', ground.channel, mode, String(heapBytes), ...more)
   return { server, client: ground.owns(await openStore(ground.channel)) }
 }
+
+test('a mode that does not exist is refused: which of the two was meant nobody knows', async () => {
+  assert.match((await errorOf(serveDocuments('none', { mode: 'isolate' as never }))).message, /'trusting' or 'isolated', not isolate/)
+})
 
 test('a join finds a million pairs at most, as many as asked for otherwise', () => {
   const store = new DocumentStore(plainDocuments)

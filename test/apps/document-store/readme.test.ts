@@ -41,7 +41,7 @@ test('the programs in README compile as tsc --init has it, run, and print what t
     const ended = once(server, 'exit')
     try {
       const [said] = await Promise.race([once(server.stdout.setEncoding('utf8'), 'data'), ended]) as [unknown]
-      assert.equal(said, 'serving a trusting store\n')
+      assert.equal(said, 'serving, trusting\n')
       assert.equal(run('client.js'), "o1 Ada 120\nMap(1) { 'London' => 1 }\n[ { 'customer.name': 'Ada' } ]\n0\n")
     } finally {
       server.kill('SIGTERM')

@@ -130,6 +130,10 @@ for (const mode of ['trusting', 'isolated'] as const) {
     assert.ok(got !== undefined)
     assert.equal((got.body as { i: string }).i, 'replaced')
     assert.equal(await client.get('none'), undefined)
+    for (const options of [{ lmit: 1 }, { limit: -1 }, { limit: 1.5 }, { skip: Infinity }] as object[]) {
+      await assert.rejects(client.find({}, options), RangeError)
+      assert.throws(() => client.sync.find({}, options), RangeError)
+    }
     using limited = await client.find({ odd: true }, { limit: 3, skip: 1 })
     assert.equal(limited.length, 3)
     assert.equal(await client.update('k2', 'i', { nested: [1, 'two'] }), true)
