@@ -29,9 +29,9 @@ describe('the package', () => {
     .map((entry) => join(entry.parentPath, entry.name).slice(project.library.length + 1))
 
   test('holds the built forms, the prebuilt addon and the documents, and nothing else', () => {
-    const allowed = /^(dist\/(esm|cjs)\/.*\.(js|cjs|d\.ts|d\.cts|js\.map)|dist\/cjs\/types\/package\.json|prebuilds\/linux-(x64|arm64)\/rpcool\.node|package\.json|README\.md|ARCHITECTURE\.md|docs\/layout\.md|LICENSE)$/
+    const allowed = /^(dist\/(esm|cjs)\/.*\.(js|cjs|d\.ts|d\.cts|js\.map)|dist\/cjs\/types\/package\.json|prebuilds\/linux-(x64|arm64)\/rpcool\.node|package\.json|README\.md|ARCHITECTURE\.md|docs\/(layout|seals)\.md|LICENSE)$/
     assert.deepEqual(files().filter((file) => !allowed.test(file)), [])
-    for (const needed of ['dist/esm/index.js', 'dist/esm/index.d.ts', 'dist/cjs/index.cjs', 'dist/cjs/index.d.cts', 'prebuilds/linux-x64/rpcool.node', 'docs/layout.md']) {
+    for (const needed of ['dist/esm/index.js', 'dist/esm/index.d.ts', 'dist/cjs/index.cjs', 'dist/cjs/index.d.cts', 'prebuilds/linux-x64/rpcool.node', 'docs/layout.md', 'docs/seals.md']) {
       assert(files().includes(needed), `${needed} is missing`)
     }
   })
