@@ -52,7 +52,7 @@ export const enum Kind {
   CHUNK = 64,
 }
 
-/** Member numbers start at 1; 0 marks a span that is free. */
+/** Member numbers start at 1 and have ten bits; 0 marks a span that is free. */
 export const MEMBER_MAX = 1023
 
 /**

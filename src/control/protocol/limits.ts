@@ -26,8 +26,8 @@ export const HEAPS_PER_OWNER_MAX = 14
 export const PREPARED_PER_PROGRAM_MAX = 64
 /** Heaps and control regions at one daemon. */
 export const HEAPS_MAX = 65_536
-/** Attachments of one heap: the allocator keeps a member in ten bits, and 0 means nobody. */
-export const MEMBER_MAX = 1023
+/** Attachments of one heap. */
+export { MEMBER_MAX } from '../../layout/heap-layout.js'
 
 /** The largest heap: a pointer's lower half addresses all of it. */
 export const HEAP_BYTES_MAX = 0x1_0000_0000
