@@ -109,7 +109,7 @@ else { w = c.copyOf(${emitter.constant(this.target, 'codec')}, r, lo, hi); b[${q
       if (build.allocator.transient !== true || journal.current !== null) this.#keeps(view, where)
       return false
     }
-    if (typeof value !== 'object' || Array.isArray(value)) mismatch(where, `a ${target.name} or null`, value)
+    if (typeof value !== 'object' || Array.isArray(value)) mismatch(where, `a struct ${target.name} or null`, value)
     const word = build.reach(target, value)
     out[index] = build.region.lowOf(word)
     out[index + 1] = build.region.high

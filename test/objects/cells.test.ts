@@ -52,7 +52,7 @@ test('a view is passed as its pointer, and stays its owner\'s', () => {
   for (const type of [Item, ref(Item)]) {
     assert.throws(() => cellOf(type, 'publish (argument)').write(elsewhere, item, out, 0), { code: 'INVALID_ARGUMENT', message: /publish \(argument\).*copyFrom/ })
   }
-  assert.throws(() => cellOf(Holder).write(arena, item, out, 0), { code: 'INVALID_ARGUMENT', message: /expected a Holder/ })
+  assert.throws(() => cellOf(Holder).write(arena, item, out, 0), { code: 'INVALID_ARGUMENT', message: /expected a struct Holder/ })
 })
 
 test('what a plain graph brought along behind refs is freed with it, and nothing that was there before', () => {

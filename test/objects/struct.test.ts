@@ -141,7 +141,7 @@ test('a pointer to another struct is an error that names both', () => {
   const Other = struct('Other', { a: u32, b: u64, c: u64, d: u64 })
   const other = build(Other, arena, { a: 1, b: 0n, c: 0n, d: 0n })
   const shape = build(Shape, arena, { name: 's', centre: { x: 0, y: 0 } })
-  assert.throws(() => { shape.parent = other as never }, { code: 'INVALID_ARGUMENT', message: /Shape\.parent: expected a Shape/ })
+  assert.throws(() => { shape.parent = other as never }, { code: 'INVALID_ARGUMENT', message: /Shape\.parent: expected a struct Shape/ })
   const { region, word } = locationOf(shape)
   const cell = cellOf(ref(Other))
   assert.throws(() => cell.read(region, region.lowOf(word), region.high), (error: unknown) =>

@@ -137,7 +137,7 @@ const unlimited = { spend: (): void => undefined }
 
 /** What an object was converted to, when it is none. */
 function pushScalar(builder: JsonBuilder, value: unknown, key: string): boolean {
-  if (typeof value === 'bigint') throw new RpcError('INVALID_ARGUMENT', `JSON has no bigint (at ${JSON.stringify(key)}): use a number or a string`)
+  if (typeof value === 'bigint') throw new RpcError('INVALID_ARGUMENT', `JSON has no bigint${key === '' ? '' : ` (at ${JSON.stringify(key)})`}: use a number or a string`)
   return pushValue(builder, value, key, 0)
 }
 

@@ -169,7 +169,7 @@ class SharedCodec extends Codec {
     }
     const { membership, i32 } = region
     if (region.readOnly || membership === null) {
-      throw new RpcError('FAILED_PRECONDITION', `${this.type.label} cannot be written: this memory is read-only here, or a private copy`)
+      throw new RpcError('FAILED_PRECONDITION', `${this.type.label} cannot be written here: this memory is read-only, or a private copy. What several processes write is made in a heap that they share: serve with sharedHeapBytes, and make it by server.heap.new`)
     }
     const allocator = this.#lock(region, p, membership, new Patience(membership, timeoutMs, this.type.label))
     try {

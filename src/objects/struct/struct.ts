@@ -191,7 +191,7 @@ export class StructCodec extends Codec implements Copyable {
   /** Stores a view's pointer, once its type and its home allow it. */
   point(allocator: Allocator | null, region: Region | null, view: Located, out: Int32Array, index: number, where: string): void {
     const type = view[TYPE]
-    if (type !== this.type && !this.#sameStruct(type)) mismatch(where, `a ${this.name}`, view)
+    if (type !== this.type && !this.#sameStruct(type)) mismatch(where, `a struct ${this.name}`, view)
     const home = view[REGION]
     requireReachable(allocator, region, home, where)
     out[index] = home.lowOf(view[WORD])
@@ -288,7 +288,7 @@ export function sizeOfView(view: Located, codec: StructCodec): number {
 }
 
 function requireObject(value: unknown, name: string, where: string): object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) mismatch(where, `a ${name}`, value)
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) mismatch(where, `a struct ${name}`, value)
   return value
 }
 
