@@ -135,7 +135,7 @@ export class ClientConnection implements AsyncDisposable {
   /** Adds a further heap of so many bytes to the connection, for both ends. */
   async grow(byteLength: number): Promise<void> {
     // Plain JavaScript leaves it out.
-    requireNumber('bytes to grow by', (byteLength as number | undefined) ?? Number.NaN, 1, FOUR_GIB)
+    requireNumber('bytes to grow by', byteLength ?? Number.NaN, 1, FOUR_GIB)
     if (!this.#open) throw new RpcError('CANCELLED', 'the connection is closed', { channel: this.channel })
     this.heaps.add(await sharedIsolate().daemon.growConnection(this.opened, roundUp(byteLength, PAGE_BYTES)))
   }
