@@ -78,6 +78,15 @@ export class RpcError extends Error {
   }
 }
 
+/**
+ * The error, with the stack of whoever awaits it: one that came with a message of another process knows that of the event loop only.
+ * To be called where it is caught in an async function.
+ */
+export function toldHere(error: unknown): unknown {
+  if (RpcError.is(error)) Error.captureStackTrace(error, toldHere)
+  return error
+}
+
 /** A write to memory that was given up under a seal: its call is in flight. */
 export class SealedError extends RpcError {
   override readonly name = 'SealedError'

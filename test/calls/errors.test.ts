@@ -46,6 +46,16 @@ test('an error names channel and method in its message and its stack, and the st
     assert.ok(error.stack?.includes(where))
   }
   assert.match((await errorOf(theSyncCaller)).stack ?? '', /theSyncCaller/)
+  async function whoConnects(): Promise<void> {
+    await connect(`${ground.channel}/none`, Everything)
+  }
+  async function whoServes(): Promise<void> {
+    await serve(ground.channel, service('x', {}), {})
+  }
+  for (const [start, code] of [[whoConnects, 'NOT_FOUND'], [whoServes, 'ALREADY_EXISTS']] as const) {
+    const { stack = '' } = await errorOf(start)
+    assert.match(stack, new RegExp(`^RpcError: ${code}: .*\\n[^]*at async ${start.name}`))
+  }
 })
 
 test('what else a handler throws is UNKNOWN to the client, and told to the server', async (t) => {

@@ -1,4 +1,4 @@
-import { RpcError, statusName, Status, type StatusName } from '../../base/errors.js'
+import { RpcError, statusName, Status, type StatusName, toldHere } from '../../base/errors.js'
 import { FOUR_GIB, roundUp, PAGE_BYTES } from '../../base/numbers.js'
 import { requireNumber } from '../../base/options.js'
 import { controlBytes, SLOTS_DEFAULT } from '../../layout/control-layout.js'
@@ -63,7 +63,11 @@ export class ClientConnection implements AsyncDisposable {
   static async open(channel: string, expected: ExpectedService, options: ConnectOptions = {}): Promise<ClientConnection> {
     requireConnectOptions(options)
     const { slots = SLOTS_DEFAULT, connectTimeoutMs = CONNECT_MS, waitForReady = false, signal } = options
-    return whenReady(channel, { timeoutMs: connectTimeoutMs, waitForReady, signal }, (timeoutMs) => ClientConnection.#attempt(channel, expected, options, slots, timeoutMs))
+    try {
+      return await whenReady(channel, { timeoutMs: connectTimeoutMs, waitForReady, signal }, (timeoutMs) => ClientConnection.#attempt(channel, expected, options, slots, timeoutMs))
+    } catch (error) {
+      throw toldHere(error)
+    }
   }
 
   static async #attempt(channel: string, expected: ExpectedService, options: ConnectOptions, slots: number, timeoutMs: number): Promise<ClientConnection> {

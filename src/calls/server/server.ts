@@ -1,4 +1,4 @@
-import { RpcError } from '../../base/errors.js'
+import { RpcError, toldHere } from '../../base/errors.js'
 import { roundUp, PAGE_BYTES } from '../../base/numbers.js'
 import { SLOTS_MAX, SLOTS_MIN } from '../../layout/control-layout.js'
 import type { Acceptance, DaemonClient, IncomingConnection, RegisteredChannel } from '../../control/index.js'
@@ -54,7 +54,7 @@ export class Server implements AsyncDisposable {
       return server
     } catch (error) {
       releaseListener()
-      throw error
+      throw toldHere(error)
     }
   }
 
