@@ -91,6 +91,12 @@ export interface Membership {
 /** How many pointers may be followed before a walk is taken for endless, where nobody set another budget. */
 export const DEFAULT_BUDGET = 0x3fff_ffff
 
+/**
+ * Reading so many words of a text or block of bytes counts as much as following a pointer: it takes about as long. Who reads each of them once
+ * spends a small part of what the size of the memory allows.
+ */
+export const POINTER_WORDS = 64
+
 /** {@link Region.shapes} has 2^11 entries of two words. */
 export const SHAPE_BITS = 11
 
@@ -238,7 +244,7 @@ export class Region {
     }
     this.budget = 0
     throw new WildPointerError(
-      `more than ${this.allowance} pointers were followed in one call, or one run of a sandbox: the data is cyclic, or walked again and again; ` +
+      `more than ${this.allowance} pointers were followed in one call, or one run of a sandbox, or as much read in long texts and bytes: the data is cyclic, or walked again and again; ` +
       'only the limit of a sandbox can be raised: sandbox.run(range, variables, fn, { maxPointers })')
   }
 }

@@ -51,6 +51,34 @@ test('pointers of a scope resolve unchanged over its copy, which later stores do
   assert.throws(() => copy.next, WildPointerError, 'a view that outlives its call follows no pointer')
 })
 
+test('many cells that all lead to one long text, or block of bytes, are read for a moment, not for hours', () => {
+  const Letter = struct('IsolatedLetter', { texts: list(text), blocks: list(bytes) })
+  const letters = cellOf(Letter)
+  const heaps = new HeapSet((space) => new Heap(new ArrayBuffer(16 * MIB), HEAPS_BASE, 1, space))
+  const scope = new HeapScopes(heaps).create(4 * MIB)
+  const isolated = new IsolatedArguments(heaps, 16 * MIB)
+  const slot = new Int32Array(2)
+  const count = 2000
+  const long = 300_000
+  const made = (cells: number): View<typeof Letter> => {
+    letters.write(scope, { texts: ['x'.repeat(long), ...Array.from({ length: cells }, () => '')], blocks: [new Uint8Array(long), ...Array.from({ length: cells }, () => new Uint8Array(0))] }, slot, 0)
+    return isolated.fromScope(letters, slot[0]!, slot[1]!, scope.region.low, scope.region.high, scope.usedBytes) as View<typeof Letter>
+  }
+  const honest = made(0)
+  for (let times = 0; times < 50; times++) assert.equal(honest.texts.at(0)!.length + honest.blocks.at(0)!.length, 2 * long)
+  made(count)
+  const { i32, shift } = scope.region
+  const object = (slot[0]! - scope.region.low >>> 2) + shift
+  for (const field of [2, 6]) {
+    const first = (i32[object + field]! - scope.region.low >>> 2) + shift
+    for (let i = 1; i <= count; i++) i32.copyWithin(first + i * 2, first, first + 2)
+  }
+  const hostile = isolated.fromScope(letters, slot[0]!, slot[1]!, scope.region.low, scope.region.high, scope.usedBytes) as View<typeof Letter>
+  let read = 0
+  for (const each of [() => hostile.texts, () => hostile.blocks]) assert.throws(() => { for (const one of each()) read += one.length }, WildPointerError)
+  assert.ok(read > long && read < count * long, `${read} units were read`)
+})
+
 test('a pointer out of the scope is wild, though it leads to live memory of the same connection', () => {
   const all = ground()
   const outside = new Int32Array(2)

@@ -2,7 +2,7 @@
 import {
   ARRAY, CONSTANT, DICTIONARY_WORDS, ENTRY_WORDS, FALSE, INLINE_TEXT, INT, NEAR_TEXT, NULL, OBJECT, RECORD_WORDS, TEXT, TRUE,
 } from '../../layout/json-layout.js'
-import { locate, type Region } from '../../memory/region.js'
+import { locate, POINTER_WORDS, type Region } from '../../memory/region.js'
 import { MAX_PROBES, MAX_TEXT_UNITS } from '../limits.js'
 import { damaged } from '../problems.js'
 import { TextBudget } from '../text/budget.js'
@@ -104,6 +104,8 @@ export function openText(region: Region, high: number, lo: number): void {
 function decodeText(region: Region, high: number, lo: number): string {
   openText(region, high, lo)
   const { a, start, head, words } = openedText
+  // A peer's many cells may all lead to one long text.
+  if (words > POINTER_WORDS && (region.budget -= words / POINTER_WORDS | 0) < 0) region.spent()
   return decodeUnits(a, start, head, words)
 }
 

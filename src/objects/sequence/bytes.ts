@@ -1,6 +1,6 @@
 // Bytes in shared memory: an 8-byte pointer (null = empty) to { u32 length, u32 0, data }, zero padded to 8.
 import { RpcError } from '../../base/errors.js'
-import { locate, type Region } from '../../memory/region.js'
+import { locate, POINTER_WORDS, type Region } from '../../memory/region.js'
 import type { Build, Source } from '../graph/build.js'
 import { CODEC, Codec, once } from '../codec.js'
 import type { Copier } from '../graph/copier.js'
@@ -31,9 +31,15 @@ function spanOf(region: Region, lo: number, hi: number): Span | undefined {
   return { region: home, start: (k + home.shift + HEADER_WORDS) * 4, length }
 }
 
+/** A peer's many cells may all lead to one long block. */
+function charge(region: Region, length: number): void {
+  if ((region.budget -= length / (POINTER_WORDS * 4) | 0) < 0) region.spent()
+}
+
 function copyOf(region: Region, lo: number, hi: number): Uint8Array {
   const span = spanOf(region, lo, hi)
   if (span === undefined || span.length === 0) return new Uint8Array(0)
+  charge(region, span.length)
   const copy = new Uint8Array(span.length)
   copy.set(span.region.u8.subarray(span.start, span.start + span.length))
   return copy
@@ -86,6 +92,7 @@ export abstract class BlockCodec extends Codec {
     if (span === undefined) return 0
     const { start, length } = span
     if (length > target.length) throw new RpcError('INVALID_ARGUMENT', `${length} bytes do not fit a target of ${target.length}`)
+    charge(region, length)
     target.set(span.region.u8.subarray(start, start + length))
     return length
   }

@@ -6,7 +6,7 @@
 //
 // A text has one form only: inline when it fits, else one byte a unit when all are Latin-1, else two. So texts are equal
 // when their words are. Nothing of the engine ever sees live memory: words are read once, into private ones, then decoded.
-import { locate, type Region } from '../../memory/region.js'
+import { locate, POINTER_WORDS, type Region } from '../../memory/region.js'
 import { MAX_TEXT_UNITS } from '../limits.js'
 import { damaged } from '../problems.js'
 
@@ -65,6 +65,8 @@ function decodeRecord(region: Region, lo: number, hi: number): string {
   if (words > home.words - TEXT_HEADER_WORDS - k || units > MAX_TEXT_UNITS) {
     damaged(`a text of ${units} code units does not fit its region: the pointer is wild or the text damaged`)
   }
+  // A peer's many cells may all lead to one long text.
+  if (words > POINTER_WORDS && (region.budget -= words / POINTER_WORDS | 0) < 0) region.spent()
   return decodeUnits(home.i32, k + home.shift + TEXT_HEADER_WORDS, head, words)
 }
 
