@@ -1,6 +1,5 @@
-import type { Allocator } from './allocator.js'
 import type { ChunkSource } from './page-heap.js'
-import type { Region } from './region.js'
+import type { Allocator, Region } from './region.js'
 
 /** A chunk of a call scope is at least this long, so that small arguments of different sizes reuse each other's. */
 const CHUNK_MIN_BYTES = 64

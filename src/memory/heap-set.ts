@@ -1,11 +1,10 @@
 import { RpcError } from '../base/errors.js'
 import { makeAddress } from '../base/numbers.js'
 import { SHAPES_WORD } from '../layout/heap-layout.js'
-import type { Allocator } from './allocator.js'
 import type { Heap } from './heap.js'
 import { heapDebug } from './heap-debug.js'
 import { sumStats, type HeapStats } from './heap-stats.js'
-import { Region, type RegionSpace, type ShapesPlace } from './region.js'
+import { type Allocator, Region, type RegionSpace, type ShapesPlace } from './region.js'
 import { RetiredBlocks } from './retired.js'
 
 /** Heaps of one connection; a further heap is a request to the daemon, so that this bounds what a runaway client maps. */
