@@ -180,8 +180,10 @@ export class UserfaultGuard {
 
   #fork(child: number): void {
     if (this.#children.length >= CHILDREN_MAX) {
+      // Before it is closed, which lets the child write.
+      this.#break(`more than ${CHILDREN_MAX} children inherited its heap`)
       addon.closeFd(child)
-      return this.#break(`more than ${CHILDREN_MAX} children inherited its heap`)
+      return undefined
     }
     addon.setNonBlocking(child)
     this.#children.push(child)
