@@ -20,6 +20,12 @@ export function requireNumber(name: string, value: number | undefined, least: nu
   throw new RpcError('INVALID_ARGUMENT', `${name} must be a number from ${least} ${most === Infinity ? 'on' : `to ${most}`}, not ${String(value)}`)
 }
 
+/** Refuses limits that do not exist, and what is none: a misspelt limit, or one of NaN, is never reached. */
+export function requireLimits<Limits extends object>(what: string, limits: Limits, names: OptionNames<Limits>): void {
+  requireOptions(what, limits, names)
+  for (const name in names) requireNumber(name, limits[name] as number | undefined, 0)
+}
+
 /** Refuses what is given for an option and is neither true nor false: another value would switch off what its caller counts on. */
 export function requireFlag(name: string, value: boolean | undefined): void {
   if (value !== undefined && typeof value !== 'boolean') throw new RpcError('INVALID_ARGUMENT', `${name} must be true or false, not ${String(value)}`)

@@ -1,7 +1,7 @@
 // What a call that fails tells its caller, and what a server says of its own mistakes.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { connect, json, method, nothing, Rpc, RpcError, serve, service, type Service, sortedMap, Status, type StatusName, struct, text, u32 } from '../../src/index.js'
+import { connect, json, list, method, nothing, plain, Rpc, RpcError, serve, service, type Service, shared, sortedMap, Status, type StatusName, struct, text, u32, WasmHandlers } from '../../src/index.js'
 import { locationOf } from '../../src/objects/index.js'
 import { Everything, everyHandler, Gates } from '../support/everything.js'
 import { errorOf, Ground } from '../support/ground.js'
@@ -141,6 +141,8 @@ test('an option that does not exist is refused where it is given, and the existi
   await ground.serve()
   const bad = (option: object): never => ({ ...option }) as never
   const conn = await ground.connect()
+  const post = conn.heap.new(list(u32), [1])
+  assert.deepEqual([post].map(plain as (value: unknown) => unknown), [[1]], 'the index is no option')
   const attempts: Readonly<Record<string, () => unknown>> = {
     heapbytes: () => connect(ground.channel, Everything, bad({ heapbytes: 1 })),
     snapshotbytes: () => serve(`${ground.channel}/x`, service('x', {}), {}, bad({ snapshotbytes: 1 })),
@@ -150,6 +152,11 @@ test('an option that does not exist is refused where it is given, and the existi
     release: () => conn.createScopePool(bad({ scopeBytes: 4096, count: 1, release: 1 })),
     wait: () => new Rpc(bad({ wait: 'spin' })),
     timeout: () => conn.number(1, bad({ timeout: 1 })),
+    maxNode: () => plain(post, bad({ maxNode: 1 })),
+    maxByte: () => conn.heap.copyFrom(post, bad({ maxByte: 1 })),
+    dep: () => conn.heap.free(post, bad({ dep: true })),
+    step: () => WasmHandlers.load(new Uint8Array(), bad({ step: 1 })),
+    waitMs: () => conn.heap.new(struct('Kept', { kept: shared(list(u32)) }), { kept: [] }).kept.write(() => undefined, bad({ waitMs: 1 })),
     form: () => conn.heap.new(sortedMap(u32, u32), []).values(bad({ form: 1 })),
   }
   for (const [name, attempt] of Object.entries(attempts)) {

@@ -81,6 +81,9 @@ test('endless and too deep walks end', () => {
   }
   assert.throws(() => sandbox.run(scope, undefined, walk), WildPointerError)
   assert.throws(() => sandbox.run(scope, undefined, walk, { maxPointers: 10 }), /more than 10 pointers/)
+  for (const limits of [{ maxPointers: NaN }, { maxPointers: '10' }, { maxPointer: 10 }]) {
+    assert.throws(() => sandbox.run(scope, undefined, walk, limits as never), { code: 'INVALID_ARGUMENT', message: /maxPointers must be a number|no option "maxPointer"/ })
+  }
   const recurse = (at: Node | null): number => (at === null ? 0 : 1 + recurse(at.next))
   assert.throws(() => sandbox.run(scope, undefined, (inside) => recurse(inside.view(node))), WildPointerError)
   assert.equal(sandbox.run(scope, undefined, (inside) => inside.view(node).id), 1, 'the next run has its own budget')

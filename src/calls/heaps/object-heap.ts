@@ -1,6 +1,7 @@
 import { RpcError } from '../../base/errors.js'
 import { heapDebug, HeapScopes, type HeapSet, type HeapStats, type Leak, type ScopePoolOptions } from '../../memory/index.js'
 import type { Address } from '../../base/numbers.js'
+import { requireFlag, requireOptions } from '../../base/options.js'
 import { type CopyLimits, isView, typeOf, viewAt, build, buildJson, copyGraph, isType, parseJson, release, type AnyType, type JsonValue, type Plain, type View } from '../../objects/index.js'
 import { type ArgumentSeals, Sandbox } from '../../safety/index.js'
 import { ObjectScope, ObjectScopePool } from './object-scope.js'
@@ -67,7 +68,11 @@ export class ObjectHeap {
    * Frees an object and everything it owns: texts, lists, maps, embedded structs; never what its refs point to, unless
    * `deep` is set. Anybody with access to the heap may free any object of it, once.
    */
-  free(view: object, options: { readonly deep?: boolean } = {}): void {
+  free(view: object, options?: { readonly deep?: boolean }): void {
+    if (options !== undefined) {
+      requireOptions('free', options, { deep: true })
+      requireFlag('deep', options.deep)
+    }
     release(this.#open(), view, options)
   }
 

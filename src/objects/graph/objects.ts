@@ -1,5 +1,6 @@
 import { RpcError } from '../../base/errors.js'
 import { addressHigh, addressLow, type Address } from '../../base/numbers.js'
+import { requireLimits } from '../../base/options.js'
 import type { Allocator, Region } from '../../memory/region.js'
 import { building } from './build.js'
 import { type BlockCodec, liveBytes } from '../sequence/bytes.js'
@@ -63,6 +64,7 @@ function freeingAllocator(allocator: Allocator, view: Located): Allocator {
  * @param limits after which it gives up with RESOURCE_EXHAUSTED, having freed everything.
  */
 export function copyGraph<V extends object>(view: V, allocator: Allocator, limits: CopyLimits = {}): V {
+  requireLimits('copyFrom', limits, { maxNodes: true, maxBytes: true })
   const located = requireView(view)
   const codec = codecOf(located[TYPE] as AnyType)
   const copier = new Copier(allocator, limits)

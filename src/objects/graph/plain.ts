@@ -1,4 +1,5 @@
 import { RpcError } from '../../base/errors.js'
+import { requireLimits } from '../../base/options.js'
 import type { Region } from '../../memory/region.js'
 import { codecOf, type AnyType, type Codec } from '../codec.js'
 import { MAX_WALK_NODES } from '../limits.js'
@@ -22,6 +23,8 @@ export interface PlainOptions {
  * reached twice becomes one object, so cycles convert too. Anything that is not a view is returned as it is.
  */
 export function plain<V>(value: V, options: PlainOptions = {}): Snapshot<V> {
+  // Of posts.map(plain) it is an index.
+  if (typeof options === 'object') requireLimits('plain', options, { maxNodes: true, maxUnits: true })
   const texts = new TextBudget(undefined, options.maxUnits)
   return new Conversion(false, options.maxNodes ?? MAX_WALK_NODES, texts).run(value) as Snapshot<V>
 }

@@ -6,6 +6,7 @@
 //   +16  the value, in its inline form
 import { RpcError } from '../../base/errors.js'
 import { roundUp } from '../../base/numbers.js'
+import { type OptionNames, requireOptions } from '../../base/options.js'
 import { acquireLock, isNobody, Patience, releaseLock } from '../../memory/lock.js'
 import type { Allocator, Membership, Region } from '../../memory/region.js'
 import type { Build } from '../graph/build.js'
@@ -236,6 +237,8 @@ class SharedCodec extends Codec {
   }
 }
 
+const WAIT_OPTIONS: OptionNames<WaitOptions> = { timeoutMs: true }
+
 /** A wait that ends at no number would not end. */
 function requireEnd(timeoutMs: number): void {
   if (!(timeoutMs >= 0)) throw new RpcError('INVALID_ARGUMENT', `timeoutMs must be a number of milliseconds, not ${timeoutMs}`)
@@ -261,11 +264,13 @@ class SharedValue implements SharedView<unknown, unknown> {
     this[WORD] = word
   }
 
-  read<R>(work: (value: unknown) => NoPromise<R>, options: WaitOptions = {}): R {
+  read<R>(work: (value: unknown) => NoPromise<R>, options: WaitOptions = defaultWait): R {
+    if (options !== defaultWait) requireOptions('read', options, WAIT_OPTIONS)
     return this[ACCESS].look(this[REGION], this[WORD], work as (value: unknown) => R, options)
   }
 
-  write<R>(work: (value: unknown) => NoPromise<R>, options: WaitOptions = {}): R {
+  write<R>(work: (value: unknown) => NoPromise<R>, options: WaitOptions = defaultWait): R {
+    if (options !== defaultWait) requireOptions('write', options, WAIT_OPTIONS)
     return this[ACCESS].change(this[REGION], this[WORD], work as (value: unknown) => R, options)
   }
 }

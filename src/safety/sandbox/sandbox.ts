@@ -1,5 +1,6 @@
 import { RpcError, WildPointerError } from '../../base/errors.js'
 import { FOUR_GIB, makeAddress } from '../../base/numbers.js'
+import { requireLimits } from '../../base/options.js'
 import { Region, type PageRange, type RegionSpace, SCOPE_REGION } from '../../memory/index.js'
 import { cellOf, isView, locationOf, typeOf, type AnyType, type Cell, type Plain, type View } from '../../objects/index.js'
 import { copyIn } from './variables.js'
@@ -107,6 +108,7 @@ export class Sandbox {
    * @throws WildPointerError for a range outside the connection's memory; RpcError FAILED_PRECONDITION when `body` is async.
    */
   run<V, R>(range: PageRange | object, variables: V, body: (inside: Inside, variables: V) => R, limits?: SandboxLimits): R {
+    if (limits !== undefined) requireLimits('sandbox.run', limits, { maxPointers: true })
     const copied = variables === undefined ? variables : copyIn(variables)
     const frame = this.#enter(range, limits?.maxPointers ?? POINTERS_MAX)
     this.#depth++

@@ -1,5 +1,6 @@
 import { RpcError } from '../../../base/errors.js'
 import { makeAddress, PAGE_BYTES } from '../../../base/numbers.js'
+import { requireOptions } from '../../../base/options.js'
 import { HEAP_BYTES_DEFAULT } from '../../../layout/heap-layout.js'
 import type { Region, RegionSpace } from '../../../memory/index.js'
 import { errnoCode, wasm, WASM_PAGE_BYTES } from '../../../sys/index.js'
@@ -72,6 +73,7 @@ export class WasmHandlers {
    * @throws RpcError INVALID_ARGUMENT for a module that cannot be confined.
    */
   static async load(bytes: Uint8Array, options: WasmOptions = {}): Promise<WasmHandlers> {
+    requireOptions('WasmHandlers.load', options, { steps: true, windowBytes: true, heapBytes: true, cached: true })
     const steps = within('steps', options.steps ?? STEPS, 1, STEPS_MAX)
     const windowBytes = within('windowBytes', options.windowBytes ?? WINDOW_BYTES, PAGE_BYTES, WINDOW_BYTES_MAX)
     const heapBytes = within('heapBytes', options.heapBytes ?? HEAP_BYTES, 0, HEAP_BYTES_MAX)
