@@ -16,6 +16,8 @@ interface Batch<D> {
 }
 
 const BATCH = 64
+/** All are looked at again and again. */
+const BATCHES_MAX = 256
 /** While something waits, so often it is looked whether it may go. */
 const LOOK_MS = 50
 
@@ -70,6 +72,7 @@ export class Limbo<D> {
       this.#batches.push({ documents: this.#fresh, holders, since: performance.now() })
       this.#waiting += this.#fresh.length
       this.#fresh = []
+      if (this.#batches.length > BATCHES_MAX) this.#mergePairs()
     }
     const now = performance.now()
     this.#batches = this.#batches.filter((batch) => {
@@ -79,6 +82,16 @@ export class Limbo<D> {
       this.#waiting -= batch.documents.length
       return false
     })
+  }
+
+  // Who may hold something of the later one has been sent more than of the earlier one, and gives back both when he gives back that.
+  #mergePairs(): void {
+    const merged: Batch<D>[] = []
+    for (let i = 0; i < this.#batches.length; i += 2) {
+      const [earlier, later] = [this.#batches[i]!, this.#batches[i + 1]]
+      merged.push(later === undefined ? earlier : { ...later, documents: earlier.documents.concat(later.documents) })
+    }
+    this.#batches = merged
   }
 
   /** Stops looking; what waits goes with its heap. */

@@ -38,6 +38,20 @@ test('a client that never gives anything back keeps so many documents waiting an
   kept.close()
 })
 
+test('a client that gives nothing back does not make each call of the others longer', () => {
+  let looks = 0
+  const reader = { sent: 1, gone: false, get released() {
+    looks++
+    return 0
+  } }
+  const { kept, freed } = limbo([reader])
+  for (let i = 0; i < 2 * MAX; i++) kept.addAll([i])
+  assert.ok(looks < 2 * MAX * 300, `${looks} looks at it`)
+  assert.ok(kept.size > MAX / 2 && kept.size <= MAX, `${kept.size} wait`)
+  assert.deepEqual(freed, [...freed.keys()])
+  kept.close()
+})
+
 test('a document waits for each reader that may have seen it, and for no other', () => {
   const [early, late] = [new Reader(), new Reader()]
   const { kept, freed } = limbo([early, late])
