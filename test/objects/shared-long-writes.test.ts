@@ -1,7 +1,7 @@
 // Writes of something shared that change much, or one thing again and again.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { build, list, map, plain, release, shared, sortedMap, struct, text, u32 } from '../../src/objects/index.js'
+import { array, build, list, map, plain, release, shared, sortedMap, struct, text, u32 } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
 
 const Store = struct('LongWrites', { count: u32, sorted: sortedMap(u32, u32), words: map(text, u32), list: list(u32) })
@@ -28,4 +28,21 @@ test('the journal of a write is about as long as what it changes, however often,
   assert.deepEqual([plain(holder).store.count, plain(holder).store.sorted.size, plain(holder).store.words.get('a word of some length 499')], [20_008, 2501, 1501])
   release(arena, holder)
   arena.assertEmpty()
+})
+
+test('what the journal had no room for is undone too when it is tried again and changed', () => {
+  const Row = struct('LongWritesRow', { cells: array(u32, 2000) })
+  const Rows = struct('LongWritesRows', { row: shared(Row) })
+  // Too little for the row and a journal that holds it.
+  const arena = new Arena(3 << 12)
+  arena.region.membership = { member: 1, isGone: () => false, attend: () => undefined, inquire: () => undefined }
+  const rows = build(Rows, arena, { row: { cells: Array.from({ length: 2000 }, (_, i) => i) } })
+  const before = plain(rows)
+  assert.throws(() => {
+    rows.row.write(({ cells }) => {
+      assert.throws(() => cells.reverse(), /no room|full|exhausted/)
+      assert.throws(() => cells.reverse(), /no room|full|exhausted/)
+    })
+  })
+  assert.deepEqual(plain(rows), before)
 })

@@ -18,14 +18,22 @@ export class SavedWords {
     this.#write = writes
   }
 
-  /** Takes note of words that are about to be saved; whether they are, or more from the same address on. */
-  add(low: number, high: number, words: number): boolean {
-    const at = (Math.imul(low ^ high << 16, 0x9e37_79b1) >>> 32 - PLACE_BITS) * 4
-    if (places[at] === low && places[at + 1] === high && places[at + 2]! >= words && places[at + 3] === this.#write) return true
+  /** Whether words are saved, or more from the same address on. */
+  has(low: number, high: number, words: number): boolean {
+    const at = placeOf(low, high)
+    return places[at] === low && places[at + 1] === high && places[at + 2]! >= words && places[at + 3] === this.#write
+  }
+
+  /** Takes note of words that have been saved: where the journal had no room for them they are not, and may still be changed by whoever catches that. */
+  add(low: number, high: number, words: number): void {
+    const at = placeOf(low, high)
     places[at] = low
     places[at + 1] = high
     places[at + 2] = words
     places[at + 3] = this.#write
-    return false
   }
+}
+
+function placeOf(low: number, high: number): number {
+  return (Math.imul(low ^ high << 16, 0x9e37_79b1) >>> 32 - PLACE_BITS) * 4
 }

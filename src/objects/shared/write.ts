@@ -15,7 +15,11 @@ export class Write implements Journal {
   }
 
   save(region: Region, word: number, words: number): void {
-    if (this.#isUndone(region.origin) && !this.#saved.add(region.lowOf(word), region.high, words)) this.log.save(region, word, words)
+    const low = region.lowOf(word)
+    const { high } = region
+    if (this.#saved.has(low, high, words) || !this.#isUndone(region.origin)) return
+    this.log.save(region, word, words)
+    this.#saved.add(low, high, words)
   }
 
   // What lies in another connection's heaps, or in one that this server publishes, cannot be undone by the members of this one.
