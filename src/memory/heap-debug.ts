@@ -47,6 +47,7 @@ interface Gone extends Made {
 interface Watched extends Allocator {
   isLive(region: Region, word: number): boolean
   retire(region: Region, word: number): void
+  refuseRetired(region: Region, word: number): void
   settle(): void
   collect(): void
   stats(): unknown
@@ -125,28 +126,34 @@ export class HeapDebug {
       return word
     }
     heaps.free = (region, word) => {
+      heaps.refuseRetired(region, word)
       const address = region.addressOf(word)
+      const place = overwritten.get(address) ?? placeOf()
+      overwritten.delete(address)
       this.check(region, word, 'free')
       const made = live.get(address)
       if (made === undefined) {
         free(region, word)
         return
       }
-      this.#goes(live, address, made, overwritten.get(address) ?? placeOf())
-      overwritten.delete(address)
+      this.#goes(live, address, made, place)
       region.i32.fill(POISON, word, word + (made.bytes >>> 2))
       waiting.set(address, made)
       release(QUARANTINE_MAX)
     }
     heaps.retire = (region, word) => {
-      overwritten.set(region.addressOf(word), placeOf())
+      const address = region.addressOf(word)
       retire(region, word)
+      if (!overwritten.has(address)) overwritten.set(address, placeOf())
     }
     heaps.collect = () => {
+      heaps.settle()
       release(0)
       collect()
     }
     heaps.stats = () => {
+      // What is retired comes to what waits.
+      heaps.settle()
       release(0)
       return stats()
     }

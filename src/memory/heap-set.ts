@@ -105,7 +105,7 @@ export class HeapSet implements Allocator, RegionSpace {
 
   free(region: Region, word: number): void {
     const heap = this.#current
-    if (this.#retired.size > 0 && this.#retired.has(region.origin, word)) throw this.#retiredBefore(region, word)
+    if (this.#retired.size > 0) this.refuseRetired(region, word)
     if (heap.region === region) heap.free(region, word)
     else this.#heapOf(region).free(region.origin, word)
   }
@@ -118,6 +118,12 @@ export class HeapSet implements Allocator, RegionSpace {
     // What is no live block is refused as ever, and now.
     if (this.#heapOf(origin).startsBlock(origin, word)) this.#retired.add(origin, word)
     else this.free(origin, word)
+  }
+
+  /** What {@link retire} has taken is not its caller's any more. @throws RpcError INVALID_ARGUMENT for such a block. */
+  refuseRetired(region: Region, word: number): void {
+    if (!this.#retired.has(region.origin, word)) return
+    throw new RpcError('INVALID_ARGUMENT', `free of 0x${region.addressOf(word).toString(16)}, which was overwritten in what held it, and is freed by that`)
   }
 
   /** Frees what was retired, before the turn is over. */
@@ -181,10 +187,6 @@ export class HeapSet implements Allocator, RegionSpace {
         `free of an object at 0x${makeAddress(region.high, region.low >>> 0).toString(16)}…, which is not in this connection's heaps`)
     }
     return heap
-  }
-
-  #retiredBefore(region: Region, word: number): RpcError {
-    return new RpcError('INVALID_ARGUMENT', `free of 0x${region.addressOf(word).toString(16)}, which was overwritten in what held it, and is freed by that`)
   }
 
   #allocateElsewhere(byteLength: number, first: unknown, allocate: (heap: Heap) => number): number {

@@ -98,8 +98,16 @@ document.part = { deep: [1, 'a text with memory'] }
 const part = document.part as { deep: unknown[] }
 document.part = 1
 attempt('overwritten part in the same turn', () => plain(part))
+attempt('overwritten part freed', () => heap.free(part))
 await nextTurn()
 attempt('use of replaced part', () => part.deep)
+// Twice: a list of keys that recurs becomes a shape, which stays.
+for (let i = 0; i < 2; i++) document.part = { deep: [] }
+document.part = 1
+const { liveBlocks } = heap.stats()
+for (let i = 0; i < 5; i++) document.part = { deep: [i, 'a text with memory'] }
+document.part = 1
+attempt('blocks of overwritten parts', () => heap.stats().liveBlocks - liveBlocks)
 const growing = heap.new(list(Post), [{ id: 1, author: 'x' }])
 const moved = growing.at(0)!
 for (let i = 0; i < 40; i++) growing.push({ id: i, author: 'more' })

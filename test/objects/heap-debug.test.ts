@@ -60,6 +60,10 @@ test('every use of every kind of view after its end is named', () => {
     [/^in (list|map)/, /^Post in Whole$/], [/^struct/, /^Whole$/], [/^replaced part/, /^json$/], [/^moved element/, /^Post/], [/^names steps/, /^list\(text\) in Whole$/],
   ]
   assert.deepEqual(said.get('overwritten part in the same turn'), { deep: [1, 'a text with memory'] })
+  for (const { said: told } of [debugged, undebugged]) {
+    assert.match(String(told.get('overwritten part freed')), /^INVALID_ARGUMENT: free of 0x[0-9a-f]+, which was overwritten in what held it/)
+    assert.equal(told.get('blocks of overwritten parts'), 0)
+  }
   for (const [what, type] of types) assert.match(type, expected.find(([kind]) => kind.test(what))?.[1] ?? /never/, what)
 })
 
