@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import * as fc from 'fast-check'
-import { array, build, f64, list, map, plain, ref, release, set, sortedMap, struct, text, u32, u8, type SequenceView, type SetLike } from '../../src/objects/index.js'
+import { array, build, bytes, f64, list, map, plain, ref, release, set, sortedMap, struct, text, u32, u8, type SequenceView, type SetLike } from '../../src/objects/index.js'
 import { Arena } from '../support/arena.js'
 
 const Item = struct('ProtocolItem', { id: u32, name: text })
@@ -13,6 +13,14 @@ test('a list has every method of Array, a fixed array those that keep the length
   const methods = Object.getOwnPropertyNames(Array.prototype).filter((name) => name !== 'constructor')
   assert.deepEqual(methods.filter((name) => !(name in texts)), [])
   assert.deepEqual(methods.filter((name) => Reflect.get(fixed, name) === undefined), ['pop', 'push', 'shift', 'unshift', 'splice'].toSorted((a, b) => methods.indexOf(a) - methods.indexOf(b)))
+})
+
+test('what fills its memory is printed, though that is longer than the memory', () => {
+  const Blocks = struct('ProtocolBlocks', { blocks: list(bytes), rows: list(list(u8)) })
+  const bytesOf = (seed: number): Uint8Array => new Uint8Array(3000).fill(seed)
+  const { blocks, rows } = build(Blocks, new Arena(13_000), { blocks: [bytesOf(255), bytesOf(254)], rows: [[...bytesOf(253)], [...bytesOf(252)]] })
+  assert.equal(blocks.join(';'), [bytesOf(255), bytesOf(254)].join(';'))
+  assert.equal(String(rows), String([...bytesOf(253), ...bytesOf(252)]))
 })
 
 type Values = readonly unknown[]

@@ -7,6 +7,9 @@ import { KeptValues } from '../text/budget.js'
 import { same, asView, REGION, TYPE, WORD } from '../view.js'
 import type { SequenceView } from '../views.js'
 
+/** A byte of what is no text is at most 2^4 characters long in print. */
+const PRINTED_BITS = 4
+
 /**
  * What lists and fixed arrays have in common, on top of `length` and `at`, which are generated per element type.
  * Follows Array: each element is read when its turn comes, so callbacks may change the sequence; what they add is not visited.
@@ -164,12 +167,7 @@ export abstract class Sequence implements SequenceView<unknown> {
   }
 
   join(separator = ','): string {
-    const kept = new KeptValues()
-    return this.map((value) => {
-      const printed = [value].join()
-      // Numbers may be longer in print than in memory, and that is nobody's fault.
-      return typeof value === 'string' || typeof value === 'object' ? kept.keep(printed, this[REGION]) : printed
-    }).join(separator)
+    return joined(this, separator, new KeptValues())
   }
 
   toString(): string {
@@ -225,6 +223,24 @@ function spend(sequence: Sequence, elements: number): void {
   const region = sequence[REGION]
   region.budget -= elements
   if (region.budget < 0) region.spent()
+}
+
+function joined(sequence: Sequence, separator: string, kept: KeptValues): string {
+  const region = sequence[REGION]
+  return sequence.map((value) => printed(value, region, kept)).join(separator)
+}
+
+/** As Array.join prints an element. It is counted as the memory that it was read from: numbers may be longer in print, and that is nobody's fault. */
+function printed(value: unknown, region: Region, kept: KeptValues): string {
+  if (typeof value === 'string') return kept.keep(value, region)
+  if (typeof value !== 'object') return [value].join()
+  const view = asView(value)
+  if (view instanceof Sequence) {
+    kept.keep(view, region, view.length)
+    return joined(view, ',', kept)
+  }
+  const print = [value].join()
+  return kept.keep(print, region, ArrayBuffer.isView(value) ? value.byteLength : print.length >>> PRINTED_BITS)
 }
 
 function requireOne(sequence: Sequence): number {

@@ -53,11 +53,12 @@ export class KeptValues {
   #texts: TextBudget | null = null
   #latest: Region | null = null
 
-  /** @param region of what the value is an element of; undefined where that is private. */
-  keep<V>(value: V, region: Region | undefined): V {
-    if (region === undefined) return value
-    const units = unitsOf(value)
-    if (units === 0) return value
+  /**
+   * @param region of what the value is an element of; undefined where that is private.
+   * @param units of memory that it stands for.
+   */
+  keep<V>(value: V, region: Region | undefined, units = unitsOf(value)): V {
+    if (region === undefined || units === 0) return value
     const texts = this.#texts ??= new TextBudget()
     if (region !== this.#latest) texts.meet(this.#latest = region)
     texts.spend(units)
