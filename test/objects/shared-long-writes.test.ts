@@ -40,8 +40,8 @@ test('what the journal had no room for is undone too when it is tried again and 
   const before = plain(rows)
   assert.throws(() => {
     rows.row.write(({ cells }) => {
-      assert.throws(() => cells.reverse(), /no room|full|exhausted/)
-      assert.throws(() => cells.reverse(), /no room|full|exhausted/)
+      const changed = (): unknown => cells.copyWithin(0, 1)
+      for (let i = 0; i < 2; i++) assert.throws(changed, /full/)
     })
   })
   assert.deepEqual(plain(rows), before)

@@ -233,13 +233,13 @@ function joined(sequence: Sequence, separator: string, kept: KeptValues): string
 /** As Array.join prints an element. It is counted as the memory that it was read from: numbers may be longer in print, and that is nobody's fault. */
 function printed(value: unknown, region: Region, kept: KeptValues): string {
   if (typeof value === 'string') return kept.keep(value, region)
-  if (typeof value !== 'object') return [value].join()
   const view = asView(value)
   if (view instanceof Sequence) {
     kept.keep(view, region, view.length)
     return joined(view, ',', kept)
   }
-  const print = [value].join()
+  const print = ([value] as Array<string | null | undefined>).join()
+  if (typeof value !== 'object') return print
   return kept.keep(print, region, ArrayBuffer.isView(value) ? value.byteLength : print.length >>> PRINTED_BITS)
 }
 
