@@ -23,15 +23,18 @@ export async function compileAssemblyScript(source: string): Promise<Uint8Array>
   }
 }
 
-/** Assembles WebAssembly text. */
-export function assemble(text: string): Uint8Array {
+/** Assembles WebAssembly text; its names go into the module where that is said. */
+export function assemble(text: string, named = false): Uint8Array {
   const module = binaryen.parseText(text)
+  const before = binaryen.getDebugInfo()
   try {
+    binaryen.setDebugInfo(named)
     // Without garbage collection: a null function would have a type that is newer than Node 20.
     const target: { setFeatures(features: number): void } = module
     target.setFeatures(binaryen.Features.All & ~binaryen.Features.GC)
     return module.emitBinary()
   } finally {
+    binaryen.setDebugInfo(before)
     module.dispose()
   }
 }

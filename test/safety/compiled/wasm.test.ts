@@ -208,14 +208,23 @@ test('modules that take memory which nobody counts are refused; null functions a
   const refused = [
     `(module ${MEMORY} (table 9000000 funcref))`,
     `(module ${MEMORY} (table 200000 funcref) (table 200000 funcref))`,
+    `(module ${MEMORY} (table $"a 1 table" 9000000 funcref))`,
     `(module ${MEMORY} (table $t 1 funcref) (func $f (export "f") (param i32 i32) (drop (table.grow $t (ref.func $f) (i32.const 100000)))))`,
     `(module ${MEMORY} (table $t 9 funcref) (func $f (export "f") (param i32 i32) (table.fill $t (i32.const 0) (ref.func $f) (i32.const 9))))`,
     `(module ${MEMORY} (table $t 9 funcref) (func $f (export "f") (param i32 i32) (table.copy $t $t (i32.const 0) (i32.const 0) (i32.const 9))))`,
   ]
-  for (const text of refused) await assert.rejects(prepareWasm(assemble(text)), hasCode('INVALID_ARGUMENT'), text)
+  for (const text of refused) await assert.rejects(prepareWasm(assemble(text, true)), hasCode('INVALID_ARGUMENT'), text)
   const { heap: { sandbox }, scopes, nodeIn } = ground(t)
   const scope = scopes.create(4096)
   const text = `(module ${MEMORY} (table $t 1 funcref) (func (export "f") (param i32 i32) (result i32) (table.set $t (i32.const 0) (ref.null func)) (ref.is_null (table.get $t (i32.const 0)))))`
   const handlers = await WasmHandlers.load(assemble(text))
   assert.equal(sandbox.runWasm(handlers, scope, 'f', nodeIn(scope, 1)), 1)
+})
+
+test('names of a module are no instructions, whatever they hold', async (t) => {
+  const { heap: { sandbox }, scopes, nodeIn } = ground(t)
+  const scope = scopes.create(4096)
+  const handlers = await WasmHandlers.load(assemble(`(module ${MEMORY} (data $"a (memory.size) text" "0123") (func $"grow(table.grow t)" (export "(memory.size)") (param i32 i32) (result i32)
+    (memory.init $"a (memory.size) text" (i32.const 64) (i32.const 0) (i32.const 4)) (i32.load (i32.const 64))))`, true))
+  assert.equal(sandbox.runWasm(handlers, scope, '(memory.size)', nodeIn(scope, 1)), 0x33323130)
 })

@@ -269,9 +269,11 @@ class Preparation {
     const lines = module.emitText().trimEnd().split('\n')
     requireSmallTables(lines)
     const counted = new Map<string, string>()
-    const confinedLines = lines.map((line) => DATA.test(line) ? line
-      : line.replaceAll(/\(memory\.size(?: \$[^\s)]+)?\)/g, '(call $rpcool_size)').replaceAll(/\(memory\.grow(?: \$[^\s)(]+)?(?=\s|$)/g, '(call $rpcool_grow')
-        .replaceAll(BULK, (instruction) => `(call ${countedName(counted, instruction)}`))
+    const confinedLines = lines.map((line) => DATA.test(line) ? line : line.replaceAll(CONFINED, (found) => {
+      if (found.startsWith('"')) return found
+      if (found.startsWith('(memory.size')) return '(call $rpcool_size'
+      return found.startsWith('(memory.grow') ? '(call $rpcool_grow' : `(call ${countedName(counted, found)}`
+    }))
     const functions = [...counted].map(([instruction, name]) =>
       ` (func ${name} (param i32 i32 i32) (call $rpcool_count (local.get 2)) ${instruction} (local.get 0) (local.get 1) (local.get 2)))`)
     // Before the end of the module.
@@ -293,10 +295,17 @@ class Preparation {
 
 /** A line of text that holds a module's data. */
 const DATA = /^\s*\(data /
-/** An instruction that works on as many bytes as its third argument says, up to its arguments. */
-const BULK = /\(memory\.(?:fill|copy|init)(?: \$[^\s()]+)*(?=\s|$)/g
-const TABLE = /^\s*\(table \$\S+ (\d+)/
+/** A text between quotes: a module's names may hold anything, such as spaces, or what looks like an instruction. */
+const QUOTED = '"(?:[^"\\\\]|\\\\.)*"'
+const NAME = `\\$(?:${QUOTED}|[^\\s()"]+)`
+/**
+ * Instructions, up to their arguments, that see or change how much memory there is, or that work on as many bytes as their third argument says; and
+ * texts, to be left as they are.
+ */
+const CONFINED = new RegExp(`${QUOTED}|\\(memory\\.(?:size|grow|fill|copy|init)(?: ${NAME})*(?=[\\s)]|$)`, 'g')
+const TABLE = new RegExp(`^\\s*\\(table ${NAME} (\\d+)`)
 const TABLE_CHANGE = /\(table\.(?:grow|fill|copy|init)\b/
+const ALL_QUOTED = new RegExp(QUOTED, 'g')
 
 /** The function that stands for the instruction. */
 function countedName(counted: Map<string, string>, instruction: string): string {
@@ -311,7 +320,7 @@ function requireSmallTables(lines: readonly string[]): void {
   for (const line of lines) {
     if (DATA.test(line)) continue
     entries += Number(TABLE.exec(line)?.[1] ?? 0)
-    if (TABLE_CHANGE.test(line)) throw new RpcError('INVALID_ARGUMENT', 'the module changes a table while it runs, which a sandbox does not have: table.grow, table.fill, table.copy, table.init')
+    if (TABLE_CHANGE.test(line) && TABLE_CHANGE.test(line.replaceAll(ALL_QUOTED, ''))) throw new RpcError('INVALID_ARGUMENT', 'the module changes a table while it runs, which a sandbox does not have: table.grow, table.fill, table.copy, table.init')
   }
   if (entries > TABLE_ENTRIES_MAX) throw new RpcError('INVALID_ARGUMENT', `the module's tables have ${entries} entries, more than ${TABLE_ENTRIES_MAX}`)
 }
