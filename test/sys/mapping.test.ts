@@ -43,6 +43,23 @@ function protectionAt(address: Address): string | undefined {
   return undefined
 }
 
+/** Mappings of this process, the reservation among them, as the kernel counts them against vm.max_map_count. */
+function kernelMappings(): number {
+  return readFileSync('/proc/self/maps', 'latin1').split('\n').filter((line) => {
+    const address = Number.parseInt(line, 16)
+    return address >= WINDOW_BASE && address < WINDOW_END
+  }).length
+}
+
+test('ranges that were mapped once, anywhere, leave no mappings of their own in the reservation', () => {
+  using file = new File()
+  file.map().unmap()
+  const before = kernelMappings()
+  for (let i = 0; i < 20; i++) Mapping.mapLocal(file.fd, BYTES).unmap()
+  assert.ok(before > 0)
+  assert.equal(kernelMappings(), before)
+})
+
 test('after unmap the range is reserved again, and views that are still held read nothing and write nowhere', () => {
   using _leaks = new LeakCheck()
   using file = new File()
