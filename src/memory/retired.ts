@@ -1,10 +1,13 @@
+import { randomInt } from 'node:crypto'
 import { RpcError } from '../base/errors.js'
 import type { Region } from './region.js'
 
 /** Blocks that wait at most; of more the oldest goes. A power of two. */
 const WAITING_MAX = 1024
-/** Counters by which most blocks are known not to wait. A power of two. */
-const COUNTERS = 4096
+/** Chains of blocks in which one is looked for: 2^12. */
+const CHAIN_BITS = 12
+// Unknown outside the process: a peer that has the same blocks retired again and again must not have all of them in one chain.
+const FACTOR = randomInt(0x8000_0000) * 2 + 1 | 0
 
 /**
  * Blocks of values that were overwritten, until the event loop's turn ends: whoever still holds a view of one may put it elsewhere, as in a
@@ -14,7 +17,9 @@ export class RetiredBlocks {
   /** A ring, of which `size` places up to `#end` count. */
   readonly #regions: Region[] = []
   readonly #words: number[] = []
-  readonly #counters = new Uint16Array(COUNTERS)
+  /** Of each chain the place + 1 of its latest block, and of each place that of the one before it; 0 = none. */
+  readonly #latest = new Uint16Array(1 << CHAIN_BITS)
+  readonly #before = new Uint16Array(WAITING_MAX)
   readonly #free: (region: Region, word: number) => void
   #end = 0
   #flush: NodeJS.Immediate | null = null
@@ -26,10 +31,8 @@ export class RetiredBlocks {
   }
 
   has(region: Region, word: number): boolean {
-    if (this.#counters[counterOf(region, word)] === 0) return false
-    for (let i = this.#end - this.size; i < this.#end; i++) {
-      const at = i & (WAITING_MAX - 1)
-      if (this.#words[at] === word && this.#regions[at] === region) return true
+    for (let link = this.#latest[chainOf(region, word)]!; link !== 0; link = this.#before[link - 1]!) {
+      if (this.#words[link - 1] === word && this.#regions[link - 1] === region) return true
     }
     return false
   }
@@ -40,7 +43,9 @@ export class RetiredBlocks {
     const at = this.#end++ & (WAITING_MAX - 1)
     this.#regions[at] = region
     this.#words[at] = word
-    this.#counters[counterOf(region, word)]!++
+    const chain = chainOf(region, word)
+    this.#before[at] = this.#latest[chain]!
+    this.#latest[chain] = at + 1
     this.size++
     this.#flush ??= setImmediate(() => this.flush())
   }
@@ -56,7 +61,7 @@ export class RetiredBlocks {
   #giveOldest(): void {
     const at = (this.#end - this.size--) & (WAITING_MAX - 1)
     const [region, word] = [this.#regions[at]!, this.#words[at]!]
-    this.#counters[counterOf(region, word)]!--
+    this.#unlink(chainOf(region, word), at + 1)
     try {
       this.#free(region, word)
     } catch (error) {
@@ -64,9 +69,19 @@ export class RetiredBlocks {
       if (!RpcError.is(error)) throw error
     }
   }
+
+  /** The oldest of all is the last of its chain. */
+  #unlink(chain: number, oldest: number): void {
+    let link = this.#latest[chain]!
+    if (link === oldest) {
+      this.#latest[chain] = 0
+      return
+    }
+    while (this.#before[link - 1] !== oldest) link = this.#before[link - 1]!
+    this.#before[link - 1] = 0
+  }
 }
 
-/** Blocks start at every fourth word. */
-function counterOf({ high }: Region, word: number): number {
-  return (word >>> 2 ^ high) & (COUNTERS - 1)
+function chainOf({ high }: Region, word: number): number {
+  return Math.imul(word ^ high << 16, FACTOR) >>> 32 - CHAIN_BITS
 }

@@ -75,6 +75,30 @@ test('what is retired is live until the turn ends, and is refused at once when i
   assert.equal(set.heaps[0]!.isLive(first), false)
 })
 
+test('the latest 1024 of what is retired wait, and one is found among them as fast as where it is alone', () => {
+  const set = setOf(256 * KIB, 256 * KIB)
+  const blocks = Array.from({ length: 5000 }, () => ({ word: set.allocate(56), region: set.region }))
+  assert.equal(new Set(blocks.map(({ region }) => region)).size, 2)
+  const millisecondsOf = ({ region, word }: { readonly region: Region, readonly word: number }): number => Math.min(...Array.from({ length: 5 }, () => {
+    const start = performance.now()
+    for (let i = 0; i < 20_000; i++) set.retire(region, word)
+    return performance.now() - start
+  }))
+  const [first, last] = [blocks[0]!, blocks.at(-1)!]
+  millisecondsOf(first)
+  const alone = millisecondsOf(first)
+  for (const { region, word } of blocks) set.retire(region, word)
+  for (const [i, { region, word }] of blocks.entries()) {
+    assert.equal(set.isLive(region, word), i >= blocks.length - 1024, `block ${i}`)
+    assert.throws(() => { set.free(region, word) }, hasCode('INVALID_ARGUMENT'))
+  }
+  // A peer's value may lead to one block millions of times.
+  const among = millisecondsOf(last)
+  assert.ok(among < alone * 15, `${among} ms instead of ${alone}`)
+  set.settle()
+  assertAllEmpty(set)
+})
+
 test('pointers resolve in every heap of the set and nowhere else', () => {
   const set = setOf(256 * KIB, 256 * KIB)
   for (const { region } of set.heaps) {
