@@ -54,11 +54,14 @@ const HELD_MS_DEFAULT = 10_000
 const PROJECTED_BYTES_MAX = 2 ** 26
 const PROJECTED_PATHS_MAX = 256
 
-/** Serves an empty store on a channel. It is the caller's to dispose; its documents go with it. Throws INVALID_ARGUMENT for a mode that does not exist. */
+/** Serves an empty store on a channel. It is the caller's to dispose; its documents go with it. Throws INVALID_ARGUMENT for options that mean nothing. */
 export async function serveDocuments(channel: string, options: StoreOptions = {}): Promise<StoreServer> {
   const { mode = 'trusting', heapBytes = HEAP_BYTES_DEFAULT, heldMs = HELD_MS_DEFAULT, ownBytes = getHeapStatistics().heap_size_limit / 2, ...serverOptions } = options
   // Another word would share the documents in the one way or the other, whatever was meant.
   if (mode !== 'trusting' && mode !== 'isolated') throw new RpcError('INVALID_ARGUMENT', `the mode of a store is 'trusting' or 'isolated', not ${String(mode)}`)
+  for (const [name, value] of Object.entries({ heldMs, ownBytes })) {
+    if (!(value >= 0)) throw new RpcError('INVALID_ARGUMENT', `a store's ${name} is a number from 0 on, not ${String(value)}`)
+  }
   const state = new StoreState(mode, heldMs, ownBytes)
   const server = await serve(channel, DocumentService, state.handlers(), {
     ...serverOptions,

@@ -19,8 +19,9 @@ async function started(ground: Ground, mode: Mode, heapBytes: number, ...more: r
   return { server, client: ground.owns(await openStore(ground.channel)) }
 }
 
-test('a mode that does not exist is refused: which of the two was meant nobody knows', async () => {
+test('options of a store that mean nothing are refused: which mode was meant nobody knows, and what is no number is no limit', async () => {
   assert.match((await errorOf(serveDocuments('none', { mode: 'isolate' as never }))).message, /'trusting' or 'isolated', not isolate/)
+  for (const options of [{ ownBytes: Number.NaN }, { heldMs: -1 }]) assert.equal((await errorOf(serveDocuments('none', options))).code, 'INVALID_ARGUMENT')
 })
 
 test('a join finds a million pairs at most, as many as asked for otherwise', () => {
