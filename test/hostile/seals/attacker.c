@@ -7,6 +7,7 @@
  * HEAP_FD is -1 for a process whose memory a trusted launcher has set up. In the place of SOCKET: "cooperative", for a sender that protects
  * its page itself and writes the descriptor, which lies in the page before its heap; "unprotected" does the second alone, and shows that the
  * attack works. Says "sealed" on stdout when the seal is in force, attacks when a line comes in, and says "done".
+ * In the place of both "not here", when this machine does not have what the attack uses.
  */
 #include "attacker.h"
 
@@ -18,6 +19,12 @@ static pid_t accomplice;
 static int accomplice_pipe[2];
 
 void try_store(unsigned char *address) { *(volatile unsigned char *)address = 0xEE; }
+
+void not_here(void) {
+  printf("not here\n");
+  fflush(stdout);
+  for (;;) pause();
+}
 
 /* A store that the kernel refuses ends its thread, or the process that has no other. */
 static void refused(int signal) {

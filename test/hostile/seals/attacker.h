@@ -81,7 +81,7 @@ enum { SEAL = 1, RELEASE = 2, DONE = 16, FIRST_DESCRIPTOR = 32, COMPLETED = 3 };
 ATTACK(lift_kept); ATTACK(lift_device); ATTACK(lift_own); ATTACK(unregister_own); ATTACK(register_own);
 ATTACK(guard_and_continue); ATTACK(forget_and_continue); ATTACK(double_and_continue);
 ATTACK(uring_before); ATTACK(uring_during); ATTACK(uring_after); ATTACK(uring_read);
-ATTACK(direct_before); ATTACK(other_direct_before); ATTACK(direct_during); ATTACK(lift_by_32_bits); ATTACK(pin_before); ATTACK(pin_during);
+ATTACK(direct_before); ATTACK(other_direct_before); ATTACK(direct_during); ATTACK(need_32_bits); ATTACK(lift_by_32_bits); ATTACK(pin_before); ATTACK(pin_during);
 int open_slow(pid_t victim);
 void let_slow(pid_t victim);
 /* In process-attacks.c. */
@@ -101,5 +101,7 @@ int blocking_userfault(victim_t *);
 
 /* A store to an address by a process or thread that may be stopped for ever, or die. */
 void try_store(unsigned char *address);
+/* Of an attack whose means this machine does not have. */
+void not_here(void);
 
 #endif

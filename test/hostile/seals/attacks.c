@@ -321,7 +321,7 @@ const attack_t ATTACKS[] = {
   {"own userfaultfd: guard page, fill it writable", guard, guard_and_continue, NULL, NULL},
   {"own userfaultfd: forget the page, fill it writable", NULL, forget_and_continue, NULL, NULL},
   {"own userfaultfd: double the page, fill it writable", NULL, double_and_continue, NULL, NULL},
-  {"own userfaultfd by 32-bit system calls: lift", NULL, lift_by_32_bits, NULL, NULL},
+  {"own userfaultfd by 32-bit system calls: lift", need_32_bits, lift_by_32_bits, NULL, NULL},
   {"io_uring buffer from before the seal", uring_before, uring_during, NULL, NULL},
   {"io_uring buffer from after the seal", NULL, uring_after, NULL, NULL},
   {"io_uring read", NULL, uring_read, NULL, NULL},

@@ -159,6 +159,17 @@ static long call32(long number, long first, long second, long third) {
   __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(first), "c"(second), "d"(third) : "memory", "r8", "r9", "r10", "r11");
   return result;
 }
+/* A virtual machine may have no way in for them: the instruction faults. */
+static sigjmp_buf no_way_in;
+static void absent(int signal) { siglongjmp(no_way_in, signal); }
+void need_32_bits(victim_t *v) {
+  enum { GETPID = 20 };
+  (void)v;
+  void (*before)(int) = signal(SIGSEGV, absent);
+  if (sigsetjmp(no_way_in, 1) == 0) call32(GETPID, 0, 0, 0);
+  else not_here();
+  signal(SIGSEGV, before);
+}
 void lift_by_32_bits(victim_t *v) {
   enum { IOCTL = 54, USERFAULTFD = 374 };
   struct { struct uffdio_api api; struct uffdio_writeprotect lift; } *low = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
