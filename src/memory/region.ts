@@ -57,6 +57,12 @@ export interface Allocator {
   readonly smallMax?: number
 }
 
+/** See {@link Allocator.retire}. */
+export function retireBlock(allocator: Allocator, region: Region, word: number): void {
+  if (allocator.retire === undefined) allocator.free(region, word)
+  else allocator.retire(region, word)
+}
+
 /** A word of a heap: the index of a shape in the same region, or 0. */
 export interface ShapesPlace {
   readonly region: Region

@@ -1,6 +1,7 @@
 // What is searched for. A filter is a plain object from path to test, all of which must hold:
 //
 //   { str1: 'ABC', num: { gte: 10, lt: 20 }, 'nested_obj.str': { prefix: 'GB' }, nested_arr: { contains: 'x' }, dyn2: { exists: true } }
+import { Tally, type TallyLimits } from './tally.js'
 import { type Found, isScalar, type Scalar } from './values.js'
 
 export interface RangeTest {
@@ -37,23 +38,23 @@ const CONDITIONS_MAX = 64
 /** Of texts and paths: they are kept as long as the search goes on. */
 const UNITS_MAX = 2 ** 24
 
+const LIMITS: TallyLimits = {
+  count: CONDITIONS_MAX,
+  tooMany: `a filter has at most ${CONDITIONS_MAX} conditions`,
+  units: UNITS_MAX,
+  tooLong: `the texts of a filter have at most ${UNITS_MAX} code units`,
+}
+
 /** Counts the conditions of one search. */
 export class ConditionLimit {
-  #count = 0
-  #units = 0
+  readonly #tally = new Tally(LIMITS)
 
   /** @throws RangeError when one search has too many, or too long ones. */
   add(condition: Condition): Condition {
-    if (++this.#count > CONDITIONS_MAX) throw new RangeError(`a filter has at most ${CONDITIONS_MAX} conditions`)
-    this.#units += condition.path.length + unitsOf(condition)
-    if (this.#units > UNITS_MAX) throw new RangeError(`the texts of a filter have at most ${UNITS_MAX} code units`)
+    const ends = condition.kind === 'range' ? [condition.low?.value, condition.high?.value] : [condition.value]
+    this.#tally.add(condition.path, ...ends)
     return condition
   }
-}
-
-function unitsOf(condition: Condition): number {
-  const ends = condition.kind === 'range' ? [condition.low?.value, condition.high?.value] : [condition.value]
-  return ends.reduce<number>((sum, end) => sum + (typeof end === 'string' ? end.length : 0), 0)
 }
 
 /** Reads a filter, which may be anybody's. Throws RangeError that says what is wrong with it. */

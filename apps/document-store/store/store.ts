@@ -2,7 +2,7 @@ import type { Documents, Reader } from './documents.js'
 import { type Condition, fulfils } from './filter.js'
 import { KeyTable } from './key-table.js'
 import { HashIndex, type Index, type IndexKind, OrderedIndex } from './indexes.js'
-import { Kept } from './kept.js'
+import { Kept } from './tally.js'
 import { type Found, isScalar, type Json, parsePath, type Scalar } from './values.js'
 
 export interface Search {

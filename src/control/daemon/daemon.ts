@@ -16,7 +16,7 @@ import { daemonBook, daemonLock, daemonLog, daemonSlot, daemonSocket, openRuntim
 import type { Effect } from '../orchestrator/state.js'
 import { MemoryStore } from '../orchestrator/store.js'
 import type { ParticipantId, Standing } from '../protocol/types.js'
-import { Places } from '../place/places.js'
+import { notServed, Places } from '../place/places.js'
 import { listenInDirectory, namedUsers, openToOthers, userId } from '../place/users.js'
 
 export interface DaemonOptions {
@@ -155,9 +155,7 @@ export class Daemon {
     })
     this.#strangers.add(link)
     clearTimeout(this.#idleTimer)
-    const { pid, uid } = link.credentials
-    const refusal = this.#standingOf(link) !== undefined ? this.#places.take(link, uid) : new RpcError('PERMISSION_DENIED',
-      `this daemon serves user ${userId()}, whom RPCOOL_USERS named when it started, and programs that "rpcool run" started, not process ${pid} of user ${uid}`)
+    const refusal = this.#standingOf(link) === undefined ? notServed('daemon', link.credentials) : this.#places.take(link, link.credentials.uid)
     if (refusal !== undefined) link.drop(refusal)
   }
 

@@ -43,6 +43,12 @@ export class Places {
   }
 }
 
+/** What a service says to a process that may not ask it for anything. */
+export function notServed(service: string, { pid, uid }: { readonly pid: number, readonly uid: number }): RpcError {
+  return new RpcError('PERMISSION_DENIED',
+    `this ${service} serves user ${userId()}, whom RPCOOL_USERS named when it started, and programs that "rpcool run" started, not process ${pid} of user ${uid}`)
+}
+
 function full(why: string): RpcError {
   return new RpcError('RESOURCE_EXHAUSTED', why)
 }

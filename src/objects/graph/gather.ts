@@ -1,6 +1,6 @@
 import { RpcError } from '../../base/errors.js'
 import type { Allocator, Region } from '../../memory/region.js'
-import { locate } from '../../memory/region.js'
+import { locate, retireBlock } from '../../memory/region.js'
 import { Column, Forwards } from './forward.js'
 import { MAX_NESTING, MAX_WALK_NODES } from '../limits.js'
 import { tooDeep } from '../problems.js'
@@ -110,8 +110,9 @@ export class Gather {
 
   /** Frees what was overwritten: at once, where nobody can hold a view of it. The first block is refused before any has gone. */
   retire(allocator: Allocator): void {
-    if (this.hasViews && allocator.retire !== undefined) for (let i = 0; i < this.#words.length; i++) allocator.retire(this.#regions[i]!, this.#words[i]!)
-    else this.free(allocator)
+    if (!this.hasViews) return this.free(allocator)
+    for (let i = 0; i < this.#words.length; i++) retireBlock(allocator, this.#regions[i]!, this.#words[i]!)
+    return undefined
   }
 
   /** Frees what was gathered. The first block is freed first: if that is refused, nothing has been freed. */

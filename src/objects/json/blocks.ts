@@ -1,5 +1,5 @@
 import { RpcError } from '../../base/errors.js'
-import { locate, type Allocator, type Region } from '../../memory/region.js'
+import { locate, retireBlock, type Allocator, type Region } from '../../memory/region.js'
 import { MAX_WALK_NODES } from '../limits.js'
 
 /** What collects the blocks of a document. */
@@ -47,8 +47,7 @@ export class Blocks implements BlockSink {
 
   /** Frees what was overwritten, when nobody can hold a view of it any more: see {@link Allocator.retire}. The first block is refused before any has gone. */
   retire(allocator: Allocator): void {
-    if (allocator.retire === undefined) this.free(allocator)
-    else for (let i = 0; i < this.#words.length; i++) allocator.retire(this.#regions[i]!, this.#words[i]!)
+    for (let i = 0; i < this.#words.length; i++) retireBlock(allocator, this.#regions[i]!, this.#words[i]!)
   }
 
   /** Frees what was collected. The first block is freed first: if that is refused, nothing has been freed. */

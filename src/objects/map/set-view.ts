@@ -92,13 +92,7 @@ function requireSet(other: SetLike<unknown>): SetLike<unknown> {
 function* keysOf(set: SetLike<unknown>): Iterable<unknown> {
   const region = asView(set)?.[REGION]
   const kept = new KeptValues()
-  const keys = set.keys()
-  let isDone: boolean | undefined = false
-  try {
-    for (let step = keys.next(); (isDone = step.done) !== true; step = keys.next()) yield kept.keep(step.value, region)
-  } finally {
-    if (isDone !== true) keys.return?.()
-  }
+  for (const key of { [Symbol.iterator]: () => set.keys() }) yield kept.keep(key, region)
 }
 
 function* taken(keys: Iterable<unknown>, accept: (key: unknown) => boolean): Iterable<unknown> {

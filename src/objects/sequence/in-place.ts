@@ -25,7 +25,8 @@ export function installInPlace(viewClass: SequenceClass, reorder: (region: Regio
     sort(compare: (a: unknown, b: unknown) => number = compareAsTexts): Sequence {
       const elements = this.toArray()
       // Array's own sort, whatever the comparison says: nothing comes last, and nobody is asked about it.
-      const [present, absent] = [true, false].map((isThere) => [...elements.keys()].filter((i) => (elements[i] !== undefined) === isThere)) as [number[], number[]]
+      const present = [...elements.keys()].filter((i) => elements[i] !== undefined)
+      const absent = [...elements.keys()].filter((i) => elements[i] === undefined)
       const order = Uint32Array.from([...present.toSorted((a, b) => compare(elements[a], elements[b])), ...absent])
       if (order.length > 1) reorder(this[REGION], this[WORD], () => order)
       return this

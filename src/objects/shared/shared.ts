@@ -6,7 +6,7 @@
 //   +16  the value, in its inline form
 import { RpcError } from '../../base/errors.js'
 import { roundUp } from '../../base/numbers.js'
-import { type OptionNames, requireOptions } from '../../base/options.js'
+import { type OptionNames, requireLimits } from '../../base/options.js'
 import { acquireLock, isNobody, Patience, releaseLock } from '../../memory/lock.js'
 import type { Allocator, Membership, Region } from '../../memory/region.js'
 import type { Build } from '../graph/build.js'
@@ -74,7 +74,6 @@ class SharedCodec extends Codec {
 
   /** See {@link SharedView.read}. */
   look<R>({ origin: region }: Region, p: number, work: (value: unknown) => R, { timeoutMs = defaultWait.timeoutMs }: WaitOptions): R {
-    requireEnd(timeoutMs)
     const { current } = journal
     if (current instanceof Write && current.isOf(region, p)) return this.#visit(region, p, true, work)
     const { membership, i32 } = region
@@ -156,7 +155,6 @@ class SharedCodec extends Codec {
 
   /** See {@link SharedView.write}. */
   change<R>(from: Region, p: number, work: (value: unknown) => R, { timeoutMs = defaultWait.timeoutMs }: WaitOptions): R {
-    requireEnd(timeoutMs)
     if (from.isLook) refuseWrite(this.type.label, from)
     const region = from.origin
     const { current } = journal
@@ -239,11 +237,6 @@ class SharedCodec extends Codec {
 
 const WAIT_OPTIONS: OptionNames<WaitOptions> = { timeoutMs: true }
 
-/** A wait that ends at no number would not end. */
-function requireEnd(timeoutMs: number): void {
-  if (!(timeoutMs >= 0)) throw new RpcError('INVALID_ARGUMENT', `timeoutMs must be a number of milliseconds, not ${timeoutMs}`)
-}
-
 function clearHeader(region: Region, p: number): void {
   for (let i = 0; i < VALUE; i++) region.i32[p + i] = 0
 }
@@ -265,12 +258,12 @@ class SharedValue implements SharedView<unknown, unknown> {
   }
 
   read<R>(work: (value: unknown) => NoPromise<R>, options: WaitOptions = defaultWait): R {
-    if (options !== defaultWait) requireOptions('read', options, WAIT_OPTIONS)
+    if (options !== defaultWait) requireLimits('read', options, WAIT_OPTIONS)
     return this[ACCESS].look(this[REGION], this[WORD], work as (value: unknown) => R, options)
   }
 
   write<R>(work: (value: unknown) => NoPromise<R>, options: WaitOptions = defaultWait): R {
-    if (options !== defaultWait) requireOptions('write', options, WAIT_OPTIONS)
+    if (options !== defaultWait) requireLimits('write', options, WAIT_OPTIONS)
     return this[ACCESS].change(this[REGION], this[WORD], work as (value: unknown) => R, options)
   }
 }

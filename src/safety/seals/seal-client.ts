@@ -12,7 +12,7 @@ import { LifeHolders } from './life.js'
 import { heapKey, type SealerNotice } from './messages.js'
 import { RequestedAuthority } from './sender/requested.js'
 import { makeUserfault, mapAll } from './seal-files.js'
-import { SealerSession } from './sealer-session.js'
+import { SealerSession, type Answer } from './sealer-session.js'
 import { SEALER } from './sealer/sealer-service.js'
 import type { Strength } from './strength.js'
 
@@ -103,9 +103,13 @@ export class SealClient implements Disposable {
   async attachSender({ token, address, byteLength, descriptors = DESCRIPTORS_DEFAULT, requests = REQUESTS_DEFAULT }: SenderOptions): Promise<SealAuthority> {
     const session = await this.#reach()
     const userfault = await this.#userfault(session, address, byteLength)
-    const asked = session.ask({ type: 'attachSender', token, address, byteLength, descriptors, requests }, ATTACH_TIMEOUT_MS, userfault)
+    const options = { token, address, byteLength, descriptors, requests }
+    const asked = session.askFor({ type: 'attachSender', ...options }, ATTACH_TIMEOUT_MS, (answer) => this.#sending(session, options, answer), userfault)
     for (const fd of userfault) addon.closeFd(fd)
-    const { notice, fds } = await asked
+    return asked
+  }
+
+  #sending(session: SealerSession, { token, address, byteLength, descriptors, requests }: Required<SenderOptions>, { notice, fds }: Answer): SealAuthority {
     assert(notice.type === 'sending', 'a sender is answered by sending')
     const strength: Strength = { kind: 'enforced', except: notice.except }
     const [ring, list, bell] = fds
@@ -136,16 +140,20 @@ export class SealClient implements Disposable {
   /** Receives calls whose arguments are sealed. Resolves when the sender has attached too. Throws as {@link attachSender}. */
   async attachReceiver({ token, address, byteLength, file }: ReceiverOptions): Promise<Receiving> {
     const session = await this.#reach()
-    const { notice, fds } = await session.ask({ type: 'attachReceiver', token, address, byteLength }, ATTACH_TIMEOUT_MS, [file])
+    const heap: SealableHeap = { token, address, byteLength }
+    return session.askFor({ type: 'attachReceiver', ...heap }, ATTACH_TIMEOUT_MS, (answer) => this.#receiving(session, heap, answer), [file])
+  }
+
+  #receiving(session: SealerSession, heap: SealableHeap, { notice, fds }: Answer): Receiving {
     assert(notice.type === 'receiving', 'a receiver is answered by receiving')
     const [ring, ...lives] = fds
     const mappings = mapAll([ring!], [[sealDescriptorsBytes(notice.descriptors), true]])
     const holders = new LifeHolders()
     for (const life of lives) holders.add(life)
-    const verifier = new SealVerifier(mappings[0]!.buffer, notice.descriptors, byteLength / PAGE_BYTES, holders)
-    const attached: Attached = { heap: { token, address, byteLength }, end: 'receiver', mappings, authority: undefined, holders, bell: -1, session }
-    this.#attached.set(attachedKey({ token, address }, 'receiver'), attached)
-    const close = (): void => this.#detach({ token, address }, 'receiver')
+    const verifier = new SealVerifier(mappings[0]!.buffer, notice.descriptors, heap.byteLength / PAGE_BYTES, holders)
+    const attached: Attached = { heap, end: 'receiver', mappings, authority: undefined, holders, bell: -1, session }
+    this.#attached.set(attachedKey(heap, 'receiver'), attached)
+    const close = (): void => this.#detach(heap, 'receiver')
     return { verifier, strength: { kind: 'enforced', except: notice.except }, close, [Symbol.dispose]: close }
   }
 
@@ -239,26 +247,13 @@ export class SealClient implements Disposable {
 
   #news(notice: SealerNotice, fds: readonly number[]): void {
     if (notice.type === 'holder') {
-      const told = new Set<Attached>()
-      const tell = (): void => {
-        for (const attached of this.#attached.values()) {
-          // Each heap's holders own their descriptor.
-          if (!told.has(attached)) attached.holders?.add(addon.duplicateFd(fds[0]!))
-          told.add(attached)
-        }
-      }
-      tell()
-      // One whose answer came just before is attached when this turn's promises are.
-      queueMicrotask(() => {
-        tell()
-        for (const fd of fds) addon.closeFd(fd)
-      })
+      // Each heap's holders own their descriptor.
+      for (const { holders } of this.#attached.values()) holders?.add(addon.duplicateFd(fds[0]!))
+      for (const fd of fds) addon.closeFd(fd)
     } else if (notice.type === 'broken') {
       for (const one of this.#launched) if (one.launched.pid === notice.pid && one.launched.address === notice.address) one.stage = 'broken'
     } else if (notice.type === 'ended') {
-      const fail = (): void => this.#attached.get(attachedKey(notice, 'sender'))?.authority?.fail()
-      fail()
-      queueMicrotask(fail)
+      this.#attached.get(attachedKey(notice, 'sender'))?.authority?.fail()
     }
   }
 

@@ -6,6 +6,7 @@ import { decodeSealerNotice, noticeDescriptors, SEALER_VERSION, type SealerNotic
 
 type WithId = Extract<SealerRequest, { id: number }>
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
+type Question = DistributiveOmit<WithId, 'id'>
 
 export interface Answer {
   readonly notice: SealerNotice
@@ -71,15 +72,25 @@ export class SealerSession {
    * Rejects with the sealer's RpcError, DEADLINE_EXCEEDED, or UNAVAILABLE. The descriptors stay the caller's.
    * @param keepsAlive whether the process waits for the answer before it ends.
    */
-  ask(question: DistributiveOmit<WithId, 'id'>, timeoutMs: number, fds: readonly number[] = [], keepsAlive = true): Promise<Answer> {
+  ask(question: Question, timeoutMs: number, fds: readonly number[] = [], keepsAlive = true): Promise<Answer> {
+    return this.askFor(question, timeoutMs, (answer) => answer, fds, keepsAlive)
+  }
+
+  /**
+   * As {@link ask}, for what news may follow the answer about.
+   * @param take makes of the answer what the promise resolves to, before any further message is looked at.
+   */
+  askFor<Result>(question: Question, timeoutMs: number, take: (answer: Answer) => Result, fds: readonly number[] = [], keepsAlive = true): Promise<Result> {
     return new Promise((resolve, reject) => {
+      // What a promise's executor throws rejects it.
+      const answer = (given: Answer): void => resolve(new Promise((done) => done(take(given))))
       if (this.#ended !== undefined) return reject(this.#ended)
       // What waits in a queue keeps descriptors open by itself.
       const own = duplicateAll(fds)
       if (own === undefined) return reject(new RpcError('RESOURCE_EXHAUSTED', 'this process has no descriptor left to send to the sealer; raise "ulimit -n"'))
       const id = this.#nextId++
       const timer = setTimeout(() => this.#take(id)?.fail(new RpcError('DEADLINE_EXCEEDED', `the sealer did not answer within ${timeoutMs} ms`)), timeoutMs)
-      this.#pending.set(id, { answer: resolve, fail: reject, timer, keepsAlive })
+      this.#pending.set(id, { answer, fail: reject, timer, keepsAlive })
       if (keepsAlive) this.#socket.setReferenced(true)
       else timer.unref()
       this.#socket.send(encodeMessage({ ...question, id }), own, () => {

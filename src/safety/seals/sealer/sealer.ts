@@ -1,7 +1,7 @@
 import { RpcError } from '../../../base/errors.js'
 import { failureOf } from '../../../control/protocol/errors.js'
 import { sealerLock, sealerSocket, openRuntimeDirectory, removeSocket } from '../../../control/place/runtime-directory.js'
-import { Places } from '../../../control/place/places.js'
+import { notServed, Places } from '../../../control/place/places.js'
 import { listenInDirectory, openToOthers, userId } from '../../../control/place/users.js'
 import { Acceptor, addon, errnoCode, isMemoryFile, isUserfault } from '../../../sys/index.js'
 import { KeeperLink, type KeptEntry } from './keeper-link.js'
@@ -133,9 +133,7 @@ export class Sealer {
     })
     this.#links.add(link)
     clearTimeout(this.#idleTimer)
-    const { pid, uid } = link.credentials
-    const refusal = this.#serves(link) ? this.#places.take(link, uid) : new RpcError('PERMISSION_DENIED',
-      `this sealer serves user ${userId()}, whom RPCOOL_USERS named when it started, and programs that "rpcool run" started, not process ${pid} of user ${uid}`)
+    const refusal = this.#serves(link) ? this.#places.take(link, link.credentials.uid) : notServed('sealer', link.credentials)
     if (refusal !== undefined) link.drop(refusal)
   }
 
