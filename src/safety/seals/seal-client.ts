@@ -247,8 +247,10 @@ export class SealClient implements Disposable {
 
   #news(notice: SealerNotice, fds: readonly number[]): void {
     if (notice.type === 'holder') {
-      // Each heap's holders own their descriptor.
-      for (const { holders } of this.#attached.values()) holders?.add(addon.duplicateFd(fds[0]!))
+      for (const { holders, session } of this.#attached.values()) {
+        // Of what this sealer did not take over it said nothing: nobody may hold that any more. Each heap's holders own their descriptor.
+        if (session === this.#live) holders?.add(addon.duplicateFd(fds[0]!))
+      }
       for (const fd of fds) addon.closeFd(fd)
     } else if (notice.type === 'broken') {
       for (const one of this.#launched) if (one.launched.pid === notice.pid && one.launched.address === notice.address) one.stage = 'broken'
@@ -290,19 +292,23 @@ export class SealClient implements Disposable {
   }
 
   async #resume(session: SealerSession, attached: Attached): Promise<void> {
-    const { heap: { token, address }, end, holders, authority } = attached
+    const { heap: { token, address }, end, authority } = attached
     try {
-      const { fds } = await session.ask({ type: 'resume', token, address, end }, ATTACH_TIMEOUT_MS)
-      attached.session = session
-      // Detached while the sealer answered: nobody else will close what came.
-      if (this.#attached.get(attachedKey({ token, address }, end)) !== attached) for (const fd of fds) addon.closeFd(fd)
-      else if (end === 'sender') replaceBell(attached, fds[0]!)
-      else for (const life of fds) holders?.add(life)
+      await session.askFor({ type: 'resume', token, address, end }, ATTACH_TIMEOUT_MS, (answer) => this.#resumed(session, attached, answer))
     } catch (error) {
       if (!RpcError.is(error) || !session.isOpen) throw error
       // Nobody kept them: they were lifted.
       authority?.fail()
     }
+  }
+
+  #resumed(session: SealerSession, attached: Attached, { fds }: Answer): void {
+    const { heap, end, holders } = attached
+    attached.session = session
+    // Detached while the sealer answered: nobody else will close what came.
+    if (this.#attached.get(attachedKey(heap, end)) !== attached) for (const fd of fds) addon.closeFd(fd)
+    else if (end === 'sender') replaceBell(attached, fds[0]!)
+    else for (const life of fds) holders?.add(life)
   }
 
   #detach(heap: Pick<SealableHeap, 'token' | 'address'>, end: 'sender' | 'receiver'): void {

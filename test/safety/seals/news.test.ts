@@ -66,8 +66,21 @@ class Said {
     }
   }
 
+  /** The request of this kind that comes next, which it must be; its number. */
+  async asked(type: SealerRequest['type']): Promise<number> {
+    const request = await this.heard()
+    assert.equal(request.type, type)
+    return 'id' in request ? request.id : 0
+  }
+
   say(notice: SealerNotice, fds: readonly number[] = []): void {
     sendPacket(this.#fd!, encodeMessage(notice), fds)
+  }
+
+  /** Dies, as far as others can see; who comes again finds another one. */
+  die(): void {
+    addon.closeFd(this.#fd!)
+    this.#fd = undefined
   }
 
   async greet(): Promise<void> {
@@ -96,6 +109,47 @@ test('a keeper that takes hold of the seals in the moment in which a receiver at
   await sleep(1)
   const { holders } = verifier
   assert.equal(holders.liveSince(holders.now), true)
+})
+
+test('a keeper counts for those heaps only that its sealer has: what no sealer took over nobody holds', async (t) => {
+  const sealer = new Said(t)
+  const heaps = [ADDRESS, makeAddress(0x4021, 0)].map((address) => PlainHeap.create(PAGES, true, address))
+  const ring = descriptorsFile()
+  const [dead, living] = [createMemoryFile('life', 4096, true), new Life().open()]
+  t.after(() => {
+    for (const heap of heaps) heap[Symbol.dispose]()
+    for (const fd of [ring, dead, living]) addon.closeFd(fd)
+  })
+  const receive = ({ mapping: { address }, byteLength, file }: PlainHeap) => sealer.client.attachReceiver({ token: TOKEN, address, byteLength, file })
+  const attach = async (): Promise<void> => {
+    sealer.say({ type: 'receiving', id: await sealer.asked('attachReceiver'), except: [], descriptors: DESCRIPTORS, holders: 1 }, [ring, dead])
+  }
+  const [first] = await Promise.all([receive(heaps[0]!), sealer.greet().then(attach)])
+  sealer.die()
+  await sealer.greet()
+  sealer.say({ type: 'error', id: await sealer.asked('resume'), code: 'NOT_FOUND', message: 'no seals of this heap were kept' })
+  const [second] = await Promise.all([receive(heaps[1]!), attach()])
+  sealer.say({ type: 'holder' }, [living])
+  const counts = ({ verifier: { holders } }: typeof first): boolean => holders.liveSince(holders.now)
+  while (!counts(second)) await sleep(1)
+  assert.equal(counts(first), false)
+})
+
+test('an end whose sealer dies right behind its answer comes back to the next one', async (t) => {
+  const sealer = new Said(t)
+  const heap = PlainHeap.create(PAGES, true, ADDRESS)
+  const [ring, dead] = [descriptorsFile(), createMemoryFile('life', 4096, true)]
+  t.after(() => {
+    heap[Symbol.dispose]()
+    for (const fd of [ring, dead]) addon.closeFd(fd)
+  })
+  const receiving = sealer.client.attachReceiver({ token: TOKEN, address: ADDRESS, byteLength: heap.byteLength, file: heap.file })
+  await sealer.greet()
+  sealer.say({ type: 'receiving', id: await sealer.asked('attachReceiver'), except: [], descriptors: DESCRIPTORS, holders: 1 }, [ring, dead])
+  sealer.die()
+  await receiving
+  await sealer.greet()
+  await sealer.asked('resume')
 })
 
 test('a sender whose receiver has gone in the moment in which it attaches is told so', async (t) => {
