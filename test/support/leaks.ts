@@ -36,6 +36,11 @@ export function mappedMemoryFiles(pid: number | 'self' = 'self'): number {
   }
 }
 
+/** The life files that a process has mapped, by their numbers: its own, and those of whom it watches. */
+export function lifeFiles(pid: number | 'self'): string[] {
+  return readFileSync(`/proc/${pid}/maps`, 'latin1').split('\n').filter((line) => line.includes('/memfd:rpcool:life')).map((line) => line.split(/ +/)[4]!)
+}
+
 export function isAlive(pid: number): boolean {
   try {
     // A zombie that its parent has not asked for yet is dead.

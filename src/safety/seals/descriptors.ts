@@ -68,7 +68,7 @@ export function markBroken(buffer: ArrayBufferLike): void {
 
 /** Tells whether somebody who keeps the seals in force has lived all the time. */
 export interface SealHolders {
-  /** False when all holders that were known when `since` was asked for have gone. */
+  /** False when all holders that were known when `since` was asked for have gone, and those to whom they had handed the seals on meanwhile. */
   liveSince(since: number): boolean
   /** A mark of now. */
   readonly now: number

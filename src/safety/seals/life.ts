@@ -33,7 +33,7 @@ interface Holder {
   readonly words: Int32Array
   /** The first word while the holder lives. */
   readonly alive: number
-  /** When it came, on the clock of {@link LifeHolders.now}. */
+  /** Since when seals have been in force that it holds now, on the clock of {@link LifeHolders.now}. */
   readonly since: number
 }
 
@@ -46,21 +46,23 @@ export class LifeHolders implements SealHolders {
     return this.#clock
   }
 
-  /** Takes over the descriptor of a life file: its process holds the seals from now on. */
+  /** Takes over the descriptor of a life file: its process holds the seals by now. */
   add(fd: number): void {
     // The dead are of no more use; the living are few.
     this.#holders = this.#holders.filter((holder) => this.#keepIfAlive(holder))
+    this.#clock++
+    // One that lives still has held them until the new one did.
+    const since = this.#holders.reduce((first, holder) => Math.min(first, holder.since), this.#clock)
     const mapping = mapOnce(fd)
     const words = new Int32Array(mapping.buffer)
-    this.#clock++
-    this.#holders.push({ mapping, words, alive: Atomics.load(words, 0), since: this.#clock })
+    this.#holders.push({ mapping, words, alive: Atomics.load(words, 0), since })
   }
 
   liveSince(since: number): boolean {
     const holders = this.#holders
     for (let i = 0; i < holders.length; i++) {
-      const { words, alive, since: came } = holders[i]!
-      if (came <= since && isAlive(words, alive)) return true
+      const { words, alive, since: first } = holders[i]!
+      if (first <= since && isAlive(words, alive)) return true
     }
     return false
   }

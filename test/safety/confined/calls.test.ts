@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { DaemonClient } from '../../../src/control/index.js'
 import { mappedMemoryFiles, openFiles } from '../../support/leaks.js'
 import { Launched } from '../../support/launched.js'
-import { serviceProcess } from '../seals/services.js'
+import { isKnownHolder, serviceProcess } from '../seals/services.js'
 import { connectAgain, launch, local, until } from './ground.js'
 
 const SAME_USER = 'enforced except [same-user]'
@@ -123,15 +123,6 @@ test('the program is killed in the middle of a call: its handler reads on, and e
   await until('the connection to go', () => server.connectionCount === 0)
 })
 
-/** Whether a process other than that one has the service's lock. */
-function isAnother(name: 'keeper', than: number): boolean {
-  try {
-    return serviceProcess(name) !== than
-  } catch {
-    return false
-  }
-}
-
 test('the sealer, the keeper and the daemon die: seals in flight hold, calls go on, new connections get seals', async (t) => {
   const { server, waiting, release } = await local(t)
   const client = await launch(t, server.channel, '--heap', '262144', '--heaps', '6')
@@ -145,8 +136,7 @@ test('the sealer, the keeper and the daemon die: seals in flight hold, calls go 
   for (const [i, [name, find]] of deaths.entries()) {
     await client.ask('hold', 0)
     await until(`the handler before the ${name}'s death`, () => waiting() === 1)
-    const killed = await find()
-    process.kill(killed, 'SIGKILL')
+    process.kill(await find(), 'SIGKILL')
     release()
     assert.equal((await client.ask('held') as string[]).at(-1), 'the same', `the ${name} died`)
     const { connection } = await connectAgain(client, SAME_USER)
@@ -154,10 +144,8 @@ test('the sealer, the keeper and the daemon die: seals in flight hold, calls go 
     await client.ask('close', connection)
     assert.equal(await client.ask('read', { connection: 0, value: 100 + i }), String(100 + i))
     // While there is no keeper but one that starts, nobody holds the seals of a sealer that dies: such calls are ABORTED.
-    if (name === 'keeper') await until('another keeper', () => isAnother('keeper', killed))
-    await new Promise((resolve) => {
-      setTimeout(resolve, 300)
-    })
+    await until('sealer and keeper to hold the seals, and this server to know it', () =>
+      server.connectionCount === 1 && isKnownHolder('sealer') && isKnownHolder('keeper'))
   }
 })
 

@@ -18,7 +18,7 @@ import { isAlive } from '../../support/leaks.js'
 import { PlainHeap } from '../../support/plain-heap.js'
 import { writable } from '../../support/writable.js'
 import { leakCheck, openUserfaultfd } from './ground.js'
-import { isReplaced, serviceProcess } from './services.js'
+import { isKnownHolder, isReplaced, serviceProcess } from './services.js'
 
 async function actor(t: TestContext): Promise<Commanded> {
   const child = await Commanded.start('seal-actor-main.js')
@@ -171,17 +171,31 @@ test('the keeper dies: another one takes over, and then survives the sealer', as
   process.kill(keeper, 'SIGKILL')
   await until('the keeper to end', () => !isAlive(keeper))
   assert.ok(verifier.held(index), 'the sealer holds it')
-  await until('another keeper', () => isReplaced('keeper', keeper))
-  // It has the descriptors as soon as it answers the receiver's next look.
-  await sleep(300)
+  await until('another keeper to hold the seals, and the receiver to know it', () => isKnownHolder('keeper'))
   const later = seal(authority, base, 2)
   assert.ok(verifier.verify(later, 2, 1))
   const sealer = serviceProcess('sealer')
   process.kill(sealer, 'SIGKILL')
   await until('the sealer to end', () => !isAlive(sealer))
   assert.ok(verifier.held(later), 'a seal that the new keeper held from its start')
-  assert.equal(verifier.held(index), false, 'nobody who lives has held this one all the time')
-  assert.equal(writable(base + PAGE_BYTES), false)
+  assert.ok(verifier.held(index), 'the sealer held this one until the new keeper did')
+  assert.deepEqual([1, 2].map((page) => writable(base + page * PAGE_BYTES)), [false, false])
+})
+
+test('keeper and sealer die by turns during one call: somebody held its seal all the time', async () => {
+  await using ground = await openUserfaultfd({ pages: 64, descriptors: 16 })
+  const { authority, verifier, base } = ground
+  const index = seal(authority, base, 1)
+  assert.ok(verifier.verify(index, 1, 1))
+  for (const name of ['sealer', 'keeper', 'sealer'] as const) {
+    const pid = serviceProcess(name)
+    process.kill(pid, 'SIGKILL')
+    await until(`the ${name} to end`, () => !isAlive(pid))
+    assert.ok(verifier.held(index), `the ${name} died`)
+    await until('both to hold the seals, and the receiver to know it', () => isKnownHolder('sealer') && isKnownHolder('keeper'))
+    assert.ok(verifier.held(index), `another ${name} came`)
+    assert.equal(writable(base + PAGE_BYTES), false)
+  }
 })
 
 test('sealer and keeper die: seals are lifted, and a receiver that asks after its handler knows', async () => {

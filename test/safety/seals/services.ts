@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { runtimeDirectory } from '../../../src/control/index.js'
+import { lifeFiles } from '../../support/leaks.js'
 
 /** The list is read in pieces while others change it: a lock that is held all the time may be missing from one reading. */
 const READINGS = 20
@@ -24,6 +25,18 @@ export function serviceProcess(name: 'sealer' | 'keeper'): number {
 export function isReplaced(name: 'sealer' | 'keeper', pid: number): boolean {
   try {
     return serviceProcess(name) !== pid
+  } catch {
+    return false
+  }
+}
+
+/** Whether this process, as a receiver, knows that whoever runs the service now holds its seals: it watches that one's life file. */
+export function isKnownHolder(name: 'sealer' | 'keeper'): boolean {
+  try {
+    const known = lifeFiles('self')
+    // Of its own it has one; a sealer has none of its keeper's mapped.
+    const [life] = lifeFiles(serviceProcess(name))
+    return life !== undefined && known.includes(life)
   } catch {
     return false
   }
