@@ -91,7 +91,7 @@ async function pair(options: { readonly server?: ServerOptions, readonly client?
 }
 
 const cooperative = { server: { seals: { require: 'cooperative' } }, client: { seals: { backend: 'cooperative' } } } as const
-const backends = { userfaultfd: {}, cooperative }
+const backends: Readonly<Record<string, { readonly server?: ServerOptions, readonly client?: ConnectOptions }>> = { userfaultfd: {}, cooperative }
 
 for (const [backend, options] of Object.entries(backends)) {
   test(`${backend}: the handler reads a sealed argument where its client wrote it, and knows that it is sealed`, async () => {
@@ -381,6 +381,21 @@ test('a method that asks for no seal takes one all the same, and gives it back',
     node.id = i
   }
 })
+
+for (const [backend, options] of Object.entries(backends)) {
+  test(`${backend}: who seals the argument of a method that demands a copy is served by a copy, and gets its pages back`, async () => {
+    await using ends = await pair(options)
+    const Eager = service('sealing', { snapshot: method(11, Node, text, { isolation: 'seal' }) })
+    await using conn = await connect(ends.server.channel, Eager, options.client)
+    using scope = conn.createScope(4096)
+    const node = scope.new(Node, value(1, value(2)))
+    for (let i = 0; i < 3; i++) {
+      assert.equal(await conn.snapshot(node), 'snapshot false')
+      node.id = i
+    }
+    assert.equal(await conn.snapshot(value(3)), 'snapshot false')
+  })
+}
 
 test('where the clients of a channel share one heap nothing is sealed: a demanded seal says so, and copies isolate', async () => {
   await using ends = await pair({ server: { sharedHeapBytes: 4 << 20 } })

@@ -24,7 +24,8 @@ test('a client that lies about its seals harms nobody', async (t) => {
     served.set(call.isolation, (served.get(call.isolation) ?? 0) + 1)
     if (!isSame && call.isolation !== 'none') changed.push(call.isolation)
     // Whatever the client says of its argument: what is demanded is there, or the handler is not called.
-    if (SEALED.has(call.method) && call.isolation !== 'seal') changed.push(`${call.method} was served by ${call.isolation}`)
+    const demanded = SEALED.has(call.method) ? 'seal' : call.method === 'copied' ? 'snapshot' : call.isolation
+    if (call.isolation !== demanded) changed.push(`${call.method} was served by ${call.isolation}`)
     return isSame ? 1 : 0
   }
   const twice = (node: View<typeof Shaky>, call: ServerCall): number => note(call, reading(node) === reading(node))

@@ -36,8 +36,10 @@ export class ArgumentGuard {
   read(method: ServerMethod, words: Int32Array, at: number, slot: number, request: number, low: number, high: number, call: ServerCall | undefined): unknown {
     const { cell, isCopy } = method.argument
     if ((request & Request.HAS_SEAL) !== 0) {
-      // Whatever the method demands: its sender waits for the end of its seal.
-      return this.#readSealed(cell, words, at, slot, low, high, call)
+      // Also where nothing is demanded: its sender waits for the end of its seal.
+      if (method.isolation !== 'snapshot') return this.#readSealed(cell, words, at, slot, low, high, call)
+      // A seal may hold against less than a copy does, and which of them its handler gets is not the client's to say.
+      this.dismiss(words, at)
     }
     if (method.isolation === 'seal' && !isCopy) {
       throw new RpcError('FAILED_PRECONDITION', `${method.name} demands that its argument is sealed, and this one is not: ${this.noSeals}`)
@@ -50,7 +52,7 @@ export class ArgumentGuard {
     }
     const isolated = this.#isolated
     let argument: unknown
-    if ((request & Request.HAS_SCOPE) !== 0) {
+    if ((request & (Request.HAS_SCOPE | Request.HAS_SEAL)) !== 0) {
       argument = isolated.fromScope(cell, low, high, words[at + Slot.SCOPE]!, words[at + Slot.SCOPE + 1]!, words[at + Slot.USED]! >>> 0)
     } else {
       this.#heaps.refill()
