@@ -53,10 +53,7 @@ async function measure(client: SealClient): Promise<number> {
       const kept = new Float64Array(MIDDLE * (PAGE_BYTES / 8))
       const seal = (pages: number): number => best(pages, () => trySeal(authority, receiving.verifier, mapping.address, words, pages))
       const copy = (pages: number): number => best(pages, () => tryCopy(words, pages, kept))
-      const [oneSealed, oneCopied] = [seal(SMALL), copy(SMALL)]
-      const short = crossing({ small: oneSealed, large: seal(MIDDLE) }, { small: oneCopied, large: copy(MIDDLE) }, MIDDLE)
-      if (short <= KEPT_PAGES) return short
-      return Math.max(KEPT_PAGES + 1, crossing({ small: oneSealed, large: seal(LARGE) }, { small: oneCopied, large: copy(LARGE) }, LARGE))
+      return changeover(seal, copy)
     } finally {
       authority.close()
       receiving.close()
@@ -65,6 +62,14 @@ async function measure(client: SealClient): Promise<number> {
     mapping.unmap()
     addon.closeFd(file)
   }
+}
+
+/** From how many pages on sealing costs less, by what either costs at some lengths, in pages. Exported for its test. */
+export function changeover(seal: (pages: number) => number, copy: (pages: number) => number): number {
+  const [oneSealed, oneCopied] = [seal(SMALL), copy(SMALL)]
+  const short = crossing({ small: oneSealed, large: seal(MIDDLE) }, { small: oneCopied, large: copy(MIDDLE) }, MIDDLE)
+  if (short <= KEPT_PAGES) return short
+  return Math.max(KEPT_PAGES + 1, crossing({ small: oneSealed, large: seal(LARGE) }, { small: oneCopied, large: copy(LARGE) }, LARGE))
 }
 
 interface Costs {
