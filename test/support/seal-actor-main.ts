@@ -40,6 +40,9 @@ const commands: Readonly<Record<string, (argument: never) => unknown>> = {
   verify({ index, page }: { index: number, page: number }) {
     return receiving!.verifier.verify(index, page, 1)
   },
+  held(index: number) {
+    return receiving!.verifier.held(index)
+  },
   writable(page: number) {
     return writable(heap!.mapping.address + page * PAGE_BYTES)
   },

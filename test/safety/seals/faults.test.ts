@@ -162,6 +162,43 @@ test('ends that left while there was no sealer are not waited for by the next on
   for (const heap of [awaited, left]) heap[Symbol.dispose]()
 })
 
+test('nobody gives up another\'s end of a heap, or comes back as it, before and after a death of the sealer', async (t) => {
+  const heap = PlainHeap.create(8)
+  const { token, byteLength, mapping: { address } } = heap
+  const client = SealClient.ofDirectory()
+  const receiver = await actor(t)
+  const [authority] = await Promise.all([client.attachSender({ token, address, byteLength }), receiver.ask('receive', heap.of)])
+  const index = seal(authority, address, 2)
+  assert.equal(await receiver.ask('verify', { index, page: 2 }), true)
+  /** By a link of its own, of the sender's process, which knows all that is said at the heap's attaching. */
+  const tryIt = async (...ends: readonly ('sender' | 'receiver')[]): Promise<void> => {
+    const fd = await connectOrStart(runtimeDirectory(), () => 5000, SEALER)
+    const session = await SealerSession.start(fd, { news: () => undefined, ended: () => undefined }, 5000)
+    for (const end of ends) {
+      assert.equal((await errorOf(session.ask({ type: 'resume', token, address, end }, 5000))).code, 'PERMISSION_DENIED', end)
+      await session.ask({ type: 'detach', token, address, end }, 5000)
+    }
+    session.close()
+    assert.equal(writable(address + 2 * PAGE_BYTES), false)
+  }
+  await tryIt('sender', 'receiver')
+  process.kill(receiver.pid, 'SIGSTOP')
+  const sealer = serviceProcess('sealer')
+  process.kill(sealer, 'SIGKILL')
+  await until('another sealer', () => isReplaced('sealer', sealer))
+  await tryIt('receiver')
+  process.kill(receiver.pid, 'SIGCONT')
+  const later = authority.queueSeal(address + 3 * PAGE_BYTES, PAGE_BYTES)
+  const ticket = authority.flush()
+  await until('this end to come back', () => authority.isDone(ticket))
+  assert.equal(await receiver.ask('verify', { index: later, page: 3 }), true)
+  for (const one of [index, later]) assert.equal(await receiver.ask('held', one), true)
+  assert.equal(writable(address + 2 * PAGE_BYTES), false)
+  client.close()
+  await receiver.kill()
+  heap[Symbol.dispose]()
+})
+
 test('the keeper dies: another one takes over, and then survives the sealer', async () => {
   await using ground = await openUserfaultfd({ pages: 64, descriptors: 16 })
   const { authority, verifier, base } = ground

@@ -13,8 +13,10 @@ import { HEAPS_BASE } from '../../../src/sys/index.js'
 class Pretended implements SealAuthority {
   readonly backend = 'userfaultfd'
   readonly strength = { kind: 'cooperative', except: [] } as const
-  readonly capacity = 100
+  readonly capacity = 2048
   readonly released: number[] = []
+  /** How many each flush released. */
+  readonly batches: number[] = []
   room = Infinity
   code: StatusName = 'RESOURCE_EXHAUSTED'
   #next = 0
@@ -36,6 +38,7 @@ class Pretended implements SealAuthority {
   }
 
   flush(): SealTicket {
+    if (this.#queued.length > 0) this.batches.push(this.#queued.length)
     for (const index of this.#queued.splice(0)) {
       this.released.push(index)
       this.#taken.delete(index)
@@ -56,13 +59,13 @@ class Pretended implements SealAuthority {
   [Symbol.dispose](): void {}
 }
 
-/** Arguments of so many calls, sealed and answered. */
-function answered(authority: Pretended, count: number): { readonly seals: ArgumentSeals, readonly all: readonly SealedArgument[] } {
+/** Arguments of so many calls, of so many bytes, sealed and answered. */
+function answered(authority: Pretended, count: number, bytes = 16): { readonly seals: ArgumentSeals, readonly all: readonly SealedArgument[] } {
   const set = new HeapSet((space) => new Heap(new ArrayBuffer(1 << 20), HEAPS_BASE, 1, space))
-  const seals = new ArgumentSeals(authority, new PageHeap(new ArrayBuffer(64 * PAGE_BYTES), HEAPS_BASE, set), 0)
+  const seals = new ArgumentSeals(authority, new PageHeap(new ArrayBuffer(Math.max(64, 2 * count) * PAGE_BYTES), HEAPS_BASE, set), 0)
   const all = Array.from({ length: count }, () => {
     const scope = seals.take()
-    scope.allocate(16)
+    scope.allocate(bytes)
     const argument = seals.argument(scope, true)
     seals.ask(argument)
     return argument
@@ -70,6 +73,20 @@ function answered(authority: Pretended, count: number): { readonly seals: Argume
   for (const argument of all) argument.end()
   return { seals, all }
 }
+
+test('1024 answered calls release their seals together, at once; fewer wait for more, and not for ever', async () => {
+  const authority = new Pretended()
+  // Longer than a page: the kernel is asked nothing about those, which are no memory of a connection here.
+  const { seals } = answered(authority, 1500, PAGE_BYTES + 8)
+  assert.deepEqual(authority.batches, [1024])
+  assert.equal(seals.inFlight, 1500 - 1024)
+  for (let waited = 0; seals.inFlight > 0; waited++) {
+    assert.ok(waited < 1000, 'the rest is released')
+    await sleep(5)
+  }
+  assert.deepEqual(authority.batches, [1024, 1500 - 1024])
+  seals.close()
+})
 
 test('a full queue holds releases up, and loses none', async () => {
   const authority = new Pretended()
