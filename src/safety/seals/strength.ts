@@ -13,7 +13,7 @@ export const HOLES = {
   'pinned-pages': 'pages that the kernel was told to write to (direct I/O, io_uring, process_vm_writev) before they were sealed',
   'fork': 'a child of the sender that was made to inherit the heap',
   'remap': 'a second or moved mapping of the heap in the sender',
-  'same-user': 'a sender of the same user as the sealer or the receiver, which could attach to it with ptrace',
+  'same-user': 'a sender of the same user as the sealer or the receiver, which could attach to it with ptrace, or open the descriptors again to write them',
 } as const
 
 /** What seals may fail to hold against: named by {@link ConnectionSeals.except}. */

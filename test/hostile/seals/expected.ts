@@ -98,7 +98,7 @@ export const ATTACKS: readonly AttackRow[] = [
   { name: 'process_vm_writev by an unconfined process, held up since before the seal', through: ['pinned-pages'], needs: 'slow file', accomplice: 'held up' },
   { name: 'PR_SET_DUMPABLE, process_vm_writev by an unconfined process, held up', through: ['pinned-pages'], needs: 'slow file', accomplice: 'held up' },
   { name: 'release before the call is complete' },
-  { name: 'mark the call complete, release' },
+  { name: 'mark the call complete, release', through: ['same-user'] },
   { name: 'seal again over it, release that' },
   { name: 'release other descriptors, and none' },
   { name: 'attach a private mapping', refused: true },
