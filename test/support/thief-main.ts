@@ -1,9 +1,9 @@
 // A process that takes memory files from other processes of its user, wherever the kernel lets it, as fast as it can.
 import { closeSync, openSync, readFileSync, readdirSync, readlinkSync } from 'node:fs'
 
-/** Processes of this user that were seen, and how often a file of one was opened for writing. */
+/** Processes of this user that were seen, and those of which a file was opened for writing. */
 const seen = new Set<string>()
-let stolen = 0
+const robbed = new Set<string>()
 
 function attempt<T>(what: () => T): T | undefined {
   try {
@@ -24,7 +24,7 @@ function look(): void {
       if (attempt(() => readlinkSync(path))?.startsWith('/memfd:') !== true) continue
       const file = attempt(() => openSync(path, 'r+'))
       if (file === undefined) continue
-      stolen++
+      robbed.add(pid)
       closeSync(file)
     }
   }
@@ -33,7 +33,7 @@ function look(): void {
 let over = false
 process.on('message', ({ id }: { id: number }) => {
   over = true
-  process.send?.({ id, result: { seen: [...seen].map(Number), stolen } })
+  process.send?.({ id, result: { seen: [...seen].map(Number), robbed: [...robbed].map(Number) } })
 })
 process.on('disconnect', () => process.exit(0))
 process.send?.({ id: 0, result: null })
