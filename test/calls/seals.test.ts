@@ -107,6 +107,16 @@ for (const [backend, options] of Object.entries(backends)) {
 }
 
 for (const [backend, options] of Object.entries(backends)) {
+  test(`${backend}: who seals the argument of a method that demands a copy is served by a copy, and gets its pages back`, async () => {
+    await using ends = await pair(options)
+    const Eager = service('sealing', { snapshot: method(11, Node, text, { isolation: 'seal' }) })
+    await using conn = await connect(ends.server.channel, Eager, options.client)
+    using scope = conn.createScope(4096)
+    const node = scope.new(Node, value(1, value(2)))
+    for (const argument of [node, value(3), node]) assert.equal(await conn.snapshot(argument), 'snapshot false')
+    node.id = 2
+  })
+
   test(`${backend}: while its call is in flight a scope cannot be written, and views of it say so; after the answer they can`, async () => {
     await using ends = await pair(options)
     const { conn, go, waiting } = ends
@@ -136,7 +146,6 @@ for (const [backend, options] of Object.entries(backends)) {
     await using ends = await pair(options)
     const { conn } = ends
     using scope = conn.createScope(4096)
-    assert.equal(conn.sync === undefined, false)
     await conn.sum(scope.new(Node, value(1)))
     for (let waited = 0; scope.isSealed; waited += 5) {
       assert.ok(waited < 10_000, 'the seal stays')
@@ -324,7 +333,6 @@ test('more seals than there are descriptors: those that are answered give theirs
   await waiting(2048)
   go()
   assert.ok((await Promise.all(inFlight)).every((answer) => answer === 'the same'))
-  for (let i = 0; i < 5000; i++) assert.equal(conn.sync === undefined, false)
   assert.deepEqual(await Promise.all(Array.from({ length: 2000 }, (_, i) => conn.sum(value(i)))), Array.from({ length: 2000 }, (_, i) => i + 1))
 })
 
@@ -381,21 +389,6 @@ test('a method that asks for no seal takes one all the same, and gives it back',
     node.id = i
   }
 })
-
-for (const [backend, options] of Object.entries(backends)) {
-  test(`${backend}: who seals the argument of a method that demands a copy is served by a copy, and gets its pages back`, async () => {
-    await using ends = await pair(options)
-    const Eager = service('sealing', { snapshot: method(11, Node, text, { isolation: 'seal' }) })
-    await using conn = await connect(ends.server.channel, Eager, options.client)
-    using scope = conn.createScope(4096)
-    const node = scope.new(Node, value(1, value(2)))
-    for (let i = 0; i < 3; i++) {
-      assert.equal(await conn.snapshot(node), 'snapshot false')
-      node.id = i
-    }
-    assert.equal(await conn.snapshot(value(3)), 'snapshot false')
-  })
-}
 
 test('where the clients of a channel share one heap nothing is sealed: a demanded seal says so, and copies isolate', async () => {
   await using ends = await pair({ server: { sharedHeapBytes: 4 << 20 } })
