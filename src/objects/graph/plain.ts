@@ -2,7 +2,7 @@ import { RpcError } from '../../base/errors.js'
 import { requireLimits } from '../../base/options.js'
 import type { Region } from '../../memory/region.js'
 import { codecOf, type AnyType, type Codec } from '../codec.js'
-import { MAX_WALK_NODES } from '../limits.js'
+import { MAX_NESTING, MAX_WALK_NODES } from '../limits.js'
 import { PlainReader } from '../json/plain.js'
 import { isJson, tagOf } from '../json/whole.js'
 import { TextBudget } from '../text/budget.js'
@@ -20,7 +20,8 @@ export interface PlainOptions {
 
 /**
  * Converts a view, with everything it reaches, into ordinary objects, arrays and maps that hold no shared memory. An object
- * reached twice becomes one object, so cycles convert too. Anything that is not a view is returned as it is.
+ * reached twice becomes one object, so cycles convert too, also those that lead through something shared, up to 400 of these one behind
+ * the other. Anything that is not a view is returned as it is.
  */
 export function plain<V>(value: V, options: PlainOptions = {}): Snapshot<V> {
   // Of posts.map(plain) it is an index.
@@ -53,21 +54,22 @@ class Conversion {
   readonly #maxNodes: number
   #nodes: number
   readonly #made = new Map<Codec, Map<number, object>>()
-  readonly #queue: Pending[] = []
+  #queue: Pending[] = []
   readonly #texts: TextBudget
   /** Whether what is met came out of a view. */
   #isView: boolean
   readonly #read = new Map<Codec, Map<number, unknown>>()
+  /** What was noted inside of reads, the latest last: one that is disturbed starts over without it. */
+  readonly #noted: Array<readonly [of: Map<number, unknown>, address: number]> = []
+  /** Reads of something shared that are under way, one inside of the other. */
+  #depth = 0
 
-  /**
-   * @param isView whether what is converted came out of a view.
-   * @param nodes of `maxNodes` that were visited before.
-   */
-  constructor(json: boolean, maxNodes: number, texts = new TextBudget(), isView = false, nodes = 0) {
+  /** @param isView whether what is converted came out of a view. */
+  constructor(json: boolean, maxNodes: number, texts = new TextBudget(), isView = false) {
     this.#json = json
     this.#texts = texts
     this.#isView = isView
-    this.#nodes = nodes
+    this.#nodes = 0
     this.#maxNodes = maxNodes
   }
 
@@ -99,22 +101,33 @@ class Conversion {
     return value === variant.value ? variant : { kind: variant.kind, value }
   }
 
+  /** All that is reached from something shared is converted inside of its read, but what is known already: pointers lead out of it, and back. */
   #convertShared(view: Located): unknown {
     const read = known(this.#read, codecOf(view[TYPE] as AnyType))
     const address = view[REGION].addressOf(view[WORD])
     if (!read.has(address)) {
-      const restart = this.#texts.again()
-      let nodes = 0
-      read.set(address, (view as unknown as SharedView<unknown>).read((content) => {
-        restart()
-        const conversion = new Conversion(this.#json, this.#maxNodes, this.#texts, true, this.#nodes)
-        const made = conversion.run(content)
-        nodes = conversion.#nodes
-        return made
-      }))
-      this.#nodes = nodes
+      if (this.#depth === MAX_NESTING) throw new RpcError('INVALID_ARGUMENT', `something shared is reached through more than ${MAX_NESTING} others`)
+      const [queue, nodes, noted, restart] = [this.#queue, this.#nodes, this.#noted.length, this.#texts.again()]
+      this.#depth++
+      try {
+        this.#note(read, address, (view as unknown as SharedView<unknown>).read((content) => {
+          restart()
+          for (const [of, at] of this.#noted.splice(noted)) of.delete(at)
+          this.#nodes = nodes
+          this.#queue = []
+          return this.run(content)
+        }))
+      } finally {
+        this.#queue = queue
+        if (--this.#depth === 0) this.#noted.length = 0
+      }
     }
     return read.get(address)
+  }
+
+  #note<V>(of: Map<number, V>, address: number, made: V): void {
+    of.set(address, made)
+    if (this.#depth > 0) this.#noted.push([of, address])
   }
 
   // What is no view, and not out of one, is nobody else's.
@@ -137,7 +150,7 @@ class Conversion {
     let made = all.get(address)
     if (made === undefined) {
       made = this.#empty(codec.type.kind)
-      all.set(address, made)
+      this.#note(all, address, made)
       this.#queue.push({ view, made })
     }
     return made
