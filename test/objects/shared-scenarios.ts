@@ -36,6 +36,9 @@ export const SCENARIOS: readonly Scenario[] = [
   scenario('map: growth of the index, by numbers', map(u32, u32), many(180).map((i) => [i, i] as const), (values) => {
     for (let i = 1000; i < 1100; i++) values.set(i, i)
   }),
+  scenario('map: growth of the index by splitting it, twice', map(u32, u32), many(380).map((i) => [i, i] as const), (values) => {
+    for (let i = 1000; i < 1420; i++) values.set(i, i)
+  }, 'usual', 1 << 21),
   scenario('map of numbers: whole chunks taken out, others thinned, new ones put in', map(u32, u32), many(300).map((i) => [i, i] as const), (values) => {
     const keys = [...values.keys()]
     for (const one of keys.slice(0, 100)) values.delete(one)
@@ -77,6 +80,20 @@ export const SCENARIOS: readonly Scenario[] = [
   scenario('list: sort and reverse', list(text), texts(6).toReversed(), (values) => {
     values.splice(0, values.length, ...[...values].sort(), 'last of all, with memory')
   }),
+  scenario('list: turned round, and sorted, where it lies', list(text), texts(6), (values) => {
+    values.reverse()
+    values.sort((a, b) => a.length - b.length || (a < b ? 1 : -1))
+    values[0] = 'another first one, with memory'
+  }),
+  scenario('list: filled and copied within itself', list(u32), many(9), (values) => {
+    values.fill(7, 1, 4)
+    values.copyWithin(5, 0, 3)
+  }),
+  scenario('list of numbers: an element', list(u32), many(9), (values) => values.set(3, 333)),
+  scenario('array of texts: turned round and filled', array(text, 4), texts(4), (values) => {
+    values.reverse()
+    values.fill('full, with memory', 2)
+  }),
   scenario('list: set of an element', list(text), texts(5), (values) => values.set(3, 'another text, with memory')),
   scenario('list: fields of elements', list(Part), many(6).map(part), (values) => {
     for (const one of values) one.name = `another name, with memory, of ${one.id}`
@@ -92,6 +109,9 @@ export const SCENARIOS: readonly Scenario[] = [
   }),
   scenario('sorted map: deletion that takes from a neighbour', sortedMap(Wide, text), wide(75, key), (values) => {
     for (let i = 39; i < 72; i++) values.delete(wideKey(i * 2))
+  }),
+  scenario('sorted map: as many go as make it lower', sortedMap(Wide, u32), wide(40, (i) => i), (values) => {
+    for (let i = 0; i < 36; i++) values.delete(wideKey(i * 2))
   }),
   scenario('sorted map: set of a known key', sortedMap([u32, text], text), many(40).map((i) => [[i % 4, key(i)], 'a value with memory'] as const), (values) => {
     values.set([1, key(5)], 'another value, with memory')
@@ -181,6 +201,19 @@ export const SCENARIOS: readonly Scenario[] = [
     doc.last.push('further, with memory', doc.last.length)
     doc.last.reverse()
     doc.last.shift()
+  }, 'again'),
+  scenario('json: an array made longer, and shorter', Several, { total: 0, document }, ({ document: view }) => {
+    const doc = view as unknown as Document
+    doc.last[7] = 'a text that is far away'
+    doc.last.length = 9
+    ;(doc.deep['a'] as unknown[]).length = 0
+    doc.total++
+  }),
+  scenario('json: an array made longer where there is room', Several, { total: 0, document }, ({ document: view }) => {
+    const doc = view as unknown as Document
+    doc.last[doc.last.length] = doc.last.length
+    doc.last.length++
+    doc.total++
   }, 'again'),
   scenario('json: another document', Several, { total: 0, document }, (value) => {
     value.document = { quite: 'another', one: texts(30) }

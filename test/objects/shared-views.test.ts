@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RpcError } from '../../src/base/errors.js'
 import {
-  addressOf, array, build, copyGraph, list, map, plain, ref, release, same, shared, struct, text, u32, unsafeBytes, unsafeNumbers, viewAt, type View,
+  addressOf, array, assign, build, copyGraph, list, map, plain, ref, release, same, shared, struct, text, u32, unsafeBytes, unsafeNumbers, viewAt, type View,
 } from '../../src/objects/index.js'
 import { Heap, HeapSet } from '../../src/memory/index.js'
 import { HEAPS_BASE } from '../../src/sys/index.js'
@@ -13,8 +13,8 @@ import { All, everyField, Inner, writes } from './every-write.js'
 const Holder = struct('VisitedHolder', { all: shared(All), other: shared(list(u32)), inside: shared(struct('Outer', { inner: shared(list(u32)) })) })
 type Value = View<typeof All>
 
-function made(): { readonly arena: Arena, readonly holder: View<typeof Holder>, readonly bytes: () => Buffer } {
-  const arena = new Arena(1 << 18)
+function made(byteLength = 1 << 18): { readonly arena: Arena, readonly holder: View<typeof Holder>, readonly bytes: () => Buffer } {
+  const arena = new Arena(byteLength)
   arena.region.membership = { member: 1, isGone: () => false, attend: () => undefined, inquire: () => undefined }
   const holder = build(Holder, arena, { all: everyField, other: [1, 2, 3], inside: { inner: [] } })
   return { arena, holder, bytes: () => Buffer.from(arena.region.u8) }
@@ -56,6 +56,44 @@ test('no view that read hands out writes: each write of each kind says so, and c
     assert.ok(bytes().equals(before), `${what}: it changed something`)
     holder.all.write((all) => void write(all))
     assert.ok(!bytes().equals(before), `${what}: it is no write`)
+  }
+})
+
+test('each write of each kind is undone when its function throws, also one after the other', () => {
+  const further: typeof writes = {
+    'a ref to a new object': (view) => assign(view, { other: { n: 7 } }),
+    'map: many keys': (view) => { for (let i = 0; i < 900; i++) view.counts.set(`key number ${i}`, i) },
+    'sorted map: many keys': (view) => { for (let i = 0; i < 900; i++) view.sorted.set(i, `value number ${i}`) },
+    'json: an element that is far away': (view) => { view.doc.list[20] = 1 },
+    'json: reverse': (view) => view.doc.list.reverse(),
+    'json: length, longer': (view) => { view.doc.list.length = 9 },
+  }
+  const all = Object.entries({ ...writes, ...further })
+  const undone = ({ arena, holder }: ReturnType<typeof made>, what: string, write: (all: Value) => unknown): void => {
+    const before = plain(holder)
+    const { live } = arena
+    assert.throws(() => holder.all.write((value) => {
+      write(value)
+      assert.notDeepEqual(plain(value), before.all, `${what}: it is no write`)
+      throw new RangeError('no')
+    }), /no/, what)
+    assert.deepEqual([plain(holder), arena.live], [before, live], what)
+  }
+  /** With a journal, which the first write makes. */
+  const written = (): ReturnType<typeof made> => {
+    const one = made(1 << 22)
+    one.holder.all.write((value) => { value.small = 1 })
+    return one
+  }
+  const twice = written()
+  for (const [what, write] of all) {
+    const once = written()
+    undone(once, what, write)
+    // What others left behind, room for more among it.
+    undone(twice, what, write)
+    twice.holder.all.write((value) => void write(value))
+    undone(twice, what, (value) => { for (const [, other] of all) other(value) })
+    twice.holder.all.write((value) => { assign(value, everyField) })
   }
 })
 
