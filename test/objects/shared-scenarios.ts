@@ -36,8 +36,8 @@ export const SCENARIOS: readonly Scenario[] = [
   scenario('map: growth of the index, by numbers', map(u32, u32), many(180).map((i) => [i, i] as const), (values) => {
     for (let i = 1000; i < 1100; i++) values.set(i, i)
   }),
-  scenario('map: growth of the index by splitting it, twice', map(u32, u32), many(380).map((i) => [i, i] as const), (values) => {
-    for (let i = 1000; i < 1420; i++) values.set(i, i)
+  scenario('map: growth of the index by splitting it, twice', map(u32, u32), many(150).map((i) => [i, i] as const), (values) => {
+    for (let i = 1000; i < 1500; i++) values.set(i, i)
   }, 'usual', 1 << 21),
   scenario('map of numbers: whole chunks taken out, others thinned, new ones put in', map(u32, u32), many(300).map((i) => [i, i] as const), (values) => {
     const keys = [...values.keys()]
