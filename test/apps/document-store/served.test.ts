@@ -1,6 +1,8 @@
 // The store behind its server, in both modes: the same histories and queries as over plain objects, and what is its own.
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import * as fc from 'fast-check'
 import { addressOf, assign, connect, json, plain, same, struct, text, u32 } from '../../../src/index.js'
 import { locationOf } from '../../../src/objects/index.js'
@@ -269,6 +271,28 @@ test('isolated: a client writes nothing through any view of a stored document, h
   assert.deepStrictEqual(plain(seen!.body as object), body)
   assert.equal(client.sync.update('a', 'n', 2), true)
   assert.equal((seen!.body as Tree)['n'], 2)
+})
+
+test('isolated: what a client stores past its views changes pages of its own, which nobody else sees', async (t) => {
+  await using ground = await Ground.open(t)
+  await ground.child(SERVER, ground.channel, 'isolated', String(16 << 20))
+  const client = ground.owns(await openStore(ground.channel))
+  const body = { n: 1, name: 'a text that takes a record', list: [3, 'one', 2] }
+  for (const key of ['a', 'b']) client.sync.put(key, body)
+  using got = client.sync.get('a')
+  const { region, word } = locationOf(got!.document)
+  // All of the heap that the documents lie in.
+  region.i32.fill(-1)
+  assert.equal(region.i32[word], -1)
+  const main = fileURLToPath(new URL('../../../apps/document-store/main.js', import.meta.url))
+  const printed = (key: string): unknown => JSON.parse(execFileSync(process.execPath, [main, 'get', key, '--channel', ground.channel], { encoding: 'utf8' }))
+  assert.deepStrictEqual([printed('a'), printed('b')], [body, body])
+  const rows = async (n: number): Promise<unknown> => client.project({ n }, ['n', 'name', 'list'])
+  assert.deepStrictEqual(await rows(1), [body, body])
+  assert.equal(client.sync.update('a', 'n', 2), true)
+  client.sync.put('c', body)
+  assert.deepStrictEqual([await rows(2), await rows(1)], [[{ ...body, n: 2 }], [body, body]])
+  assert.deepStrictEqual([printed('a'), printed('c')], [{ ...body, n: 2 }, body])
 })
 
 test('trusting: a run of places that are empty, spoiled or not there is refused, and its other documents are put', async (t) => {
