@@ -3,11 +3,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RpcError } from '../../src/base/errors.js'
 import {
-  addressOf, array, assign, build, copyGraph, list, map, plain, ref, release, same, shared, struct, text, u32, unsafeBytes, unsafeNumbers, viewAt, type View,
+  addressOf, array, assign, build, copyGraph, list, locationOf, map, plain, ref, release, same, shared, struct, text, u32, unsafeBytes, unsafeNumbers, viewAt, type View,
 } from '../../src/objects/index.js'
 import { Heap, HeapSet } from '../../src/memory/index.js'
 import { HEAPS_BASE } from '../../src/sys/index.js'
-import { Arena } from '../support/arena.js'
+import { Arena, FRESH_WORD } from '../support/arena.js'
 import { All, everyField, Inner, writes } from './every-write.js'
 
 const Holder = struct('VisitedHolder', { all: shared(All), other: shared(list(u32)), inside: shared(struct('Outer', { inner: shared(list(u32)) })) })
@@ -59,6 +59,36 @@ test('no view that read hands out writes: each write of each kind says so, and c
   }
 })
 
+/** All words of all blocks, but those of lock, sequence and journal. */
+function wordsOf(arena: Arena, holder: View<typeof Holder>): ReadonlyMap<string, Int32Array> {
+  const contents = arena.contents()
+  const { region, word } = locationOf(holder.all)
+  const block = contents.get(`${region.high}:${locationOf(holder).word}`)!
+  block.fill(0, word - locationOf(holder).word, word - locationOf(holder).word + 4)
+  for (let at = word + 2; region.i32[at] !== 0;) {
+    const journal = region.resolve(region.i32[at + 1]!, region.i32[at]!, 2)
+    assert.ok(contents.delete(`${region.high}:${journal}`))
+    at = journal
+  }
+  return contents
+}
+
+/** Throws unless a write that throws leaves everything as it was. */
+function undone({ arena, holder }: ReturnType<typeof made>, what: string, write: (all: Value) => unknown): void {
+  const before = plain(holder)
+  const words = wordsOf(arena, holder)
+  assert.throws(() => holder.all.write((value) => {
+    write(value)
+    assert.notDeepEqual(plain(value), before.all, `${what}: it is no write`)
+    throw new RangeError('no')
+  }), /no/, what)
+  assert.deepEqual(plain(holder), before, what)
+  const after = wordsOf(arena, holder)
+  assert.deepEqual([...after.keys()], [...words.keys()], what)
+  // But what nobody has written yet.
+  for (const [block, was] of words) after.get(block)!.forEach((now, i) => assert.ok(now === was[i] || was[i] === FRESH_WORD, `${what}: word ${i} of ${was.length} was ${was[i]}, and is ${now}`))
+}
+
 test('each write of each kind is undone when its function throws, also one after the other', () => {
   const further: typeof writes = {
     'a ref to a new object': (view) => assign(view, { other: { n: 7 } }),
@@ -69,16 +99,6 @@ test('each write of each kind is undone when its function throws, also one after
     'json: length, longer': (view) => { view.doc.list.length = 9 },
   }
   const all = Object.entries({ ...writes, ...further })
-  const undone = ({ arena, holder }: ReturnType<typeof made>, what: string, write: (all: Value) => unknown): void => {
-    const before = plain(holder)
-    const { live } = arena
-    assert.throws(() => holder.all.write((value) => {
-      write(value)
-      assert.notDeepEqual(plain(value), before.all, `${what}: it is no write`)
-      throw new RangeError('no')
-    }), /no/, what)
-    assert.deepEqual([plain(holder), arena.live], [before, live], what)
-  }
   /** With a journal, which the first write makes. */
   const written = (): ReturnType<typeof made> => {
     const one = made(1 << 22)
@@ -86,14 +106,42 @@ test('each write of each kind is undone when its function throws, also one after
     return one
   }
   const twice = written()
-  for (const [what, write] of all) {
+  for (const [i, [what, write]] of all.entries()) {
     const once = written()
     undone(once, what, write)
     // What others left behind, room for more among it.
     undone(twice, what, write)
     twice.holder.all.write((value) => void write(value))
-    undone(twice, what, (value) => { for (const [, other] of all) other(value) })
+    if (i % 8 === 0) undone(twice, `all after ${what}`, (value) => { for (const [, other] of all) other(value) })
     twice.holder.all.write((value) => { assign(value, everyField) })
+  }
+})
+
+test('what changes large containers a little, or much, is undone word by word', () => {
+  const text = (i: number): string => `${i} and ${'more '.repeat(i % 7)}`
+  const steps: Readonly<Record<string, (all: Value, n: number) => unknown>> = {
+    'a key more': ({ counts }, n) => counts.set(`fresh ${n}`, n), 'a key less': ({ counts }, n) => counts.delete(text(n * 7 % 400)), 'many keys more': ({ counts }, n) => { for (let i = 0; i < 250; i++) counts.set(`many ${n} ${i}`, i) },
+    'many keys less': ({ counts }) => { for (const key of [...counts.keys()].slice(0, 150)) counts.delete(key) }, 'keys thinned': ({ counts }) => { for (const [i, key] of [...counts.keys()].entries()) if (i % 3 !== 0) counts.delete(key) },
+    'an entry more': ({ sorted }, n) => sorted.set(n * 1000 + 500, text(n)), 'an entry less': ({ sorted }, n) => sorted.delete([...sorted.keys()][n * 5] ?? 0), 'many entries less': ({ sorted }) => { for (const key of [...sorted.keys()].slice(50, 200)) sorted.delete(key) },
+    'entries thinned': ({ sorted }) => { for (const [i, key] of [...sorted.keys()].entries()) if (i % 4 !== 0) sorted.delete(key) }, 'nearly all entries less': ({ sorted }) => { for (const key of [...sorted.keys()].slice(3)) sorted.delete(key) },
+    'a key of json more': ({ doc }, n) => { (doc['many'] as { [key: string]: unknown })[`fresh ${n}, with memory`] = text(n) }, 'a key of json less': ({ doc }, n) => delete (doc['many'] as { [key: string]: unknown })[`key ${n}`],
+    'an element of json more': ({ doc }, n) => doc.list.push(n, text(n)), 'a tag less': ({ tags }, n) => tags.delete(text(n)), 'a word in the middle': ({ words }, n) => words.splice(n, 1, text(n), text(n + 1)),
+  }
+  const large = made(1 << 22)
+  large.holder.all.write((all) => {
+    for (let i = 0; i < 400; i++) {
+      all.counts.set(text(i), i)
+      all.sorted.set(i, text(i))
+      all.tags.add(text(i))
+    }
+    all.words.push(...Array.from({ length: 90 }, (_, i) => text(i)))
+    all.doc['many'] = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`key ${i}`, text(i)]))
+  })
+  for (let n = 0; n < 4; n++) {
+    for (const [what, step] of Object.entries(steps)) {
+      undone(large, `${what}, ${n}`, (all) => step(all, n))
+      large.holder.all.write((all) => void step(all, n))
+    }
   }
 })
 

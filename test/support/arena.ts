@@ -4,6 +4,9 @@ import { RpcError } from '../../src/base/errors.js'
 import { FOUR_GIB, type Address } from '../../src/base/numbers.js'
 import { Region, type Allocator, type RegionSpace } from '../../src/memory/region.js'
 
+/** Memory holds whatever it held before: here something that no zero is mistaken for. */
+export const FRESH_WORD = -0x5a5a5a5b
+
 const FIRST_ADDRESS = 0x4000 * FOUR_GIB + 0x1000_0000
 
 /** The regions of one imaginary connection, so that pointers between arenas resolve. */
@@ -67,8 +70,7 @@ export class Arena implements Allocator {
   }
 
   #take(word: number, words: number): number {
-    // Memory holds whatever it held before: here something that no zero is mistaken for.
-    this.region.i32.fill(-0x5a5a5a5b, word, word + words)
+    this.region.i32.fill(FRESH_WORD, word, word + words)
     this.#blocks.set(this.#key(this.region, word), words)
     this.allocated++
     return word
@@ -92,6 +94,14 @@ export class Arena implements Allocator {
   /** Live blocks. */
   get live(): number {
     return this.#blocks.size
+  }
+
+  /** The words of each live block, as they are now, by where it starts. */
+  contents(): Map<string, Int32Array> {
+    return new Map(Array.from(this.#blocks, ([key, words]) => {
+      const [high, word] = key.split(':').map(Number) as [number, number]
+      return [key, this.space.regions.find((region) => region.high === high)!.i32.slice(word, word + words)]
+    }))
   }
 
   assertEmpty(): void {
