@@ -145,6 +145,22 @@ test('what changes large containers a little, or much, is undone word by word', 
   }
 })
 
+test('of a map and a sorted map that are emptied one by one each step is undone word by word', () => {
+  const few = made(1 << 20)
+  few.holder.all.write((all) => {
+    for (let i = 0; i < 420; i++) all.counts.set(`${i}`, i)
+    for (let i = 0; i < 200; i++) all.sorted.set(i, '')
+    all.data = new Uint8Array()
+    assign(all, { quick: null, doc: { list: [] } })
+  })
+  for (let i = 0; i < 420; i++) {
+    const key = i * 11 % 420
+    const one = (all: Value): unknown => [all.counts.delete(`${key}`), all.sorted.delete(key)]
+    undone(few, `the deletion of ${key}`, one)
+    few.holder.all.write((all) => void one(all))
+  }
+})
+
 test('nor is live memory handed out by read, an object freed, or a write begun inside', () => {
   const { arena, holder, bytes } = made()
   const before = bytes()
