@@ -36,7 +36,7 @@ const word = (n: number): string => `${'word '.repeat(n % 9)}number ${n}`
 
 const changes: ReadonlyArray<(all: All, n: number) => unknown> = [
   (all, n) => { all.name = word(n) }, (all, n) => { all.raw = new Uint8Array(n % 200).fill(n) }, (all, n) => assign(all, { values: Array.from({ length: n % 30 }, () => n) }),
-  ({ texts }, n) => texts.push(word(n), word(n + 1)), ({ texts }) => texts.splice(0, 3), ({ texts }) => { if (texts.length > 60) texts.length = 20 }, ({ texts }) => texts.reverse(), ({ texts }, n) => { if (n % 9 < texts.length) texts[n % 9] = word(n) },
+  ({ texts }, n) => texts.push(word(n), word(n + 1)), ({ texts }) => texts.splice(0, 3), ({ texts }) => { if (texts.length > 60) texts.length = 20 }, ({ texts }) => { texts.reverse() }, ({ texts }, n) => { if (n % 9 < texts.length) texts[n % 9] = word(n) },
   ({ parts }, n) => parts.push(part(n)), ({ parts }) => parts.shift(), ({ parts }, n) => {
     const one = parts.at(n % 7)
     if (one !== undefined) one.name = word(n)
@@ -44,7 +44,7 @@ const changes: ReadonlyArray<(all: All, n: number) => unknown> = [
   ({ counts }, n) => counts.set(word(n), n), ({ counts }, n) => counts.delete(word(n)), ({ counts }) => { if (counts.size > 300) counts.clear() },
   ({ byId }, n) => byId.set(n % 400, part(n)), ({ byId }, n) => byId.delete(n % 400), ({ seen }, n) => seen.add(word(n)), ({ seen }, n) => seen.delete(word(n)),
   ({ order }, n) => order.set(word(n), part(n)), ({ order }, n) => order.delete(word(n)), ({ order }) => { if (order.size > 300) order.clear() },
-  ({ grid }, n) => grid.set(n % 3, word(n)), ({ grid }) => grid.reverse(), (all, n) => { all.maybe = n % 2 === 0 ? undefined : word(n) },
+  ({ grid }, n) => grid.set(n % 3, word(n)), ({ grid }) => { grid.reverse() }, (all, n) => { all.maybe = n % 2 === 0 ? undefined : word(n) },
   (all, n) => { all.any = n % 3 === 0 ? { kind: 'text', value: word(n) } : n % 3 === 1 ? { kind: 'part', value: part(n) } : { kind: 'list', value: [word(n)] as never } },
   ({ doc }, n) => { doc[`key ${n % 40}`] = { n, text: word(n) } }, ({ doc }, n) => delete doc[`key ${n % 40}`], ({ doc }, n) => doc.list.push(word(n), { n }), ({ doc }) => { if (doc.list.length > 40) doc.list.length = 5 },
   ({ doc }) => doc.list.splice(1, 2), (all, n) => { if (n % 50 === 0) assign(all, { doc: { list: [word(n)] } }) },
