@@ -13,7 +13,7 @@ import { HOT_BYTES, type MutationFigures, TARGETS } from './client-main.js'
 
 /** An attack takes so long, and longer on a machine that is busy with other things, until there was enough of it. */
 const MS = 1000
-const MS_MAX = 20_000
+const MS_MAX = 50_000
 const LOOK_MS = 200
 
 for (const target of [...TARGETS, 'everything'] as const) {

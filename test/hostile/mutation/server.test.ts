@@ -12,7 +12,7 @@ import type { Writes } from './scribblers.js'
 
 /** An attack takes so long, and longer on a machine that is busy with other things, until there was enough of it. */
 const MS = 1200
-const MS_MAX = 20_000
+const MS_MAX = 50_000
 const LOOK_MS = 200
 const TARGETS = ['seal descriptors', 'control region', 'heap', 'doorbell'] as const
 /** Of what is rewritten more than the start is. */
