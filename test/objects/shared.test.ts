@@ -213,6 +213,7 @@ test('one write at a time; reads inside writes; nothing async', () => {
   assert.throws(() => holder.words.read(() => holder.words.write(() => written++)), /a write inside of a read/)
   assert.equal(written, 0)
   assert.throws(() => holder.words.write((words) => Promise.resolve(words.set('four', 4)) as never), /must not be async/)
+  for (const form of ['read', 'write'] as const) assert.throws(() => holder.words[form](undefined as never), { code: 'INVALID_ARGUMENT', message: /takes a function/ })
   assert.deepEqual(plain(holder.words), new Map([['one', 1], ['two', 2], ['three', 3]]))
   holder.words = [['new', 5]] as never
   assert.deepEqual(JSON.parse(JSON.stringify(holder.words)), { new: 5 })

@@ -237,6 +237,10 @@ class SharedCodec extends Codec {
 
 const WAIT_OPTIONS: OptionNames<WaitOptions> = { timeoutMs: true }
 
+function requireWork(what: string, work: unknown): void {
+  if (typeof work !== 'function') throw new RpcError('INVALID_ARGUMENT', `${what} takes a function, which is given the value: ${what}((value) => …)`)
+}
+
 function clearHeader(region: Region, p: number): void {
   for (let i = 0; i < VALUE; i++) region.i32[p + i] = 0
 }
@@ -258,11 +262,13 @@ class SharedValue implements SharedView<unknown, unknown> {
   }
 
   read<R>(work: (value: unknown) => NoPromise<R>, options: WaitOptions = defaultWait): R {
+    requireWork('read', work)
     if (options !== defaultWait) requireLimits('read', options, WAIT_OPTIONS)
     return this[ACCESS].look(this[REGION], this[WORD], work as (value: unknown) => R, options)
   }
 
   write<R>(work: (value: unknown) => NoPromise<R>, options: WaitOptions = defaultWait): R {
+    requireWork('write', work)
     if (options !== defaultWait) requireLimits('write', options, WAIT_OPTIONS)
     return this[ACCESS].change(this[REGION], this[WORD], work as (value: unknown) => R, options)
   }
