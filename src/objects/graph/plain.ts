@@ -52,7 +52,7 @@ interface Pending {
 class Conversion {
   readonly #json: boolean
   readonly #maxNodes: number
-  #nodes: number
+  #nodes = 0
   readonly #made = new Map<Codec, Map<number, object>>()
   #queue: Pending[] = []
   readonly #texts: TextBudget
@@ -69,7 +69,6 @@ class Conversion {
     this.#json = json
     this.#texts = texts
     this.#isView = isView
-    this.#nodes = 0
     this.#maxNodes = maxNodes
   }
 

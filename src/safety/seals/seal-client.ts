@@ -147,7 +147,13 @@ export class SealClient implements Disposable {
   #receiving(session: SealerSession, heap: SealableHeap, { notice, fds }: Answer): Receiving {
     assert(notice.type === 'receiving', 'a receiver is answered by receiving')
     const [ring, ...lives] = fds
-    const mappings = mapAll([ring!], [[sealDescriptorsBytes(notice.descriptors), true]])
+    let mappings: Mapping[]
+    try {
+      mappings = mapAll([ring!], [[sealDescriptorsBytes(notice.descriptors), true]])
+    } catch (error) {
+      for (const life of lives) addon.closeFd(life)
+      throw error
+    }
     const holders = new LifeHolders()
     for (const life of lives) holders.add(life)
     const verifier = new SealVerifier(mappings[0]!.buffer, notice.descriptors, heap.byteLength / PAGE_BYTES, holders)

@@ -78,7 +78,7 @@ export class SealerSession {
 
   /**
    * As {@link ask}, for what news may follow the answer about.
-   * @param take makes of the answer what the promise resolves to, before any further message is looked at.
+   * @param take makes of the answer what the promise resolves to, before any further message is looked at; the descriptors are its own, also when it throws.
    */
   askFor<Result>(question: Question, timeoutMs: number, take: (answer: Answer) => Result, fds: readonly number[] = [], keepsAlive = true): Promise<Result> {
     return new Promise((resolve, reject) => {
